@@ -1,0 +1,24 @@
+/** Numbers: dtypes, memory, the kernel contract and its twins, tensors and the gradient tape. */
+export { Arena, type Mark } from "./arena.ts";
+export { availableIsas, createKernels } from "./create-kernels.ts";
+export {
+  type Bf16,
+  bf16ToF32,
+  type Dtype,
+  dtypeBytes,
+  dtypeOf,
+  type F8,
+  type F32,
+  f8ToF32,
+  f32ToBf16,
+  f32ToF8,
+  type I8,
+  type I32,
+  type Storage,
+  type StorageOf,
+  viewOf,
+} from "./dtype.ts";
+export { InputError } from "./errors.ts";
+export type { Isa, Kernels, Precision } from "./kernels.ts";
+export { allocate, mapFile } from "./memory.ts";
+export { Random } from "./random.ts";
