@@ -1,0 +1,49 @@
+/** Between a model's weights in memory and a Hugging Face folder. */
+import { allocateTrainingWeights, buildWeights, type ModelConfig, type ModelWeights, parseConfig, type Slot, type TrainingWeights } from "../model/index.ts";
+import { allocate, type Bf16, type F32, type Kernels, size } from "../tensor/index.ts";
+import type { CheckpointFolder } from "./index.ts";
+
+/** The folder's configuration, with as many MTP depths as it really holds: published configs name some that files leave out. */
+export function configOf(folder: CheckpointFolder): ModelConfig {
+  const config = parseConfig(folder.config, `${folder.dir}/config.json`);
+  let depths = 0;
+  while (depths < config.numNextnPredictLayers && folder.has(`model.layers.${config.numHiddenLayers + depths}.eh_proj.weight`)) depths++;
+  return { ...config, numNextnPredictLayers: depths };
+}
+
+/**
+ * Loads every weight for inference: matrices in `dtype`, norms, router and bias in f32.
+ * @throws InputError naming a missing tensor, or one of a wrong shape
+ */
+export function loadWeights(folder: CheckpointFolder, config: ModelConfig, dtype: "f32" | "bf16", kernels: Kernels): ModelWeights {
+  return buildWeights(config, (slot) => {
+    const length = size(slot.shape);
+    const data: F32 | Bf16 =
+      dtype === "f32" || slot.keepF32 ? new Float32Array(allocate(length * 4)) : new Uint16Array(allocate(length * 2));
+    readSlot(folder, slot, data, kernels);
+    return { data, shape: slot.shape, grad: null };
+  });
+}
+
+/** Loads every weight in f32, laid out for training. */
+export function loadTrainingWeights(folder: CheckpointFolder, config: ModelConfig, kernels: Kernels): TrainingWeights {
+  const training = allocateTrainingWeights(config);
+  for (const slot of training.slots) readSlot(folder, slot, slot.data, kernels);
+  return training;
+}
+
+function readSlot(folder: CheckpointFolder, slot: Slot, into: F32 | Bf16, kernels: Kernels): void {
+  for (const { name, shape, offset } of slot.stored) {
+    folder.read(name, shape, into.subarray(offset, offset + size(shape)) as F32 | Bf16, kernels);
+  }
+}
+
+/** Every tensor of a model under its stored names, MTP's copies of embedding and head included, in a fixed order: for `writeFolder`. */
+export function* storedTensors(weights: ModelWeights): Generator<{ name: string; shape: number[]; data: F32 | Bf16 }> {
+  for (const { slot, weight } of weights.slots) {
+    for (const { name, shape, offset, copies } of slot.stored) {
+      const data = weight.data.subarray(offset, offset + size(shape)) as F32 | Bf16;
+      for (const stored of [name, ...(copies ?? [])]) yield { name: stored, shape, data };
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Multi-head latent attention (report, section 2.1.1), in its two forms.
+ *
+ * Keys and values of all heads come from one latent vector c_kv of R numbers per token, beside one rotated key k_rope of P numbers that
+ * all heads share. The naive form expands c_kv to every head's keys and values: few products for many tokens (training, prefill).
+ * The absorbed form moves kv_b_proj to the other side, q_nope·W_UK into the query and W_UV behind the sum, and attends to the cached
+ * latents themselves: R + P numbers read per token and layer (decoding). Both give the same numbers.
+ */
+import { type F32, type I32, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import type { LayerCache, SequenceSpan } from "./cache.ts";
+import type { ModelConfig } from "./config.ts";
+import type { AttentionWeights } from "./parameters.ts";
+import { softmaxScale } from "./rope.ts";
+
+export interface Positions {
+  /** Position of each token in its sequence, [T]. */
+  positions: I32;
+  table: RopeTable;
+}
+
+/** Queries [T, H(N+P)] and latents [T, R+P] of each token, rotated; c_kv [T,R] is the latent after its norm. */
+function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Tensor, at: Positions) {
+  const { numAttentionHeads: H, qkNopeHeadDim: N, qkRopeHeadDim: P, kvLoraRank: R, rmsNormEps: eps, ropeInterleave: interleaved } = config;
+  const q = w.qA ? ops.linear(tape, ops.rmsNorm(tape, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q) : ops.linear(tape, x_TD, w.q);
+  const latent = ops.linear(tape, x_TD, w.kvA);
+  ops.rope(tape, q, at.table, at.positions, { H, P, offset: N, headStride: N + P, interleaved });
+  ops.rope(tape, latent, at.table, at.positions, { H: 1, P, offset: R, headStride: P, interleaved });
+  const cKv = ops.rmsNorm(tape, latent, w.kvANorm, eps);
+  return { q, latent, cKv };
+}
+
+function headShape(config: ModelConfig) {
+  const { numAttentionHeads: H, qkNopeHeadDim: N, qkRopeHeadDim: P, vHeadDim: V } = config;
+  return { H, N, P, V, scale: softmaxScale(config) };
+}
+
+/** Attention of every segment to itself, naive form. segments: [S,4] (see the kernel contract). */
+export function attention(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Tensor, at: Positions, segments: I32): Tensor {
+  const { q, latent, cKv } = project(tape, config, w, x_TD, at);
+  const kv = ops.linear(tape, cKv, w.kvB);
+  const out = ops.attention(tape, q, kv, latent, { ...headShape(config), segments, ropeOffset: config.kvLoraRank });
+  return ops.linear(tape, out, w.o);
+}
+
+/** From this many new tokens of a sequence on, expanding its cache to keys and values costs less than absorbing each query. */
+const NAIVE_FROM = 32;
+
+/**
+ * Attention of new tokens to their sequences' cached past and to each other. Their latents are written to the cache first.
+ * spans: consecutive runs of rows of x_TD, each one sequence's new tokens.
+ */
+export function cachedAttention(
+  tape: Tape,
+  config: ModelConfig,
+  w: AttentionWeights,
+  x_TD: Tensor,
+  at: Positions,
+  cache: LayerCache,
+  spans: readonly SequenceSpan[],
+): Tensor {
+  const { q, latent, cKv } = project(tape, config, w, x_TD, at);
+  const T = x_TD.shape[0];
+  cache.write(tape, spans, cKv.data, latent.data);
+  const out = tape.tensor(T, config.numAttentionHeads * config.vHeadDim);
+  let from = 0;
+  for (const span of spans) {
+    const rows = { q: q.data, out: out.data, from };
+    if (span.count >= NAIVE_FROM) naiveOverCache(tape, config, w, rows, cache, span);
+    else absorbed(tape, config, w, rows, cache, span);
+    from += span.count;
+  }
+  return ops.linear(tape, out, w.o);
+}
+
+interface QueryRows {
+  q: F32;
+  out: F32;
+  from: number;
+}
+
+/** One sequence's rows by the naive form: its whole cache is expanded to keys and values. */
+function naiveOverCache(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: QueryRows, cache: LayerCache, span: SequenceSpan): void {
+  const { arena, kernels } = tape;
+  const { H, N, P, V, scale } = headShape(config);
+  const R = config.kvLoraRank;
+  const mark = arena.mark();
+  const length = span.past + span.count;
+  const entries = cache.read(tape, span.rowStart, length);
+  const kv = arena.take("f32", length * H * (N + V));
+  kernels.matmul({ out: kv, a: entries, b: w.kvB.data, M: length, N: H * (N + V), K: R, bT: true, lda: R + P, precision: tape.precision });
+  const segments: I32 = Int32Array.of(0, span.count, 0, length);
+  const lse = arena.take("f32", span.count * H);
+  const q = rows.q.subarray(rows.from * H * (N + P));
+  const out = rows.out.subarray(rows.from * H * V);
+  kernels.attention({ out, lse, q, kv, kRope: entries.subarray(R), segments, S: 1, H, N, P, V, ldk: R + P, scale, precision: tape.precision });
+  arena.release(mark);
+}
+
+/** One sequence's rows by the absorbed form, straight over the cached latents. */
+function absorbed(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: QueryRows, cache: LayerCache, span: SequenceSpan): void {
+  const { arena, kernels, precision } = tape;
+  const { H, N, P, V, scale } = headShape(config);
+  const R = config.kvLoraRank;
+  const M = span.count;
+  const mark = arena.mark();
+  const q = rows.q.subarray(rows.from * H * (N + P));
+  const qLatent = arena.take("f32", M * H * R);
+  for (let h = 0; h < H; h++) {
+    // q_nope[M,N] · W_UK[N,R]: the rows of kv_b_proj that make head h's keys
+    const b = w.kvB.data.subarray(h * (N + V) * R);
+    kernels.matmul({ out: qLatent.subarray(h * R), a: q.subarray(h * (N + P)), b, M, N: R, K: N, lda: H * (N + P), ldo: H * R, precision });
+  }
+  const rowStart: I32 = new Int32Array(M).fill(span.rowStart);
+  const rowCount: I32 = Int32Array.from({ length: M }, (_, i) => span.past + i + 1);
+  const outLatent = arena.take("f32", M * H * R);
+  const queries = { qLatent, qRope: q.subarray(N), ldq: H * (N + P), qHeadStride: N + P };
+  kernels.latentAttention({ out: outLatent, ...queries, cache: cache.data, rowStart, rowCount, Nq: M, H, R, P, scale });
+  for (let h = 0; h < H; h++) {
+    // out[M,R] · W_UV[V,R]ᵀ: the rows of kv_b_proj that make head h's values
+    const b = w.kvB.data.subarray((h * (N + V) + N) * R);
+    const out = rows.out.subarray(rows.from * H * V + h * V);
+    kernels.matmul({ out, a: outLatent.subarray(h * R), b, M, N: V, K: R, bT: true, lda: H * R, ldo: H * V, precision });
+  }
+  arena.release(mark);
+}

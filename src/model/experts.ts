@@ -1,0 +1,60 @@
+/** The feed-forward half of a layer: dense, or a mixture of experts with a shared expert (report, section 2.1.2). */
+import { type I32, ops, type Tape, type Tensor } from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+import type { ExpertsWeights, FeedForwardWeights } from "./parameters.ts";
+
+/** SwiGLU: down(silu(gate(x)) · up(x)). */
+export function feedForward(tape: Tape, w: FeedForwardWeights, x_TD: Tensor): Tensor {
+  return ops.linear(tape, ops.swiglu(tape, ops.linear(tape, x_TD, w.gateUp)), w.down);
+}
+
+/** The sequence-wise balance loss of a training pass: its weight α, the factor on its gradient, and the sequences. */
+export interface Balance {
+  alpha: number;
+  gradScale: number;
+  segments: I32;
+}
+
+/** What the router of one layer did in a pass. Valid until the tape's arena is reset. */
+export interface RouterTrace {
+  /** [E+1]: expert e received offsets[e+1] − offsets[e] tokens */
+  offsets: I32;
+  /** [T,K] chosen experts */
+  indices: I32;
+  /** [T,K] their weights */
+  weights: Float32Array;
+  balanceLoss: number;
+}
+
+/** Σ over the chosen experts of weight · expert(x), plus the shared expert. Routing is computed in f32 whatever the precision. */
+export function mixtureOfExperts(
+  tape: Tape,
+  config: ModelConfig,
+  w: ExpertsWeights,
+  x_TD: Tensor,
+  trace: RouterTrace[],
+  balance?: Balance,
+): Tensor {
+  const logits_TE = ops.linear(tape, x_TD, w.router, "f32");
+  const routed = ops.route(tape, logits_TE, w.bias, {
+    K: config.numExpertsPerTok,
+    groups: config.nGroup,
+    topkGroups: config.topkGroup,
+    normalise: config.normTopkProb,
+    scale: config.routedScalingFactor,
+    balance,
+  });
+  trace.push({ offsets: routed.offsets, indices: routed.indices, weights: routed.weights.data, balanceLoss: routed.balanceLoss });
+  const x_JD = ops.gatherForExperts(tape, x_TD, routed);
+  const hidden_JF = ops.swiglu(tape, ops.groupedLinear(tape, x_JD, w.gateUp, routed.offsets));
+  const y_JD = ops.groupedLinear(tape, hidden_JF, w.down, routed.offsets);
+  const out_TD = w.shared ? feedForward(tape, w.shared, x_TD) : zeros(tape, x_TD.shape);
+  ops.combineExperts(tape, out_TD, y_JD, routed);
+  return out_TD;
+}
+
+function zeros(tape: Tape, shape: readonly number[]): Tensor {
+  const tensor = tape.tensor(...shape);
+  tensor.data.fill(0);
+  return tensor;
+}

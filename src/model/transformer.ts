@@ -1,0 +1,161 @@
+/**
+ * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
+ * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
+ */
+import { type I32, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import { attention, cachedAttention, type Positions } from "./attention.ts";
+import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
+import type { ModelConfig } from "./config.ts";
+import { type Balance, feedForward, mixtureOfExperts, type RouterTrace } from "./experts.ts";
+import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
+import { ropeTable } from "./rope.ts";
+
+/** Whole sequences, one after the other. */
+export interface Batch {
+  /** ids[d] is the token d places after each row's own, [T]: ids[0] the tokens themselves, ids[1] what follows them …,. Where there is none: 0. */
+  ids: I32[];
+  /** targets[d][t]: the token that depth d predicts at row t, the one d+1 places on; −1: no loss there. */
+  targets: I32[];
+  /** Position of each token in its sequence, [T] */
+  positions: I32;
+  /** [S,4]: qStart, qLen, kStart, kLen; here kStart = qStart and kLen = qLen */
+  segments: I32;
+}
+
+export interface LossOptions {
+  /** λ of the report's eq. 25: weight of the mean of the MTP losses; 0: do not compute them. */
+  mtpWeight: number;
+  /** α of the sequence-wise balance loss; 0: none. */
+  balanceAlpha: number;
+  /** Target counts by depth over the whole step, which losses are divided by (a micro-batch is a part of a step); default: this batch's. */
+  counts?: number[];
+  /** Share of the step's tokens in this micro-batch (for the balance loss); default 1. */
+  share?: number;
+}
+
+/** Sums over this batch's targets; divide by `counts` for means. */
+export interface Losses {
+  /** Σ cross entropy by depth: [0] next token, [1…] MTP depths */
+  sums: number[];
+  counts: number[];
+  /** α Σ f·P of each expert layer, summed */
+  balance: number;
+  /** The routers, in the order of layers */
+  routers: RouterTrace[];
+}
+
+export class Transformer {
+  readonly config: ModelConfig;
+  readonly weights: ModelWeights;
+  private table: RopeTable | null = null;
+  private tablePositions = 0;
+
+  constructor(config: ModelConfig, weights: ModelWeights) {
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /** Hidden states [T,D] after the final norm. */
+  forward(tape: Tape, batch: Batch, routers: RouterTrace[] = [], balance?: Balance): Tensor {
+    const { weights, config } = this;
+    const at = this.positionsOf(batch.positions);
+    let x = ops.embed(tape, weights.embed, batch.ids[0]);
+    for (const layer of weights.layers) {
+      x = this.layer(tape, layer, x, routers, balance, (h) => attention(tape, config, layer.attention, h, at, batch.segments));
+    }
+    return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
+  }
+
+  /**
+   * State of MTP depth `depth` (1, 2, …) from that of the depth before: [T,D] after its norm, ready for the head (report, eq. 21–23).
+   * Row t joins the hidden state of token t with the embedding of the token `depth` places on.
+   */
+  mtpForward(tape: Tape, depth: number, hidden: Tensor, batch: Batch, routers: RouterTrace[] = [], balance?: Balance): Tensor {
+    const w = this.weights.mtp[depth - 1];
+    const at = this.positionsOf(batch.positions);
+    const x = this.mtpJoin(tape, w, hidden, batch.ids[depth]);
+    const y = this.layer(tape, w.layer, x, routers, balance, (h) => attention(tape, this.config, w.layer.attention, h, at, batch.segments));
+    return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
+  }
+
+  /**
+   * The training loss: cross entropy of the next token, plus mtpWeight times the mean over MTP depths (report, eq. 24–25), plus the balance loss.
+   * With a recording tape, call `tape.backward()` after it.
+   */
+  loss(tape: Tape, batch: Batch, options: LossOptions): Losses {
+    const { weights } = this;
+    const depths = options.mtpWeight > 0 ? weights.mtp.length : 0;
+    const own = batch.targets.slice(0, depths + 1).map((targets) => targets.reduce((count, id) => count + (id >= 0 ? 1 : 0), 0));
+    const counts = options.counts ?? own;
+    const scaleOf = (depth: number) => (counts[depth] === 0 ? 0 : (depth === 0 ? 1 : options.mtpWeight / depths) / counts[depth]);
+    const { balanceAlpha: alpha } = options;
+    const balance: Balance | undefined = alpha > 0 ? { alpha, gradScale: options.share ?? 1, segments: batch.segments } : undefined;
+    const routers: RouterTrace[] = [];
+    let hidden = this.forward(tape, batch, routers, balance);
+    const sums = [ops.crossEntropySum(tape, hidden, weights.head, batch.targets[0], scaleOf(0))];
+    for (let depth = 1; depth <= depths; depth++) {
+      hidden = this.mtpForward(tape, depth, hidden, batch, routers, balance);
+      sums.push(ops.crossEntropySum(tape, hidden, weights.head, batch.targets[depth], scaleOf(depth)));
+    }
+    return { sums, counts: own, balance: routers.reduce((sum, router) => sum + router.balanceLoss, 0), routers };
+  }
+
+  /** Logits [rows,V] of rows of hidden states. */
+  logits(tape: Tape, hidden: Tensor): Tensor {
+    return ops.linear(tape, hidden, this.weights.head);
+  }
+
+  /** Hidden states [T,D] after the final norm of new tokens `ids`, which continue the cached sequences `spans`. */
+  forwardCached(tape: Tape, ids: I32, spans: readonly SequenceSpan[], cache: LatentCache, routers: RouterTrace[] = []): Tensor {
+    const { weights, config } = this;
+    const at = this.positionsOf(spanPositions(spans));
+    let x = ops.embed(tape, weights.embed, ids);
+    weights.layers.forEach((layer, i) => {
+      x = this.layer(tape, layer, x, routers, undefined, (h) => cachedAttention(tape, config, layer.attention, h, at, cache.layers[i], spans));
+    });
+    return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
+  }
+
+  /** As `mtpForward`, over a cache: nextIds[t] is the token that follows row t by `depth` places. */
+  mtpForwardCached(tape: Tape, depth: number, hidden: Tensor, nextIds: I32, spans: readonly SequenceSpan[], cache: LayerCache): Tensor {
+    const w = this.weights.mtp[depth - 1];
+    const at = this.positionsOf(spanPositions(spans));
+    const x = this.mtpJoin(tape, w, hidden, nextIds);
+    const y = this.layer(tape, w.layer, x, [], undefined, (h) => cachedAttention(tape, this.config, w.layer.attention, h, at, cache, spans));
+    return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
+  }
+
+  private mtpJoin(tape: Tape, w: MtpWeights, hidden: Tensor, nextIds: I32): Tensor {
+    const { rmsNormEps: eps } = this.config;
+    const e = ops.rmsNorm(tape, ops.embed(tape, this.weights.embed, nextIds), w.eNorm, eps);
+    const h = ops.rmsNorm(tape, hidden, w.hNorm, eps);
+    return ops.linear(tape, [e, h], w.ehProj);
+  }
+
+  /** x + attention(norm(x)), then x + feed-forward(norm(x)). */
+  private layer(tape: Tape, w: LayerWeights, x: Tensor, routers: RouterTrace[], balance: Balance | undefined, attend: (h: Tensor) => Tensor): Tensor {
+    const { config } = this;
+    const afterAttention = ops.residual(tape, x, attend(ops.rmsNorm(tape, x, w.inputNorm, config.rmsNormEps)));
+    const h = ops.rmsNorm(tape, afterAttention, w.postAttentionNorm, config.rmsNormEps);
+    const y = w.experts ? mixtureOfExperts(tape, config, w.experts, h, routers, balance) : feedForward(tape, w.dense!, h);
+    return ops.residual(tape, afterAttention, y);
+  }
+
+  /** Angles for these positions; the table grows by doubling, up to max_position_embeddings. */
+  private positionsOf(positions: I32): Positions {
+    let last = -1;
+    for (const position of positions) if (position > last) last = position;
+    if (last >= this.config.maxPositionEmbeddings) {
+      throw new RangeError(`position ${last} is past the model's ${this.config.maxPositionEmbeddings} (max_position_embeddings)`);
+    }
+    if (!this.table || last >= this.tablePositions) {
+      this.tablePositions = Math.min(this.config.maxPositionEmbeddings, Math.max(256, 2 ** Math.ceil(Math.log2(last + 1))));
+      this.table = ropeTable(this.config, this.tablePositions);
+    }
+    return { positions, table: this.table };
+  }
+}
+
+function spanPositions(spans: readonly SequenceSpan[]): I32 {
+  return Int32Array.from(spans.flatMap((span) => Array.from({ length: span.count }, (_, i) => span.past + i)));
+}

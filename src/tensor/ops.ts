@@ -1,0 +1,273 @@
+/**
+ * Differentiable operations: each runs a kernel now and records the kernel of its gradient. Letters as in `src/model/README.md`.
+ * They know shapes and gradients, not the model: what is connected to what is said in `src/model/`.
+ */
+import type { F32, I32 } from "./dtype.ts";
+import type { Precision } from "./kernels.ts";
+import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
+
+/** x_TD = rows ids of table_VD. */
+export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
+  const D = table_VD.shape[1];
+  const out = tape.tensor(ids.length, D);
+  tape.kernels.gatherRows({ out: out.data, x: table_VD.data, rows: ids, J: ids.length, D });
+  tape.record(() => {
+    const X = table_VD.shape[0];
+    tape.kernels.scatterRows({ dx: gradOfWeight(table_VD), dy: tape.gradOf(out), rows: ids, J: ids.length, D, X });
+  });
+  return out;
+}
+
+/**
+ * y_TN = x_TK · w_NKᵀ. Of several inputs, each meets its own columns of w, side by side: the product with their concatenation.
+ * precision overrides the tape's (the router is computed in f32 always).
+ */
+export function linear(tape: Tape, inputs: Tensor | Tensor[], w_NK: Weight, precision: Precision = tape.precision): Tensor {
+  const parts = Array.isArray(inputs) ? inputs : [inputs];
+  const [N, ldb] = w_NK.shape;
+  const T = parts[0].shape[0];
+  const out = tape.tensor(T, N);
+  let column = 0;
+  for (const x of parts) {
+    const K = x.shape[1];
+    const b = w_NK.data.subarray(column);
+    tape.kernels.matmul({ out: out.data, a: x.data, b, M: T, N, K, bT: true, ldb, accumulate: column > 0, precision });
+    column += K;
+  }
+  tape.record(() => {
+    const dy = tape.gradOf(out);
+    let at = 0;
+    for (const x of parts) {
+      const K = x.shape[1];
+      const fresh = x.grad === null;
+      x.grad ??= tape.arena.take("f32", x.data.length);
+      const b = w_NK.data.subarray(at);
+      tape.kernels.matmul({ out: x.grad, a: dy, b, M: T, N: K, K: N, ldb, accumulate: !fresh, precision });
+      const dw = gradOfWeight(w_NK).subarray(at);
+      tape.kernels.matmul({ out: dw, a: dy, b: x.data, M: N, N: K, K: T, aT: true, ldo: ldb, accumulate: true, precision });
+      at += K;
+    }
+  });
+  return out;
+}
+
+/** RMSNorm of the first D = w.length columns of x (which may be wider). */
+export function rmsNorm(tape: Tape, x: Tensor, w_D: Weight, eps: number): Tensor {
+  const T = x.shape[0];
+  const ldx = x.shape[1];
+  const D = w_D.shape[0];
+  const out = tape.tensor(T, D);
+  const rstd = tape.arena.take("f32", T);
+  tape.kernels.rmsNorm({ out: out.data, rstd, x: x.data, w: w_D.data, T, D, eps, ldx });
+  tape.record(() => {
+    const dx = tape.gradOf(x);
+    const dw = gradOfWeight(w_D);
+    const w = w_D.data as F32;
+    tape.kernels.rmsNormBackward({ dx, dw, dy: tape.gradOf(out), x: x.data, w, rstd, T, D, ldx, lddx: ldx });
+  });
+  return out;
+}
+
+/** cos and sin of every position and pair: [positions, P/2]. */
+export interface RopeTable {
+  readonly cos: F32;
+  readonly sin: F32;
+}
+
+/** Which numbers of a row turn: P of them from `offset` on in each of H heads, heads `headStride` apart. */
+export interface RopeColumns {
+  H: number;
+  P: number;
+  offset: number;
+  headStride: number;
+  interleaved: boolean;
+}
+
+/** Rotates columns of x in place; x must not have been read by a recorded operation that needs its old value. */
+export function rope(tape: Tape, x: Tensor, table: RopeTable, positions: I32, columns: RopeColumns): void {
+  const { H, P, offset, headStride, interleaved } = columns;
+  const shared = { positions, cos: table.cos, sin: table.sin, T: x.shape[0], H, P, ld: x.shape[1], headStride, interleaved };
+  tape.kernels.rope({ ...shared, x: x.data.subarray(offset) });
+  tape.record(() => tape.kernels.rope({ ...shared, x: tape.gradOf(x).subarray(offset), inverse: true }));
+}
+
+export interface AttentionOptions {
+  segments: I32;
+  H: number;
+  N: number;
+  P: number;
+  V: number;
+  /** Column of k_rope in the rows that hold it. */
+  ropeOffset: number;
+  scale: number;
+}
+
+/** o_THV = causal attention of q_TH(N+P) over kv_TH(N+V) and the shared k_rope, which stands in columns ropeOffset… of kRope. */
+export function attention(tape: Tape, q: Tensor, kv: Tensor, kRope: Tensor, options: AttentionOptions): Tensor {
+  const { segments, H, N, P, V, ropeOffset, scale } = options;
+  const T = q.shape[0];
+  const out = tape.tensor(T, H * V);
+  const lse = tape.arena.take("f32", T * H);
+  const ldk = kRope.shape[1];
+  const shape = { segments, S: segments.length / 4, H, N, P, V, ldk, scale, precision: tape.precision };
+  const inputs = { q: q.data, kv: kv.data, kRope: kRope.data.subarray(ropeOffset) };
+  tape.kernels.attention({ ...shape, ...inputs, out: out.data, lse });
+  tape.record(() => {
+    const dkRope = tape.gradOf(kRope).subarray(ropeOffset);
+    const gradients = { dq: tape.gradOf(q), dkv: tape.gradOf(kv), dkRope, lddk: ldk, dout: tape.gradOf(out) };
+    tape.kernels.attentionBackward({ ...shape, ...inputs, ...gradients, out: out.data, lse });
+  });
+  return out;
+}
+
+/** out_TF = silu(gate) · up of x_T(2F) = [gate | up]. */
+export function swiglu(tape: Tape, x: Tensor): Tensor {
+  const T = x.shape[0];
+  const F = x.shape[1] / 2;
+  const out = tape.tensor(T, F);
+  tape.kernels.swiglu({ out: out.data, x: x.data, T, F });
+  tape.record(() => tape.kernels.swigluBackward({ dx: tape.gradOf(x), dy: tape.gradOf(out), x: x.data, T, F }));
+  return out;
+}
+
+/**
+ * The residual stream: x + y. Their gradients are that of the sum, and both share its buffer. That is sound because everything that
+ * computed y was recorded after the last read of x, so it runs back before anything adds to x's gradient.
+ */
+export function residual(tape: Tape, x: Tensor, y: Tensor): Tensor {
+  const out = tape.tensor(...x.shape);
+  const n = out.data.length;
+  tape.kernels.add({ out: out.data, a: x.data, b: y.data, n });
+  tape.record(() => {
+    const dout = tape.gradOf(out);
+    if (y.grad) tape.kernels.add({ out: y.grad, a: y.grad, b: dout, n });
+    else y.grad = dout;
+    if (x.grad) tape.kernels.add({ out: x.grad, a: x.grad, b: dout, n });
+    else x.grad = dout;
+  });
+  return out;
+}
+
+export interface RouteOptions {
+  K: number;
+  groups: number;
+  topkGroups: number;
+  normalise: boolean;
+  scale: number;
+  /** The sequence-wise balance loss, when training with it: its weight α, and by how much its gradient is scaled. */
+  balance?: { alpha: number; gradScale: number; segments: I32 };
+}
+
+export interface Routed {
+  /** [T,K] weights of the chosen experts, differentiable */
+  weights: Tensor;
+  /** [T,K] row of each choice in the order sorted by expert */
+  place: I32;
+  /** [T·K] token of each row */
+  tokens: I32;
+  /** [E+1] first row of each expert */
+  offsets: I32;
+  indices: I32;
+  balanceLoss: number;
+}
+
+/** Chooses K experts for each token from logits_TE and sorts the choices by expert. */
+export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: RouteOptions): Routed {
+  const [T, E] = logits_TE.shape;
+  const { K, groups, topkGroups, normalise, scale, balance } = options;
+  const { kernels, arena } = tape;
+  const scores = arena.take("f32", T * E);
+  const indices = arena.take("i32", T * K);
+  const weights = tape.tensor(T, K);
+  const shape = { T, E, K };
+  kernels.route({ ...shape, scores, indices, weights: weights.data, logits: logits_TE.data, bias: bias_E, groups, topkGroups, normalise, scale });
+  const place = arena.take("i32", T * K);
+  const tokens = arena.take("i32", T * K);
+  const offsets = arena.take("i32", E + 1);
+  kernels.dispatch({ ...shape, place, tokens, offsets, indices });
+  let dScores: F32 | null = null;
+  let balanceLoss = 0;
+  if (balance && tape.recording) {
+    dScores = arena.take("f32", T * E);
+    const { alpha, gradScale, segments } = balance;
+    balanceLoss = kernels.balanceLoss({ ...shape, dScores, scores, indices, segments, S: segments.length / 4, alpha, gradScale });
+  }
+  tape.record(() => {
+    const dLogits = tape.gradOf(logits_TE);
+    kernels.routeBackward({ ...shape, dLogits, dWeights: tape.gradOf(weights), dScores, scores, indices, normalise, scale });
+  });
+  return { weights, place, tokens, offsets, indices, balanceLoss };
+}
+
+/** x_JD: the rows of x_TD in the order of the experts that will read them (a token appears once for each of its K experts). */
+export function gatherForExperts(tape: Tape, x: Tensor, routed: Routed): Tensor {
+  const D = x.shape[1];
+  const J = routed.tokens.length;
+  const out = tape.tensor(J, D);
+  tape.kernels.gatherRows({ out: out.data, x: x.data, rows: routed.tokens, J, D });
+  tape.record(() => {
+    const [T, K] = routed.weights.shape;
+    tape.kernels.combine({ out: tape.gradOf(x), y: tape.gradOf(out), weights: null, place: routed.place, T, K, D });
+  });
+  return out;
+}
+
+/** y_JN: each row of x_JK through the weight of its expert, w_ENK. */
+export function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32): Tensor {
+  const [E, N, K] = w_ENK.shape;
+  const out = tape.tensor(x.shape[0], N);
+  const shape = { offsets, E, N, K, precision: tape.precision };
+  tape.kernels.groupedMatmul({ ...shape, kind: "forward", out: out.data, a: x.data, b: w_ENK.data });
+  tape.record(() => {
+    const dy = tape.gradOf(out);
+    const fresh = x.grad === null;
+    x.grad ??= tape.arena.take("f32", x.data.length);
+    tape.kernels.groupedMatmul({ ...shape, kind: "input", out: x.grad, a: dy, b: w_ENK.data, accumulate: !fresh });
+    tape.kernels.groupedMatmul({ ...shape, kind: "weight", out: gradOfWeight(w_ENK), a: dy, b: x.data, accumulate: true });
+  });
+  return out;
+}
+
+/** Adds to `into`_TD, in place, each token's weighted sum of its experts' rows y_JD. */
+export function combineExperts(tape: Tape, into: Tensor, y: Tensor, routed: Routed): void {
+  const [T, K] = routed.weights.shape;
+  const shape = { T, K, D: into.shape[1], place: routed.place, y: y.data, weights: routed.weights.data };
+  tape.kernels.combine({ ...shape, out: into.data });
+  tape.record(() => {
+    const gradients = { dy: tape.gradOf(y), dWeights: tape.gradOf(routed.weights), dout: tape.gradOf(into) };
+    tape.kernels.combineBackward({ ...shape, ...gradients });
+  });
+}
+
+/** Logits formed at a time, so that T × V never stands in memory. */
+const LOGITS_AT_ONCE = 1 << 22;
+
+/**
+ * The sum over tokens of the cross entropy of h_TD · w_VDᵀ against targets (−1: ignored), in chunks of tokens.
+ * A recording tape adds gradScale times its gradient to h and w at once, while the chunk's logits are at hand.
+ */
+export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I32, gradScale: number): number {
+  const { kernels, arena, precision } = tape;
+  const [T, D] = h.shape;
+  const V = w_VD.shape[0];
+  const dh = tape.recording ? tape.gradOf(h) : null;
+  const mark = arena.mark();
+  const rows = Math.max(1, Math.min(T, Math.floor(LOGITS_AT_ONCE / V)));
+  const logits = arena.take("f32", rows * V);
+  const losses = arena.take("f32", rows);
+  let sum = 0;
+  for (let from = 0; from < T; from += rows) {
+    const M = Math.min(rows, T - from);
+    const a = h.data.subarray(from * D, (from + M) * D);
+    kernels.matmul({ out: logits, a, b: w_VD.data, M, N: V, K: D, bT: true, precision });
+    const chunk = { logits, losses, targets: targets.subarray(from, from + M), T: M, V };
+    kernels.crossEntropy({ ...chunk, gradScale: dh ? gradScale : null });
+    for (let t = 0; t < M; t++) sum += losses[t];
+    if (!dh) continue;
+    const dhRows = dh.subarray(from * D, (from + M) * D);
+    kernels.matmul({ out: dhRows, a: logits, b: w_VD.data, M, N: D, K: V, accumulate: true, precision });
+    kernels.matmul({ out: gradOfWeight(w_VD), a: logits, b: a, M: V, N: D, K: M, aT: true, accumulate: true, precision });
+  }
+  arena.release(mark);
+  return sum;
+}

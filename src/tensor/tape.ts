@@ -1,0 +1,78 @@
+/**
+ * The gradient tape: one pass through a model. Operations (`ops.ts`) cut their results from the tape's arena and, when it records,
+ * leave a step that adds to the gradients of their inputs; `backward()` runs the steps in reverse.
+ */
+import { Arena } from "./arena.ts";
+import type { Bf16, F32 } from "./dtype.ts";
+import type { Kernels, Precision } from "./kernels.ts";
+
+/** A dense row-major array of numbers, and what is known of d loss / d data. */
+export interface Tensor {
+  readonly data: F32;
+  readonly shape: readonly number[];
+  /** Null until something adds to it; a tape gives it memory from its arena. */
+  grad: F32 | null;
+}
+
+/** A weight. Trained ones are f32 with a gradient that outlives the tape; for inference they may be bf16, without one. */
+export interface Weight {
+  readonly data: F32 | Bf16;
+  readonly shape: readonly number[];
+  readonly grad: F32 | null;
+}
+
+export interface TapeOptions {
+  kernels: Kernels;
+  arena: Arena;
+  /** How operands of matrix products are rounded. */
+  precision: Precision;
+  /** Record steps for `backward` (default false: inference). */
+  recording?: boolean;
+}
+
+export class Tape {
+  readonly kernels: Kernels;
+  readonly arena: Arena;
+  readonly precision: Precision;
+  readonly recording: boolean;
+  private steps: (() => void)[] = [];
+
+  constructor(options: TapeOptions) {
+    this.kernels = options.kernels;
+    this.arena = options.arena;
+    this.precision = options.precision;
+    this.recording = options.recording ?? false;
+  }
+
+  /** A new tensor from the arena, its numbers not set. */
+  tensor(...shape: number[]): Tensor {
+    return { data: this.arena.take("f32", size(shape)), shape, grad: null };
+  }
+
+  /** The tensor's gradient, zeros at first. */
+  gradOf(tensor: Tensor): F32 {
+    tensor.grad ??= this.arena.zeros("f32", tensor.data.length);
+    return tensor.grad;
+  }
+
+  record(step: () => void): void {
+    if (this.recording) this.steps.push(step);
+  }
+
+  /** Runs the recorded steps from the last to the first, once; gradients end in the `grad` of every tensor and weight. */
+  backward(): void {
+    for (let i = this.steps.length - 1; i >= 0; i--) this.steps[i]();
+    this.steps = [];
+  }
+}
+
+/** The number of elements of a shape. */
+export function size(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** A weight's gradient, which must be there when a tape records. */
+export function gradOfWeight(weight: Weight): F32 {
+  if (!weight.grad) throw new Error("a weight without a gradient buffer took part in a recorded pass");
+  return weight.grad;
+}
