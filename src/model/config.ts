@@ -33,6 +33,8 @@ export interface ModelConfig {
   nGroup: number;
   topkGroup: number;
   normTopkProb: boolean;
+  /** "softmax" is DeepSeek-V2's router, without e_score_correction_bias: such shapes can be counted and planned for, not run. */
+  scoringFunc: "sigmoid" | "softmax";
   routedScalingFactor: number;
   ropeTheta: number;
   yarn: YarnConfig | null;
@@ -61,13 +63,13 @@ export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw new InputError(`${where}: expected a JSON object`);
   const fields = new Fields(json as Json, where);
   const modelType = fields.json.model_type;
-  if (modelType !== "deepseek_v3") {
+  if (modelType !== "deepseek_v3" && modelType !== "deepseek_v2") {
     throw new InputError(`${where}: model_type ${JSON.stringify(modelType)} is not supported; Shoal runs "deepseek_v3" (Kimi K2 and Moonlight are of that type too)`);
   }
+  const scoringFunc = fields.oneOf("scoring_func", ["sigmoid", "softmax"], modelType === "deepseek_v2" ? "softmax" : "sigmoid");
   fields.mustBe("hidden_act", "silu");
   fields.mustBe("attention_bias", false);
-  fields.mustBe("scoring_func", "sigmoid");
-  fields.mustBe("topk_method", "noaux_tc");
+  if (scoringFunc === "sigmoid") fields.mustBe("topk_method", "noaux_tc");
   fields.mustBe("moe_layer_freq", 1);
   const { width, layers, heads, experts } = CONFIG_LIMITS;
   const config: ModelConfig = {
@@ -89,6 +91,7 @@ export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
     nGroup: fields.whole("n_group", 1, experts, 1),
     topkGroup: fields.whole("topk_group", 1, experts, 1),
     normTopkProb: fields.flag("norm_topk_prob", true),
+    scoringFunc,
     routedScalingFactor: fields.number("routed_scaling_factor", 1),
     ...ropeSettings(fields),
     ropeInterleave: fields.flag("rope_interleave", true),
@@ -183,6 +186,14 @@ class Fields {
     return list as number[];
   }
 
+  oneOf<Known extends string>(name: string, known: readonly Known[], fallback: Known): Known {
+    const value = this.json[name] ?? fallback;
+    if (!known.includes(value as Known)) {
+      throw new InputError(`${this.where}: ${name} ${JSON.stringify(value)} is not supported; known are ${known.map((k) => `"${k}"`).join(" and ")}`);
+    }
+    return value as Known;
+  }
+
   mustBe(name: string, only: string | number | boolean): void {
     const value = this.json[name];
     if (value != null && value !== only) {
@@ -238,10 +249,10 @@ export function configToJson(config: ModelConfig): Json {
       ...(yarn.attentionFactor !== null && { attention_factor: yarn.attentionFactor }),
     },
     routed_scaling_factor: config.routedScalingFactor,
-    scoring_func: "sigmoid",
+    scoring_func: config.scoringFunc,
     tie_word_embeddings: config.tieWordEmbeddings,
     topk_group: config.topkGroup,
-    topk_method: "noaux_tc",
+    ...(config.scoringFunc === "sigmoid" && { topk_method: "noaux_tc" }),
     v_head_dim: config.vHeadDim,
     vocab_size: config.vocabSize,
   };

@@ -49,7 +49,7 @@ export interface FeedForwardWeights {
 export interface ExpertsWeights {
   /** [E, D] */
   router: Weight;
-  /** [E] e_score_correction_bias */
+  /** [E] e_score_correction_bias (empty in DeepSeek-V2's router, which has none) */
   bias: F32;
   /** [E, 2F, D] */
   gateUp: Weight;
@@ -151,7 +151,7 @@ function buildLayer(config: ModelConfig, at: string, dense: boolean, make: (slot
     };
     return {
       router: matrix("mlp.gate", E, D, { keepF32: true }),
-      bias: make(bias).data as F32,
+      bias: config.scoringFunc === "sigmoid" ? (make(bias).data as F32) : new Float32Array(0),
       gateUp: gateUp(modules, [E, 2 * F, D], F),
       down: make({
         shape: [E, D, F],
@@ -198,18 +198,16 @@ export interface ParameterCounts {
   mtp: number;
 }
 
-/**
- * Exact counts of parameters. e_score_correction_bias is a buffer, not a parameter, and is left out, as PyTorch's parameters() does.
- */
+/** Exact counts of parameters, e_score_correction_bias included: the published total of the 671B counts it. */
 export function countParameters(config: ModelConfig): ParameterCounts {
-  const main = trainedSize({ ...config, numNextnPredictLayers: 0 });
-  const all = trainedSize(config);
+  const main = totalSize({ ...config, numNextnPredictLayers: 0 });
+  const all = totalSize(config);
   const expertLayers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
   const idle = expertLayers * (config.nRoutedExperts - config.numExpertsPerTok) * 3 * config.moeIntermediateSize * config.hiddenSize;
   const table = config.vocabSize * config.hiddenSize;
   return { total: main, active: main - idle, embedding: config.tieWordEmbeddings ? table : 2 * table, mtp: all - main };
 }
 
-function trainedSize(config: ModelConfig): number {
-  return modelSlots(config).reduce((sum, slot) => sum + (slot.trained ? size(slot.shape) : 0), 0);
+function totalSize(config: ModelConfig): number {
+  return modelSlots(config).reduce((sum, slot) => sum + size(slot.shape), 0);
 }

@@ -2,7 +2,7 @@
  * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
-import { type I32, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import { type I32, InputError, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
@@ -50,7 +50,11 @@ export class Transformer {
   private table: RopeTable | null = null;
   private tablePositions = 0;
 
+  /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
+    if (config.scoringFunc !== "sigmoid") {
+      throw new InputError(`config.json: scoring_func "${config.scoringFunc}" is DeepSeek-V2's router; Shoal counts and plans such models but runs only "sigmoid"`);
+    }
     this.config = config;
     this.weights = weights;
   }
