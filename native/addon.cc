@@ -1,0 +1,321 @@
+// The addon: instruction sets that this machine has, a table of kernels for each, memory, threads.
+#include <errno.h>
+#include <node_api.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mutex>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#if defined(SHOAL_X86)
+#include <cpuid.h>
+#endif
+
+#include "args.h"
+#include "memory.h"
+#include "pool.h"
+
+extern "C" {
+const Family* familiesOf_portable();
+#if defined(SHOAL_X86)
+const Family* familiesOf_avx2();
+const Family* familiesOf_avx512();
+const Family* familiesOf_amx();
+const Family* familiesOf_amx_emulated();
+#endif
+}
+
+namespace {
+
+// ---- what the processor and the operating system can do ----
+
+#if defined(SHOAL_X86)
+struct Features {
+  bool avx2 = false, avx512 = false, amx = false;
+};
+
+uint64_t xcr0() {
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+Features detect() {
+  Features f;
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return f;
+  const bool osxsave = c >> 27 & 1, fma = c >> 12 & 1, f16c = c >> 29 & 1;
+  if (!osxsave) return f;
+  const uint64_t saved = xcr0();
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+  const bool avx2 = b >> 5 & 1;
+  const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1) && (c >> 11 & 1);  // F DQ BW VL VNNI
+  const bool tiles = (d >> 22 & 1) && (d >> 24 & 1);                                                       // AMX-BF16 AMX-TILE
+  unsigned a1 = 0, b1, c1, d1;
+  if (!__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) a1 = 0;
+  const bool bf16 = a1 >> 5 & 1;
+  f.avx2 = avx2 && fma && f16c && (saved & 6) == 6;
+  f.avx512 = f.avx2 && avx512 && bf16 && (saved & 0xe6) == 0xe6;
+  f.amx = f.avx512 && tiles && (saved & 0x60000) == 0x60000;
+#if defined(__linux__)
+  // Linux gives the tile registers to a process that asks for them (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+  if (f.amx) f.amx = syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+  f.amx = false;
+#endif
+  return f;
+}
+#endif
+
+struct InstructionSet {
+  const char* name;
+  const Family* (*families)();
+  bool available;
+  bool forTests;  // not to be chosen, only asked for by name
+};
+
+constexpr int kSets = 5;
+InstructionSet sets[kSets];
+int setCount = 0;
+
+/** A small product through the set's own kernels: a set that gets it wrong (a broken emulator, a miscompiled tile) is not offered. */
+bool multipliesRight(const InstructionSet& set) {
+  constexpr int M = 37, N = 45, K = 70;
+  static float a[M * K], b[N * K], out[M * N];
+  for (int i = 0; i < M * K; i++) a[i] = (float)((i * 7) % 11 - 5);
+  for (int i = 0; i < N * K; i++) b[i] = (float)((i * 5) % 13 - 6);
+  const Family* families = set.families();
+  for (const Entry* entry = families[0]; entry->name; entry++) {
+    if (strcmp(entry->name, "matmul") != 0) continue;
+    for (double bf16 = 0; bf16 < 2; bf16++) {
+      const Arg args[] = {{out, M * N, kF32, 0}, {a, M * K, kF32, 0}, {b, N * K, kF32, 0}, {0, 0, kNumber, M}, {0, 0, kNumber, N},
+                          {0, 0, kNumber, K},    {0, 0, kNumber, 0},  {0, 0, kNumber, 1},  {0, 0, kNumber, K}, {0, 0, kNumber, K},
+                          {0, 0, kNumber, N},    {0, 0, kNumber, 0},  {0, 0, kNumber, bf16}};
+      entry->kernel(args);
+      for (int m = 0; m < M; m++) {
+        for (int n = 0; n < N; n++) {
+          float sum = 0;  // small whole numbers: exact in bf16 and in every order
+          for (int k = 0; k < K; k++) sum += a[m * K + k] * b[n * K + k];
+          if (out[m * N + n] != sum) return false;
+        }
+      }
+    }
+  }
+  return true;
+}
+
+void findSets() {
+  if (setCount) return;
+  sets[setCount++] = {"portable", familiesOf_portable, true, false};
+#if defined(SHOAL_X86)
+  const Features f = detect();
+  sets[setCount++] = {"avx2", familiesOf_avx2, f.avx2, false};
+  sets[setCount++] = {"avx512", familiesOf_avx512, f.avx512, false};
+  sets[setCount++] = {"amx", familiesOf_amx, f.amx, false};
+  sets[setCount++] = {"amx-emulated", familiesOf_amx_emulated, true, true};
+#endif
+  for (int i = 1; i < setCount; i++) {
+    if (sets[i].available && !sets[i].forTests) sets[i].available = multipliesRight(sets[i]);
+  }
+}
+
+// ---- calls from JavaScript ----
+
+std::mutex kernelLock;  // the pool and the shared scratch serve one kernel at a time, whichever thread it comes from
+
+constexpr size_t kMostArgs = 20;
+
+bool fail(napi_env env, const char* message) {
+  napi_throw_type_error(env, nullptr, message);
+  return false;
+}
+
+bool readArg(napi_env env, napi_value value, Arg* arg) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  *arg = Arg{nullptr, 0, kNumber, 0};
+  switch (type) {
+    case napi_number:
+      napi_get_value_double(env, value, &arg->number);
+      return true;
+    case napi_boolean: {
+      bool flag;
+      napi_get_value_bool(env, value, &flag);
+      arg->number = flag;
+      return true;
+    }
+    case napi_null:
+      arg->type = kF32;
+      return true;
+    case napi_object: {
+      napi_typedarray_type kind;
+      if (napi_get_typedarray_info(env, value, &kind, &arg->length, &arg->data, nullptr, nullptr) != napi_ok) break;
+      switch (kind) {
+        case napi_float32_array: arg->type = kF32; return true;
+        case napi_uint16_array: arg->type = kBf16; return true;
+        case napi_uint8_array: arg->type = kF8; return true;
+        case napi_int8_array: arg->type = kI8; return true;
+        case napi_int32_array: arg->type = kI32; return true;
+        default: break;
+      }
+      break;
+    }
+    default: break;
+  }
+  return fail(env, "a kernel takes typed arrays (f32, bf16 as Uint16Array, f8 as Uint8Array, i8, i32), numbers, booleans and null");
+}
+
+napi_value callKernel(napi_env env, napi_callback_info info) {
+  size_t count = kMostArgs;
+  napi_value values[kMostArgs];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  Arg args[kMostArgs] = {};
+  for (size_t i = 0; i < count && i < kMostArgs; i++)
+    if (!readArg(env, values[i], &args[i])) return nullptr;
+  double result;
+  {
+    std::lock_guard<std::mutex> lock(kernelLock);
+    result = ((const Entry*)data)->kernel(args);
+  }
+  napi_value number;
+  napi_create_double(env, result, &number);
+  return number;
+}
+
+bool readText(napi_env env, napi_value value, char* into, size_t size) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok || length >= size) return false;
+  napi_get_value_string_utf8(env, value, into, size, &length);
+  return strlen(into) == length;
+}
+
+napi_value firstArg(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value = nullptr;
+  napi_get_cb_info(env, info, &count, &value, nullptr, nullptr);
+  return value;
+}
+
+/** table(isa): an object of kernels. */
+napi_value table(napi_env env, napi_callback_info info) {
+  char name[32];
+  if (!readText(env, firstArg(env, info), name, sizeof name)) return fail(env, "table(isa): isa must be a name"), nullptr;
+  for (int i = 0; i < setCount; i++) {
+    if (strcmp(sets[i].name, name) != 0 || !sets[i].available) continue;
+    napi_value object;
+    napi_create_object(env, &object);
+    for (const Family* family = sets[i].families(); *family; family++) {
+      for (const Entry* entry = *family; entry->name; entry++) {
+        napi_value function;
+        napi_create_function(env, entry->name, NAPI_AUTO_LENGTH, callKernel, (void*)entry, &function);
+        napi_set_named_property(env, object, entry->name, function);
+      }
+    }
+    return object;
+  }
+  return fail(env, "table(isa): this machine lacks that instruction set"), nullptr;
+}
+
+napi_value setThreadsCall(napi_env env, napi_callback_info info) {
+  double count = 1;
+  napi_get_value_double(env, firstArg(env, info), &count);
+  std::lock_guard<std::mutex> lock(kernelLock);
+  setThreads((int)count);
+  return nullptr;
+}
+
+void finalize(napi_env env, void*, void* hint) {
+  Block* block = (Block*)hint;
+  int64_t ignored;
+  napi_adjust_external_memory(env, -(int64_t)block->bytes, &ignored);
+  freeBlock(*block);
+  delete block;
+}
+
+/** An ArrayBuffer over the block's first `bytes`; a copy where this Node forbids memory of our own. */
+napi_value bufferOver(napi_env env, const Block& block, size_t bytes) {
+  Block* kept = new Block(block);
+  napi_value buffer;
+  const napi_status status = napi_create_external_arraybuffer(env, block.data, bytes, finalize, kept, &buffer);
+  if (status == napi_ok) {
+    int64_t ignored;
+    napi_adjust_external_memory(env, (int64_t)block.bytes, &ignored);
+    return buffer;
+  }
+  void* copy = nullptr;
+  if (napi_create_arraybuffer(env, bytes, &copy, &buffer) == napi_ok && copy) memcpy(copy, block.data, bytes);
+  freeBlock(block);
+  delete kept;
+  return buffer;
+}
+
+napi_value emptyBuffer(napi_env env) {
+  napi_value buffer;
+  napi_create_arraybuffer(env, 0, nullptr, &buffer);
+  return buffer;
+}
+
+napi_value allocate(napi_env env, napi_callback_info info) {
+  double bytes = -1;
+  napi_get_value_double(env, firstArg(env, info), &bytes);
+  if (!(bytes >= 0) || bytes > 9e15) return fail(env, "allocate(bytes): bytes must be a size"), nullptr;
+  if (bytes == 0) return emptyBuffer(env);
+  const Block block = allocateBlock((size_t)bytes);
+  if (!block.data) {
+    char message[96];
+    snprintf(message, sizeof message, "out of memory: could not take %.0f bytes", bytes);
+    napi_throw_range_error(env, nullptr, message);
+    return nullptr;
+  }
+  return bufferOver(env, block, (size_t)bytes);
+}
+
+napi_value mapFile(napi_env env, napi_callback_info info) {
+  char path[4096];
+  if (!readText(env, firstArg(env, info), path, sizeof path)) return fail(env, "mapFile(path): path must be text below 4096 bytes"), nullptr;
+  errno = 0;
+  const Block block = mapFileBlock(path);
+  if (!block.data && errno == 0) return emptyBuffer(env);
+  if (!block.data) {
+    char message[4400];
+    snprintf(message, sizeof message, "%s: %s", path, strerror(errno));
+    napi_throw_error(env, nullptr, message);
+    return nullptr;
+  }
+  return bufferOver(env, block, block.bytes);
+}
+
+void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  {
+    std::lock_guard<std::mutex> lock(kernelLock);
+    findSets();
+  }
+  napi_value names;
+  napi_create_array(env, &names);
+  uint32_t listed = 0;
+  for (int i = 0; i < setCount; i++) {
+    if (!sets[i].available || sets[i].forTests) continue;
+    napi_value name;
+    napi_create_string_utf8(env, sets[i].name, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, names, listed++, name);
+  }
+  napi_set_named_property(env, exports, "isas", names);
+  define(env, exports, "table", table);
+  define(env, exports, "setThreads", setThreadsCall);
+  define(env, exports, "allocate", allocate);
+  define(env, exports, "mapFile", mapFile);
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(NODE_GYP_MODULE_NAME, initialise)

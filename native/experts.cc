@@ -1,0 +1,292 @@
+// The mixture of experts around its matrix products: activation, router, balance loss, and the way of tokens to experts and back.
+#include <math.h>
+
+#include "args.h"
+#include "pool.h"
+#include "vec.h"
+
+namespace SHOAL_ISA {
+namespace {
+
+ptrdiff_t rowsPerTask(ptrdiff_t D) { return 1 + 16384 / (D + 1); }
+
+/** out, x, T, F */
+double swiglu(const Arg* args) {
+  float* out = args[0].f32();
+  const float* x = args[1].f32();
+  const ptrdiff_t F = args[3].size();
+  parallelRange(args[2].size(), rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t t = from; t < to; t++) {
+      const float *gates = x + t * 2 * F, *ups = gates + F;
+      float* row = out + t * F;
+      ptrdiff_t f = 0;
+      for (; f + kLanes <= F; f += kLanes) {
+        const Vf gate = load(gates + f);
+        store(row + f, gate * sigmoid(gate) * load(ups + f));
+      }
+      if (f < F) {
+        const int rest = (int)(F - f);
+        const Vf gate = loadPart(gates + f, rest);
+        storePart(row + f, gate * sigmoid(gate) * loadPart(ups + f, rest), rest);
+      }
+    }
+  });
+  return 0;
+}
+
+/** dx, dy, x, T, F */
+double swigluBackward(const Arg* args) {
+  float* dx = args[0].f32();
+  const float *dy = args[1].f32(), *x = args[2].f32();
+  const ptrdiff_t F = args[4].size();
+  parallelRange(args[3].size(), rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t t = from; t < to; t++) {
+      const float *gates = x + t * 2 * F, *ups = gates + F, *gradients = dy + t * F;
+      float *dGates = dx + t * 2 * F, *dUps = dGates + F;
+      for (ptrdiff_t f = 0; f < F; f += kLanes) {
+        const int rest = (int)(F - f < kLanes ? F - f : kLanes);
+        const bool whole = rest == kLanes;
+        const Vf gate = whole ? load(gates + f) : loadPart(gates + f, rest), up = whole ? load(ups + f) : loadPart(ups + f, rest);
+        const Vf gradient = whole ? load(gradients + f) : loadPart(gradients + f, rest), s = sigmoid(gate);
+        const Vf dGate = gradient * up * s * (1.0f + gate * (1.0f - s)), dUp = gradient * gate * s;
+        if (whole) {
+          store(dGates + f, load(dGates + f) + dGate);
+          store(dUps + f, load(dUps + f) + dUp);
+        } else {
+          storePart(dGates + f, loadPart(dGates + f, rest) + dGate, rest);
+          storePart(dUps + f, loadPart(dUps + f, rest) + dUp, rest);
+        }
+      }
+    }
+  });
+  return 0;
+}
+
+/** Puts the indices of the `count` largest of n values into `chosen`, in falling order; of equals the lower index first. */
+void largestOf(const float* values, int n, int count, int32_t* chosen) {
+  int kept = 0;
+  for (int i = 0; i < n; i++) {
+    // Equal values do not pass each other, so the earlier index stays ahead.
+    if (kept == count && !(values[i] > values[chosen[kept - 1]])) continue;
+    int at = kept < count ? kept++ : count - 1;
+    while (at > 0 && values[i] > values[chosen[at - 1]]) {
+      chosen[at] = chosen[at - 1];
+      at--;
+    }
+    chosen[at] = i;
+  }
+}
+
+/** scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale */
+double route(const Arg* args) {
+  float *scores = args[0].f32(), *weights = args[2].f32();
+  int32_t* indices = args[1].i32();
+  const float *logits = args[3].f32(), *bias = args[4].f32();
+  const int E = args[6].count(), K = args[7].count(), groups = args[8].count(), topkGroups = args[9].count(), size = E / groups;
+  const bool normalise = args[10].flag();
+  const float scale = args[11].real();
+  parallelRange(args[5].size(), rowsPerTask(8 * E), [&](ptrdiff_t from, ptrdiff_t to) {
+    float* biased = (float*)scratch(2, (size_t)(2 * E + 2 * groups + kLanes) * 4);
+    float* groupScores = biased + E;
+    int32_t* kept = (int32_t*)(groupScores + groups);
+    float* candidates = (float*)(kept + groups);
+    for (ptrdiff_t t = from; t < to; t++) {
+      float* s = scores + t * E;
+      for (int e = 0; e < E; e += kLanes) {
+        const int rest = E - e < kLanes ? E - e : kLanes;
+        const Vf value = sigmoid(loadPart(logits + t * E + e, rest));
+        storePart(s + e, value, rest);
+        storePart(biased + e, value + loadPart(bias + e, rest), rest);
+      }
+      for (int g = 0; g < groups; g++) {
+        int32_t best[2];
+        const int two = size < 2 ? size : 2;
+        largestOf(biased + g * size, size, two, best);
+        groupScores[g] = biased[g * size + best[0]] + (two == 2 ? biased[g * size + best[1]] : 0);
+      }
+      const float* from = biased;
+      if (topkGroups < groups) {
+        largestOf(groupScores, groups, topkGroups, kept);
+        for (int e = 0; e < E; e++) candidates[e] = -INFINITY;
+        for (int i = 0; i < topkGroups; i++)
+          for (int e = kept[i] * size; e < (kept[i] + 1) * size; e++) candidates[e] = biased[e];
+        from = candidates;
+      }
+      int32_t* chosen = indices + t * K;
+      largestOf(from, E, K, chosen);
+      float total = 1e-20f;
+      for (int i = 0; i < K; i++) total += s[chosen[i]];
+      for (int i = 0; i < K; i++) weights[t * K + i] = (normalise ? s[chosen[i]] / total : s[chosen[i]]) * scale;
+    }
+  });
+  return 0;
+}
+
+/** dLogits, dWeights, dScores (or null), scores, indices, T, E, K, normalise, scale */
+double routeBackward(const Arg* args) {
+  float* dLogits = args[0].f32();
+  const float *dWeights = args[1].f32(), *dScores = args[2].f32(), *scores = args[3].f32();
+  const int32_t* indices = args[4].i32();
+  const int E = args[6].count(), K = args[7].count();
+  const bool normalise = args[8].flag();
+  const float scale = args[9].real();
+  parallelRange(args[5].size(), rowsPerTask(4 * E), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t t = from; t < to; t++) {
+      const float* s = scores + t * E;
+      const int32_t* chosen = indices + t * K;
+      float total = 1e-20f, projected = 0;
+      for (int i = 0; i < K; i++) {
+        total += s[chosen[i]];
+        projected += dWeights[t * K + i] * s[chosen[i]];
+      }
+      float* into = dLogits + t * E;
+      if (dScores)
+        for (int e = 0; e < E; e++) into[e] += dScores[t * E + e] * s[e] * (1 - s[e]);
+      for (int i = 0; i < K; i++) {
+        const float own = dWeights[t * K + i], x = s[chosen[i]];
+        into[chosen[i]] += scale * (normalise ? (own - projected / total) / total : own) * x * (1 - x);
+      }
+    }
+  });
+  return 0;
+}
+
+/** dScores, scores, indices, segments, S, T, E, K, alpha, gradScale → loss */
+double balanceLoss(const Arg* args) {
+  float* dScores = args[0].f32();
+  const float* scores = args[1].f32();
+  const int32_t *indices = args[2].i32(), *segments = args[3].i32();
+  const ptrdiff_t S = args[4].size(), T = args[5].size(), E = args[6].size(), K = args[7].size();
+  const double alpha = args[8].number, gradScale = args[9].number;
+  memset(dScores, 0, (size_t)(T * E) * 4);
+  double* losses = (double*)sharedScratch(3, (size_t)(S + 1) * 8);
+  ptrdiff_t tokens = 0;
+  for (ptrdiff_t s = 0; s < S; s++) tokens += segments[s * 4 + 1];
+  parallelFor(S, [&](ptrdiff_t s) {
+    const ptrdiff_t start = segments[s * 4], length = segments[s * 4 + 1];
+    losses[s] = 0;
+    if (length == 0) return;
+    float* f = (float*)scratch(2, (size_t)E * 4);
+    memset(f, 0, (size_t)E * 4);
+    for (ptrdiff_t i = start * K; i < (start + length) * K; i++) f[indices[i]] += 1;
+    for (ptrdiff_t e = 0; e < E; e++) f[e] *= (float)E / (float)(K * length);
+    const double share = alpha * (double)length / (double)tokens;
+    const float factor = (float)(share * gradScale / (double)length);
+    double loss = 0;
+    for (ptrdiff_t t = start; t < start + length; t++) {
+      float total = 0, weighted = 0;
+      for (ptrdiff_t e = 0; e < E; e++) {
+        total += scores[t * E + e];
+        weighted += f[e] * scores[t * E + e];
+      }
+      loss += weighted / total;
+      for (ptrdiff_t e = 0; e < E; e++) dScores[t * E + e] = factor * (f[e] - weighted / total) / total;
+    }
+    losses[s] = share * loss / (double)length;
+  });
+  double loss = 0;
+  for (ptrdiff_t s = 0; s < S; s++) loss += losses[s];
+  return loss;
+}
+
+/** place, tokens, offsets, indices, T, E, K. A counting sort: one thread, two passes over T·K numbers. */
+double dispatch(const Arg* args) {
+  int32_t *place = args[0].i32(), *tokens = args[1].i32(), *offsets = args[2].i32();
+  const int32_t* indices = args[3].i32();
+  const ptrdiff_t T = args[4].size(), E = args[5].size(), K = args[6].size();
+  memset(offsets, 0, (size_t)(E + 1) * 4);
+  for (ptrdiff_t i = 0; i < T * K; i++) offsets[indices[i] + 1]++;
+  for (ptrdiff_t e = 0; e < E; e++) offsets[e + 1] += offsets[e];
+  int32_t* next = (int32_t*)sharedScratch(3, (size_t)(E + 1) * 4);
+  memcpy(next, offsets, (size_t)E * 4);
+  for (ptrdiff_t t = 0; t < T; t++) {
+    for (ptrdiff_t i = t * K; i < (t + 1) * K; i++) {
+      place[i] = next[indices[i]]++;
+      tokens[place[i]] = (int32_t)t;
+    }
+  }
+  return 0;
+}
+
+/** out, x, rows, J, D */
+double gatherRows(const Arg* args) {
+  float* out = args[0].f32();
+  const int32_t* rows = args[2].i32();
+  const ptrdiff_t D = args[4].size();
+  const Arg& x = args[1];
+  parallelRange(args[3].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t j = from; j < to; j++) {
+      if (!x.isBf16()) {
+        memcpy(out + j * D, x.f32() + (ptrdiff_t)rows[j] * D, (size_t)D * 4);
+        continue;
+      }
+      const uint16_t* row = x.bf16() + (ptrdiff_t)rows[j] * D;
+      for (ptrdiff_t d = 0; d < D; d++) out[j * D + d] = loadBf16One(row + d);
+    }
+  });
+  return 0;
+}
+
+/** into[0…D) += factor · from[0…D) */
+SHOAL_INLINE void addRow(float* into, const float* from, float factor, ptrdiff_t D) {
+  ptrdiff_t d = 0;
+  for (; d + kLanes <= D; d += kLanes) store(into + d, load(into + d) + splat(factor) * load(from + d));
+  for (; d < D; d++) into[d] += factor * from[d];
+}
+
+/** dx, dy, rows, J, D, X. A task owns a range of dx's rows and meets their contributions in the order of j. */
+double scatterRows(const Arg* args) {
+  float* dx = args[0].f32();
+  const float* dy = args[1].f32();
+  const int32_t* rows = args[2].i32();
+  const ptrdiff_t J = args[3].size(), D = args[4].size(), X = args[5].size();
+  parallelRange(X, X / 16 + 1, [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t j = 0; j < J; j++)
+      if (rows[j] >= from && rows[j] < to) addRow(dx + rows[j] * D, dy + j * D, 1, D);
+  });
+  return 0;
+}
+
+/** out, y, weights (or null), place, T, K, D */
+double combine(const Arg* args) {
+  float* out = args[0].f32();
+  const float *y = args[1].f32(), *weights = args[2].f32();
+  const int32_t* place = args[3].i32();
+  const ptrdiff_t K = args[5].size(), D = args[6].size();
+  parallelRange(args[4].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t i = from * K; i < to * K; i++) addRow(out + i / K * D, y + (ptrdiff_t)place[i] * D, weights ? weights[i] : 1, D);
+  });
+  return 0;
+}
+
+/** dy, dWeights, dout, y, weights, place, T, K, D */
+double combineBackward(const Arg* args) {
+  float *dy = args[0].f32(), *dWeights = args[1].f32();
+  const float *dout = args[2].f32(), *y = args[3].f32(), *weights = args[4].f32();
+  const int32_t* place = args[5].i32();
+  const ptrdiff_t K = args[7].size(), D = args[8].size();
+  parallelRange(args[6].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t i = from * K; i < to * K; i++) {
+      const float *gradient = dout + i / K * D, *row = y + (ptrdiff_t)place[i] * D;
+      addRow(dy + (ptrdiff_t)place[i] * D, gradient, weights[i], D);
+      Vf lanes = {};
+      ptrdiff_t d = 0;
+      for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(gradient + d) * load(row + d);
+      float sum = lanesSum(lanes);
+      for (; d < D; d++) sum += gradient[d] * row[d];
+      dWeights[i] += sum;
+    }
+  });
+  return 0;
+}
+
+}  // namespace
+
+extern const Entry expertsFamily[] = {
+    {"swiglu", swiglu},         {"swigluBackward", swigluBackward}, {"route", route},
+    {"routeBackward", routeBackward}, {"balanceLoss", balanceLoss}, {"dispatch", dispatch},
+    {"gatherRows", gatherRows}, {"scatterRows", scatterRows},       {"combine", combine},
+    {"combineBackward", combineBackward}, {nullptr, nullptr},
+};
+
+}  // namespace SHOAL_ISA

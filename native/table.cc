@@ -1,0 +1,17 @@
+// The kernels of one instruction set.
+#include "args.h"
+#include "vec.h"
+
+#define SHOAL_JOIN2(a, b) a##b
+#define SHOAL_JOIN(a, b) SHOAL_JOIN2(a, b)
+
+namespace SHOAL_ISA {
+extern const Entry matmulFamily[], normRopeFamily[], attentionFamily[], expertsFamily[], lossFamily[], elementwiseFamily[];
+}
+
+/** Families of this instruction set, ended by null: familiesOf_avx512 and so on. */
+extern "C" const Family* SHOAL_JOIN(familiesOf_, SHOAL_ISA)() {
+  using namespace SHOAL_ISA;
+  static const Family families[] = {matmulFamily, normRopeFamily, attentionFamily, expertsFamily, lossFamily, elementwiseFamily, nullptr};
+  return families;
+}

@@ -1,0 +1,104 @@
+// Vectors as wide as the instruction set allows, by the compilers' vector extensions: the same source is SSE, AVX2, AVX-512 or NEON.
+// Everything here is static: the same name compiled for two instruction sets must never be merged by the linker.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef SHOAL_VECTOR_BYTES
+#error "compile kernels through binding.gyp, which names the instruction set"
+#endif
+
+#define SHOAL_INLINE static inline __attribute__((always_inline))
+
+namespace SHOAL_ISA {
+
+constexpr int kLanes = SHOAL_VECTOR_BYTES / 4;
+
+typedef float Vf __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
+typedef int32_t Vi __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
+typedef uint32_t Vu __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
+typedef uint16_t Vh __attribute__((vector_size(SHOAL_VECTOR_BYTES / 2)));
+// The same without alignment, for loads and stores anywhere.
+typedef float VfAny __attribute__((vector_size(SHOAL_VECTOR_BYTES), aligned(4), may_alias));
+typedef uint32_t VuAny __attribute__((vector_size(SHOAL_VECTOR_BYTES), aligned(4), may_alias));
+typedef uint16_t VhAny __attribute__((vector_size(SHOAL_VECTOR_BYTES / 2), aligned(2), may_alias));
+
+SHOAL_INLINE Vf load(const float* p) { return *(const VfAny*)p; }
+SHOAL_INLINE void store(float* p, Vf v) { *(VfAny*)p = v; }
+SHOAL_INLINE Vu loadBits(const float* p) { return *(const VuAny*)p; }
+SHOAL_INLINE Vf splat(float x) { return x - Vf{}; }
+SHOAL_INLINE Vf max(Vf a, Vf b) { return a > b ? a : b; }
+SHOAL_INLINE Vf min(Vf a, Vf b) { return a < b ? a : b; }
+
+/** Sum of the lanes, by halves: the order is fixed. */
+SHOAL_INLINE float lanesSum(Vf v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+SHOAL_INLINE float lanesMax(Vf v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
+  return lanes[0];
+}
+
+/** The first `count` < kLanes numbers at p; the other lanes are `fill`. */
+SHOAL_INLINE Vf loadPart(const float* p, int count, float fill = 0) {
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; i++) lanes[i] = i < count ? p[i] : fill;
+  return load(lanes);
+}
+SHOAL_INLINE void storePart(float* p, Vf v, int count) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int i = 0; i < count; i++) p[i] = lanes[i];
+}
+
+// bf16: the upper half of an f32.
+SHOAL_INLINE uint32_t bitsOf(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+SHOAL_INLINE float fromBits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+/** Bits of f32 numbers, rounded to nearest even in their upper halves (the lower halves hold rubbish). NaN stays NaN if its upper half says so. */
+SHOAL_INLINE Vu roundBits(Vu bits) { return bits + 0x7fffu + ((bits >> 16) & 1u); }
+SHOAL_INLINE uint32_t roundBits(uint32_t bits) { return bits + 0x7fffu + ((bits >> 16) & 1u); }
+SHOAL_INLINE float roundToBf16(float x) { return fromBits(roundBits(bitsOf(x)) & 0xffff0000u); }
+SHOAL_INLINE Vf roundToBf16(Vf x) { return (Vf)(roundBits((Vu)x) & 0xffff0000u); }
+SHOAL_INLINE Vf loadBf16(const uint16_t* p) {
+  Vh halves = *(const VhAny*)p;
+  return (Vf)(__builtin_convertvector(halves, Vu) << 16);
+}
+SHOAL_INLINE float loadBf16One(const uint16_t* p) { return fromBits((uint32_t)*p << 16); }
+
+/** exp, relative error below 2e-7 between −87 and 88; 0 below −87.3, +∞-like saturation above 88. */
+SHOAL_INLINE Vf exp(Vf x) {
+  const Vf clamped = min(max(x, splat(-87.33654f)), splat(88.3f));
+  // n = round(x / ln 2) by the magic number 1.5·2^23, which leaves the integer in the low bits.
+  const Vf shifted = clamped * 1.44269504f + 12582912.0f;
+  const Vf n = shifted - 12582912.0f;
+  const Vf r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Vf power = (Vf)((((Vi)shifted - 0x4b400000) + 127) << 23);
+  const Vf result = x < -87.33654f ? Vf{} : p * power;
+  return x == x ? result : x;  // NaN stays NaN
+}
+SHOAL_INLINE Vf sigmoid(Vf x) { return 1.0f / (1.0f + exp(-x)); }
+
+}  // namespace SHOAL_ISA
