@@ -1,7 +1,7 @@
 /** Between a model's weights in memory and a Hugging Face folder. */
 import { allocateTrainingWeights, buildWeights, type ModelConfig, type ModelWeights, parseConfig, type Slot, type TrainingWeights } from "../model/index.ts";
 import { allocate, type Bf16, type F32, type Kernels, size } from "../tensor/index.ts";
-import type { CheckpointFolder } from "./index.ts";
+import type { CheckpointFolder } from "./folder.ts";
 
 /** The folder's configuration, with as many MTP depths as it really holds: published configs name some that files leave out. */
 export function configOf(folder: CheckpointFolder): ModelConfig {
