@@ -104,6 +104,13 @@ export class Transformer {
     return { sums, counts: own, balance: routers.reduce((sum, router) => sum + router.balanceLoss, 0), routers };
   }
 
+  /** Σ cross entropy of rows from … to−1 of hidden states against their targets, without their logits standing in memory. */
+  crossEntropySum(tape: Tape, hidden: Tensor, targets: I32, from: number, to: number): number {
+    const D = hidden.shape[1];
+    const rows: Tensor = { data: hidden.data.subarray(from * D, to * D), shape: [to - from, D], grad: null };
+    return ops.crossEntropySum(tape, rows, this.weights.head, targets.subarray(from, to), 0);
+  }
+
   /** Logits [rows,V] of rows of hidden states. */
   logits(tape: Tape, hidden: Tensor): Tensor {
     return ops.linear(tape, hidden, this.weights.head);

@@ -1,0 +1,59 @@
+/** What commands share: flags with checked ranges, the default model, interruption, small formatting. */
+import { fileURLToPath } from "node:url";
+import { InvalidArgumentError } from "commander";
+import type { Kernels } from "../tensor/index.ts";
+
+/** The model that ships with Shoal: from src/cli (a clone) and from dist/cli (installed) alike. */
+export const MINNOW = fileURLToPath(new URL("../../models/minnow", import.meta.url));
+
+/** Ctrl-C: the command ends with 130 and no message of its own. */
+export class UserAbort extends Error {}
+
+/** A parser of whole numbers in a range, for options. */
+export function integer(flag: string, least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) throw new InvalidArgumentError(`${flag} takes a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** A parser of numbers in a range, for options. */
+export function real(flag: string, least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= least && value <= most)) throw new InvalidArgumentError(`${flag} takes a number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** Says in one line that there are no native kernels, where there are none. */
+export function announceKernels(kernels: Kernels): void {
+  if (kernels.isa === "reference") process.stderr.write("Running on the reference kernels in TypeScript: right, but slow. A C++ compiler (g++, make, python3) makes it fast.\n");
+}
+
+/** Runs work with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once. */
+export async function untilInterrupted<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+/** 3725 → "1h 02m". */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const whole = Math.round(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n: number) => String(n).padStart(2, "0");
+  return h > 0 ? `${h}h ${two(m)}m` : m > 0 ? `${m}m ${two(s)}s` : `${s}s`;
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/** The `shoal` command. */
+import { Command, CommanderError } from "commander";
+import { InputError } from "../tensor/index.ts";
+import { UserAbort } from "./common.ts";
+import { trainCommand } from "./train.ts";
+
+const program = new Command("shoal")
+  .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
+  .option("--verbose", "show where an error came from", false)
+  .showHelpAfterError("(add --help for what can be said)")
+  .exitOverride();
+
+for (const command of [trainCommand]) {
+  program.addCommand(command.option("--verbose", "show where an error came from", false).exitOverride().showHelpAfterError("(add --help for what can be said)"));
+}
+
+// A reader that goes away (shoal generate | head) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
+
+/** 0 for help, 2 for wrong usage (commander has said what), 130 for Ctrl-C, else 1 with one line. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UserAbort) return 130;
+  if (process.argv.includes("--verbose")) console.error(error);
+  else if (error instanceof InputError) console.error(`shoal: ${error.message}`);
+  else console.error(`shoal: ${(error as Error).message?.split("\n")[0] ?? error} (--verbose shows where)`);
+  return 1;
+}

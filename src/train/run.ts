@@ -1,0 +1,296 @@
+/**
+ * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
+ *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder)
+ */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { latestState, rotateStates, saveState, storedTensors, writeFolder } from "../checkpoint/index.ts";
+import { type Cursor, expandPath, Mixture, readDocuments, type Source, tokenise } from "../data/index.ts";
+import { configToJson, createTrainingWeights, Transformer } from "../model/index.ts";
+import { Arena, InputError, type Kernels } from "../tensor/index.ts";
+import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
+import { loadValidation, validate, type ValidationText } from "./evaluate.ts";
+import { Ledger, type LedgerRecord, type StepRecord } from "./ledger.ts";
+import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
+import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
+import { Trainer } from "./trainer.ts";
+
+export interface TrainOptions {
+  /** The run's folder. */
+  out: string;
+  /** Where relative paths of the recipe begin (default: the current folder). */
+  data?: string;
+  /** Go on from the newest checkpoint of the folder. */
+  resume?: boolean;
+  kernels: Kernels;
+  /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. */
+  signal?: AbortSignal;
+  onRecord?: (record: LedgerRecord, progress: RunProgress) => void;
+  onMessage?: (message: string) => void;
+  /** Stop after this many steps, as if interrupted (for tests and trials). */
+  maxSteps?: number;
+}
+
+export interface RunProgress {
+  tokens: number;
+  totalTokens: number;
+  secondsLeft: number;
+}
+
+export interface RunResult {
+  finished: boolean;
+  steps: number;
+  tokens: number;
+  loss: number;
+  bitsPerByte: number | null;
+  /** The finished model's folder; null where the run was interrupted. */
+  model: string | null;
+}
+
+/** Steps in a row whose loss or gradient is not finite, after which a run gives up. */
+const MOST_SKIPPED = 3;
+
+/** What a checkpoint keeps beside the numbers. */
+interface RunState {
+  stage: number;
+  stageTokens: number;
+  step: number;
+  tokens: number;
+  updates: number;
+  seconds: number;
+  coreSeconds: number;
+  ledgerBytes: number;
+  cursors: Cursor[];
+  recipe: string;
+}
+
+/** Runs a recipe to its end, or until the signal. @throws InputError for anything wrong with the recipe, the data or the folder */
+export async function train(recipe: Recipe, options: TrainOptions): Promise<RunResult> {
+  const run = await prepare(recipe, options);
+  for (; run.state.stage < recipe.stages.length; run.state.stage++, run.state.stageTokens = 0, run.state.cursors = []) {
+    const finished = await runStage(run, recipe.stages[run.state.stage]);
+    if (!finished) return resultOf(run, null);
+  }
+  const model = exportModel(run);
+  return resultOf(run, model);
+}
+
+interface Run {
+  recipe: Recipe;
+  options: TrainOptions;
+  tokenizer: Tokenizer;
+  trainer: Trainer;
+  ledger: Ledger;
+  state: RunState;
+  validation: ValidationText[];
+  arena: Arena;
+  lastLoss: number;
+  lastBitsPerByte: number | null;
+  totalTokens: number;
+}
+
+function resultOf(run: Run, model: string | null): RunResult {
+  return { finished: model !== null, steps: run.state.step, tokens: run.state.tokens, loss: run.lastLoss, bitsPerByte: run.lastBitsPerByte, model };
+}
+
+const checkpointsOf = (out: string) => join(out, "checkpoints");
+
+async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
+  const { out, kernels } = options;
+  const recipeText = JSON.stringify(recipe);
+  const saved = options.resume ? latestState(checkpointsOf(out), (message) => options.onMessage?.(`passing over a damaged checkpoint: ${message}`)) : null;
+  if (!options.resume && existsSync(join(out, "ledger.jsonl"))) {
+    throw new InputError(`${out}: holds a run already; go on with --resume, or name another folder with --out`);
+  }
+  if (saved && saved.json.recipe !== recipeText) {
+    throw new InputError(`${out}: the recipe is not the one that this run began with; put it back, or begin a new run with --out`);
+  }
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
+  const tokenizer = await tokenizerOf(recipe, options);
+  const config = modelConfigOf(recipe, tokenizer);
+  const training = createTrainingWeights(config, recipe.seed);
+  const trainer = new Trainer(new Transformer(config, training.weights), training, kernels, recipe);
+  const fresh: RunState = { stage: 0, stageTokens: 0, step: 0, tokens: 0, updates: 0, seconds: 0, coreSeconds: 0, ledgerBytes: 0, cursors: [], recipe: recipeText };
+  const ledger = new Ledger(join(out, "ledger.jsonl"));
+  const state = saved ? (saved.json as unknown as RunState) : fresh;
+  if (saved) {
+    const { flat, biases } = training;
+    for (const [name, data] of Object.entries({ flat, biases, m: trainer.m, v: trainer.v })) data.set(saved.buffers[name] as Float32Array);
+    trainer.updates = state.updates;
+    options.onMessage?.(`going on from step ${state.step}`);
+  } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
+  ledger.rewind(state.ledgerBytes);
+  const longest = Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength));
+  const validation = recipe.validation ? await loadValidation(resolveData(recipe.validation.path, options), tokenizer, recipe.validation.documents, longest) : [];
+  const totalTokens = recipe.stages.reduce((sum, stage) => sum + stepsOf(stage) * stage.batchSequences * stage.sequenceLength, 0);
+  return { recipe, options, tokenizer, trainer, ledger, state, validation, arena: new Arena(), lastLoss: Number.NaN, lastBitsPerByte: null, totalTokens };
+}
+
+const stepsOf = (stage: Stage) => Math.max(1, Math.ceil(stage.tokens / (stage.batchSequences * stage.sequenceLength)));
+
+function resolveData(path: string, options: TrainOptions): string {
+  return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
+}
+
+/** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
+async function tokenizerOf(recipe: Recipe, options: TrainOptions): Promise<Tokenizer> {
+  const dir = join(options.out, "tokenizer");
+  if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
+  mkdirSync(dir, { recursive: true });
+  const settings = recipe.tokenizer;
+  if ("from" in settings) {
+    const from = resolveData(settings.from, options);
+    const tokenizer = loadTokenizer(from);
+    for (const name of ["tokenizer.json", "tokenizer_config.json"]) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
+    return tokenizer;
+  }
+  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
+  const texts = await sampleTexts(recipe, options, settings.trainBytes);
+  const tokenizer = trainBpe({
+    texts,
+    vocabSize: settings.vocabSize,
+    digits: settings.digits,
+    chatTemplate: DEEPSEEK_TEMPLATE,
+    onProgress: ({ merges, of }) => merges % 1024 === 0 && options.onMessage?.(`tokenizer: ${merges} of ${of} merges`),
+  });
+  saveTokenizer(tokenizer, dir);
+  return tokenizer;
+}
+
+/** Text of all sources of the recipe, from each at most its part of `bytes`. */
+async function sampleTexts(recipe: Recipe, options: TrainOptions, bytes: number): Promise<string[]> {
+  const paths = [...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path)))];
+  const texts: string[] = [];
+  for (const path of paths) {
+    let left = bytes / paths.length;
+    for (const file of expandPath(resolveData(path, options))) {
+      for await (const document of readDocuments(file)) {
+        const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
+        texts.push(text);
+        left -= Buffer.byteLength(text);
+        if (left <= 0) break;
+      }
+      if (left <= 0) break;
+    }
+  }
+  return texts;
+}
+
+async function mixtureOf(run: Run, stage: Stage, index: number): Promise<Mixture> {
+  const { options, tokenizer, recipe, trainer } = run;
+  const sources: Source[] = [];
+  for (const { path, weight } of stage.mixture) {
+    const corpus = await tokenise(resolveData(path, options), tokenizer, join(options.out, "cache"), {
+      onProgress: ({ path: file, documents, tokens }) => documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
+    });
+    if (corpus.skipped > 0) options.onMessage?.(`${path}: ${corpus.skipped} documents skipped`);
+    sources.push({ corpus, weight });
+  }
+  const { packing, loss, sequenceLength } = stage;
+  const mtpDepths = trainer.model.config.numNextnPredictLayers;
+  const mixture = new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed: recipe.seed + index * 1000 });
+  if (run.state.cursors.length > 0) mixture.restore(run.state.cursors);
+  return mixture;
+}
+
+/** Runs what is left of a stage; false if it was interrupted. */
+async function runStage(run: Run, stage: Stage): Promise<boolean> {
+  const { options, state, trainer, recipe } = run;
+  const mixture = await mixtureOf(run, stage, state.stage);
+  const rows = stage.batchSequences * stage.sequenceLength;
+  const stageTokens = stepsOf(stage) * rows;
+  const micro = stage.microBatchSequences ?? stage.batchSequences;
+  let lastSave = performance.now();
+  let skippedInARow = 0;
+  while (state.stageTokens < stageTokens) {
+    const started = performance.now();
+    const cpu = process.cpuUsage();
+    const done = state.stageTokens / stageTokens;
+    const batches = Array.from({ length: stage.batchSequences / micro }, () => mixture.next(micro));
+    // The schedule is asked for the middle of the step: warm-up does not begin with a step of rate 0.
+    const lr = learningRate(stage, (state.stageTokens + rows / 2) / stageTokens);
+    const result = trainer.step(batches, { lr, mtpWeight: mtpWeight(stage, done), balanceAlpha: stage.balanceAlpha, biasUpdateSpeed: biasUpdateSpeed(stage, done) });
+    const seconds = (performance.now() - started) / 1000;
+    const used = process.cpuUsage(cpu);
+    state.step++;
+    state.tokens += rows;
+    state.stageTokens += rows;
+    state.updates = trainer.updates;
+    state.seconds += seconds;
+    state.coreSeconds += (used.user + used.system) / 1e6;
+    run.lastLoss = result.loss;
+    report(run, { ...result, stage: stage.name, lr, tokensPerSecond: rows / seconds });
+    skippedInARow = result.skipped ? skippedInARow + 1 : 0;
+    if (skippedInARow === MOST_SKIPPED) {
+      throw new InputError(`step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`);
+    }
+    const last = state.stageTokens >= stageTokens;
+    if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && state.stage === recipe.stages.length - 1))) runValidation(run);
+    const stopping = options.signal?.aborted || (options.maxSteps !== undefined && state.step >= options.maxSteps && !(last && state.stage === recipe.stages.length - 1));
+    if (last || stopping || performance.now() - lastSave > recipe.checkpoint.everyMinutes * 60_000) {
+      state.cursors = mixture.save();
+      checkpoint(run);
+      lastSave = performance.now();
+    }
+    if (stopping) return false;
+    // Let signals and timers in.
+    await new Promise((resume) => setImmediate(resume));
+  }
+  return true;
+}
+
+function report(run: Run, step: Pick<StepRecord, "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond"> & { skipped: boolean }): void {
+  const { state, recipe, trainer, totalTokens } = run;
+  const coreHours = state.coreSeconds / 3600;
+  const { skipped, ...numbers } = step;
+  const record: StepRecord = {
+    kind: "step",
+    step: state.step,
+    tokens: state.tokens,
+    ...numbers,
+    seconds: state.seconds,
+    coreHours,
+    usd: coreHours * recipe.price.usdPerCoreHour,
+    ...trainer.loads.summary(),
+    memoryMB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+    ...(skipped && { skipped: true as const }),
+  };
+  run.ledger.append(record);
+  const secondsLeft = (totalTokens - state.tokens) / (state.tokens / state.seconds);
+  run.options.onRecord?.(record, { tokens: state.tokens, totalTokens, secondsLeft });
+}
+
+function runValidation(run: Run): void {
+  const { trainer, recipe, options, state, totalTokens } = run;
+  const { bitsPerByte, bySlice } = validate(trainer.model, options.kernels, run.arena, recipe.precision, run.validation);
+  run.lastBitsPerByte = bitsPerByte;
+  const record: LedgerRecord = { kind: "validation", step: state.step, tokens: state.tokens, seconds: state.seconds, bitsPerByte, bySlice };
+  run.ledger.append(record);
+  options.onRecord?.(record, { tokens: state.tokens, totalTokens, secondsLeft: Number.NaN });
+}
+
+function checkpoint(run: Run): void {
+  const { state, trainer, recipe, options } = run;
+  state.ledgerBytes = run.ledger.bytes;
+  const { flat, biases } = trainer.training;
+  const dir = checkpointsOf(options.out);
+  saveState(dir, state.step, { buffers: { flat, m: trainer.m, v: trainer.v, biases }, json: { ...state } });
+  rotateStates(dir, recipe.checkpoint.keep);
+}
+
+/** Writes the finished model as a Hugging Face folder. */
+function exportModel(run: Run): string {
+  const { options, recipe, trainer, tokenizer } = run;
+  const dir = join(options.out, "model");
+  const { config } = trainer.model;
+  const generation = { bos_token_id: config.bosTokenId, eos_token_id: config.eosTokenIds, do_sample: true, temperature: 0.7, top_p: 0.95 };
+  const tokenizerDir = join(options.out, "tokenizer");
+  const extraFiles = {
+    ...Object.fromEntries(["tokenizer.json", "tokenizer_config.json"].filter((name) => existsSync(join(tokenizerDir, name))).map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")])),
+    "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
+  };
+  const folderConfig = { ...configToJson(config), vocab_size: tokenizer.vocabSize };
+  writeFolder(dir, { config: folderConfig, tensors: storedTensors(trainer.training.weights), dtype: recipe.export, kernels: options.kernels, extraFiles });
+  return dir;
+}

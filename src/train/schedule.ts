@@ -1,0 +1,22 @@
+/** How the learning rate and the other dials move over a stage (report, section 4.2). */
+import type { Stage } from "./recipe.ts";
+
+/** The learning rate after a share (0 … 1) of the stage's tokens: linear warm-up, constant, cosine to `final`, constant. */
+export function learningRate(stage: Stage, done: number): number {
+  const { warmup, decayFrom, decayTo, final } = stage.schedule;
+  if (done < warmup) return stage.lr * (done / warmup);
+  if (done < decayFrom) return stage.lr;
+  if (done >= decayTo) return stage.lr * final;
+  const progress = (done - decayFrom) / (decayTo - decayFrom);
+  return stage.lr * (final + (1 - final) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}
+
+/** λ of the MTP loss: the second value once the learning rate falls. */
+export function mtpWeight(stage: Stage, done: number): number {
+  return stage.mtpWeight[done < stage.schedule.decayFrom ? 0 : 1];
+}
+
+/** γ of the balancing biases: 0 at the very end. */
+export function biasUpdateSpeed(stage: Stage, done: number): number {
+  return done < 0.97 ? stage.biasUpdateSpeed : 0;
+}
