@@ -1,0 +1,52 @@
+/** A model that is ready to run: a Hugging Face folder, loaded. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { configOf, loadWeights, openFolder, readJsonObject } from "../checkpoint/index.ts";
+import { type ModelConfig, Transformer } from "../model/index.ts";
+import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
+import { loadTokenizer, type Tokenizer } from "../text/index.ts";
+
+export interface LoadOptions {
+  /** How weights are held: f32, or bf16 (the default where the folder stores them in 16 bits or fewer). */
+  dtype?: "f32" | "bf16";
+  isa?: Isa;
+  threads?: number;
+}
+
+export interface Model {
+  dir: string;
+  config: ModelConfig;
+  transformer: Transformer;
+  tokenizer: Tokenizer;
+  kernels: Kernels;
+  dtype: "f32" | "bf16";
+  precision: Precision;
+  /** Ids that end a reply. */
+  stopIds: ReadonlySet<number>;
+  /** Scratch memory of passes: reset before each. */
+  arena: Arena;
+}
+
+/** Loads a folder's weights and tokenizer. @throws InputError saying what is wrong with which file */
+export function loadModel(dir: string, options: LoadOptions = {}): Model {
+  const folder = openFolder(dir);
+  const config = configOf(folder);
+  const tokenizer = loadTokenizer(dir);
+  if (tokenizer.vocabSize > config.vocabSize) {
+    throw new InputError(`${dir}: the tokenizer has ${tokenizer.vocabSize} ids, but the model's vocab_size is ${config.vocabSize}; they do not belong together`);
+  }
+  const kernels = createKernels({ isa: options.isa, threads: options.threads });
+  const stored = folder.tensors.get("model.embed_tokens.weight")?.dtype;
+  const dtype = options.dtype ?? (stored === "F32" ? "f32" : "bf16");
+  const transformer = new Transformer(config, loadWeights(folder, config, dtype, kernels));
+  const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
+  return { dir, config, transformer, tokenizer, kernels, dtype, precision: dtype, stopIds, arena: new Arena(16 << 20) };
+}
+
+/** eos_token_id of generation_config.json, which may name more than config.json. */
+function generationEos(dir: string): number[] {
+  const path = join(dir, "generation_config.json");
+  if (!existsSync(path)) return [];
+  const eos = readJsonObject(path).eos_token_id;
+  return (Array.isArray(eos) ? eos : [eos]).filter((id): id is number => Number.isInteger(id));
+}
