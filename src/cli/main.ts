@@ -2,7 +2,11 @@
 /** The `shoal` command. */
 import { Command, CommanderError } from "commander";
 import { InputError } from "../tensor/index.ts";
+import { chatCommand } from "./chat.ts";
 import { UserAbort } from "./common.ts";
+import { generateCommand } from "./generate.ts";
+import { inspectCommand } from "./inspect.ts";
+import { scoreCommand } from "./score.ts";
 import { trainCommand } from "./train.ts";
 
 const program = new Command("shoal")
@@ -11,7 +15,7 @@ const program = new Command("shoal")
   .showHelpAfterError("(add --help for what can be said)")
   .exitOverride();
 
-for (const command of [trainCommand]) {
+for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand]) {
   program.addCommand(command.option("--verbose", "show where an error came from", false).exitOverride().showHelpAfterError("(add --help for what can be said)"));
 }
 
