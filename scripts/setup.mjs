@@ -1,0 +1,158 @@
+/**
+ * Makes a clone ready to run: installs packages where they are missing or older than the lock file, and builds the native addon where it is
+ * missing or older than its sources. Runs on whatever Node the system has (18 or later) and needs no package itself.
+ * With everything in place it says nothing and takes a few milliseconds.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const installStamp = join(root, "node_modules", ".shoal-lock");
+const buildStamp = join(root, "build", ".shoal-sources");
+const buildLog = join(root, "build", "native.log");
+const addon = join(root, "build", "Release", "shoal.node");
+const lock = join(root, ".setup.lock");
+
+const say = (line) => process.stderr.write(`${line}\n`);
+const hash = (...parts) => parts.reduce((sum, part) => sum.update(part), createHash("sha256")).digest("hex");
+const read = (path) => (existsSync(path) ? readFileSync(path, "utf8") : null);
+const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(0)} s`;
+
+/** What node_modules should be made from. */
+function installKey() {
+  return hash(readFileSync(join(root, "package-lock.json")), process.platform, process.arch);
+}
+
+/** What the addon should be made from. */
+function buildKey() {
+  const sources = readdirSync(join(root, "native"))
+    .filter((name) => /\.(cc|h)$/.test(name))
+    .sort();
+  const contents = ["binding.gyp", ...sources.map((name) => join("native", name))].flatMap((name) => [name, readFileSync(join(root, name))]);
+  return hash(process.platform, process.arch, ...contents);
+}
+
+function install() {
+  const key = installKey();
+  if (read(installStamp) === key) return;
+  // npm run by hand leaves no stamp of ours; its own is as good when it is newer than the lock file.
+  const own = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(installStamp) && existsSync(own) && statSync(own).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs) {
+    writeFileSync(installStamp, key);
+    return;
+  }
+  say("Installing packages …");
+  const started = Date.now();
+  const npm = process.env.npm_execpath;
+  const [command, first] = npm ? [process.execPath, [npm]] : ["npm", []];
+  const result = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund"], { cwd: root, encoding: "utf8", env: cleanEnvironment() });
+  if (result.status !== 0) {
+    const reason = `${result.stderr ?? ""}${result.error ?? ""}`.trim().split("\n").filter((line) => !/npm warn/.test(line)).slice(0, 3).join(" ");
+    say(`Installing packages failed (npm ci): ${reason}`);
+    process.exit(1);
+  }
+  writeFileSync(installStamp, key);
+  say(`Installed packages in ${seconds(started)}.`);
+}
+
+/** The environment without what npm put there for this script, which would steer the inner npm. */
+function cleanEnvironment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(lifecycle|package|config_(?!registry|cache|userconfig|globalconfig|prefix|nodedir))/.test(name)));
+}
+
+function onPath(...names) {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return names.some((name) => folders.some((folder) => folder && existsSync(join(folder, name))));
+}
+
+/** A folder with include/node/node_api.h: the running Node's own, or the system's. */
+function headers() {
+  const candidates = [process.env.npm_config_nodedir, join(dirname(process.execPath), ".."), "/usr", "/usr/local"];
+  return candidates.find((folder) => folder && existsSync(join(folder, "include", "node", "node_api.h"))) ?? null;
+}
+
+function build() {
+  const key = buildKey();
+  if (read(buildStamp) === key && existsSync(addon)) return;
+  const missing = [
+    onPath("c++", "g++", "clang++") ? null : "a C++ compiler",
+    onPath("make", "gmake") ? null : "make",
+    onPath("python3", "python") ? null : "python3",
+  ].filter(Boolean);
+  if (missing.length > 0) {
+    // An addon of older sources may not fit the code any more.
+    rmSync(addon, { force: true });
+    say(`No native kernels: ${missing.join(", ")} not found, so Shoal runs on its slow reference kernels (Debian: apt-get install g++ make python3).`);
+    return;
+  }
+  say("Building the native kernels …");
+  const started = Date.now();
+  mkdirSync(join(root, "build"), { recursive: true });
+  const nodedir = headers();
+  const gyp = join(root, "node_modules", "node-gyp", "bin", "node-gyp.js");
+  const result = spawnSync(process.execPath, [gyp, "rebuild", "-j", "max", ...(nodedir ? [`--nodedir=${nodedir}`] : [])], { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 });
+  mkdirSync(join(root, "build"), { recursive: true });
+  writeFileSync(buildLog, `${result.stdout ?? ""}${result.stderr ?? ""}`);
+  if (result.status !== 0 || !existsSync(addon)) {
+    const why = (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
+    say(`Building the native kernels failed (${why.trim().slice(0, 160)}; all of it in build/native.log), so Shoal runs on its slow reference kernels.`);
+    return;
+  }
+  writeFileSync(buildStamp, key);
+  say(`Built the native kernels in ${seconds(started)}.`);
+}
+
+/** Two set-ups at once would tread on each other: the second waits for the first, or takes over from one that died. */
+function withLock(work) {
+  for (let waited = 0; ; waited += 200) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+      const owner = Number(read(join(lock, "pid")));
+      const alive = owner > 0 ? isAlive(owner) : Date.now() - mtime(lock) < 5000;
+      if (!alive) rmSync(lock, { recursive: true, force: true });
+      else if (waited === 0) say("Waiting for another set-up of this folder …");
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
+  writeFileSync(join(lock, "pid"), String(process.pid));
+  const unlock = () => rmSync(lock, { recursive: true, force: true });
+  process.on("exit", unlock);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
+  work();
+  unlock();
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+function mtime(path) {
+  try {
+    return statSync(path).mtimeMs;
+  } catch {
+    return 0;
+  }
+}
+
+/** Ready already: nothing to lock or say. */
+function isReady() {
+  return read(installStamp) === installKey() && read(buildStamp) === buildKey() && existsSync(addon);
+}
+
+if (!isReady()) {
+  withLock(() => {
+    install();
+    build();
+  });
+}
