@@ -31,7 +31,10 @@ function buildKey() {
   const sources = readdirSync(join(root, "native"))
     .filter((name) => /\.(cc|h)$/.test(name))
     .sort();
-  const contents = ["binding.gyp", ...sources.map((name) => join("native", name))].flatMap((name) => [name, readFileSync(join(root, name))]);
+  const contents = ["binding.gyp", ...sources.map((name) => join("native", name))].flatMap((name) => [
+    name,
+    readFileSync(join(root, name)),
+  ]);
   return hash(process.platform, process.arch, ...contents);
 }
 
@@ -40,7 +43,11 @@ function install() {
   if (read(installStamp) === key) return;
   // npm run by hand leaves no stamp of ours; its own is as good when it is newer than the lock file.
   const own = join(root, "node_modules", ".package-lock.json");
-  if (!existsSync(installStamp) && existsSync(own) && statSync(own).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs) {
+  if (
+    !existsSync(installStamp) &&
+    existsSync(own) &&
+    statSync(own).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs
+  ) {
     writeFileSync(installStamp, key);
     return;
   }
@@ -48,9 +55,18 @@ function install() {
   const started = Date.now();
   const npm = process.env.npm_execpath;
   const [command, first] = npm ? [process.execPath, [npm]] : ["npm", []];
-  const result = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund"], { cwd: root, encoding: "utf8", env: cleanEnvironment() });
+  const result = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund"], {
+    cwd: root,
+    encoding: "utf8",
+    env: cleanEnvironment(),
+  });
   if (result.status !== 0) {
-    const reason = `${result.stderr ?? ""}${result.error ?? ""}`.trim().split("\n").filter((line) => !/npm warn/.test(line)).slice(0, 3).join(" ");
+    const reason = `${result.stderr ?? ""}${result.error ?? ""}`
+      .trim()
+      .split("\n")
+      .filter((line) => !/npm warn/.test(line))
+      .slice(0, 3)
+      .join(" ");
     say(`Installing packages failed (npm ci): ${reason}`);
     process.exit(1);
   }
@@ -60,7 +76,12 @@ function install() {
 
 /** The environment without what npm put there for this script, which would steer the inner npm. */
 function cleanEnvironment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(lifecycle|package|config_(?!registry|cache|userconfig|globalconfig|prefix|nodedir))/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^npm_(lifecycle|package|config_(?!registry|cache|userconfig|globalconfig|prefix|nodedir))/.test(name),
+    ),
+  );
 }
 
 function onPath(...names) {
@@ -85,7 +106,9 @@ function build() {
   if (missing.length > 0) {
     // An addon of older sources may not fit the code any more.
     rmSync(addon, { force: true });
-    say(`No native kernels: ${missing.join(", ")} not found, so Shoal runs on its slow reference kernels (Debian: apt-get install g++ make python3).`);
+    say(
+      `No native kernels: ${missing.join(", ")} not found, so Shoal runs on its slow reference kernels (Debian: apt-get install g++ make python3).`,
+    );
     return;
   }
   say("Building the native kernels …");
@@ -93,12 +116,19 @@ function build() {
   mkdirSync(join(root, "build"), { recursive: true });
   const nodedir = headers();
   const gyp = join(root, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  const result = spawnSync(process.execPath, [gyp, "rebuild", "-j", "max", ...(nodedir ? [`--nodedir=${nodedir}`] : [])], { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 });
+  const result = spawnSync(
+    process.execPath,
+    [gyp, "rebuild", "-j", "max", ...(nodedir ? [`--nodedir=${nodedir}`] : [])],
+    { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 },
+  );
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(buildLog, `${result.stdout ?? ""}${result.stderr ?? ""}`);
   if (result.status !== 0 || !existsSync(addon)) {
-    const why = (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
-    say(`Building the native kernels failed (${why.trim().slice(0, 160)}; all of it in build/native.log), so Shoal runs on its slow reference kernels.`);
+    const why =
+      (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
+    say(
+      `Building the native kernels failed (${why.trim().slice(0, 160)}; all of it in build/native.log), so Shoal runs on its slow reference kernels.`,
+    );
     return;
   }
   writeFileSync(buildStamp, key);

@@ -1,8 +1,26 @@
 /** Shoal as a library. */
-export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";
+
 export { openFolder, openSafetensors, writeFolder, writeSafetensors } from "./checkpoint/index.ts";
-export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
-export { applyChatTemplate, type ChatMessage, encodeChat, loadTokenizer, saveTokenizer, Tokenizer, trainBpe } from "./text/index.ts";
 export { readDocuments, tokenise } from "./data/index.ts";
+export {
+  Chat,
+  type GenerateOptions,
+  type Generation,
+  generate,
+  loadModel,
+  type Model,
+  sample,
+  score,
+} from "./infer/index.ts";
+export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";
+export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
+export {
+  applyChatTemplate,
+  type ChatMessage,
+  encodeChat,
+  loadTokenizer,
+  saveTokenizer,
+  Tokenizer,
+  trainBpe,
+} from "./text/index.ts";
 export { loadRecipe, parseRecipe, type Recipe, train } from "./train/index.ts";
-export { Chat, generate, type GenerateOptions, type Generation, loadModel, type Model, sample, score } from "./infer/index.ts";

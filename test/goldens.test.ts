@@ -4,7 +4,13 @@
  */
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { configOf, loadTrainingWeights, openFolder, openSafetensors, type SafetensorsFile } from "../src/checkpoint/index.ts";
+import {
+  configOf,
+  loadTrainingWeights,
+  openFolder,
+  openSafetensors,
+  type SafetensorsFile,
+} from "../src/checkpoint/index.ts";
 import { batchOf, Transformer } from "../src/model/index.ts";
 import { Arena, availableIsas, createKernels, type F32, type Isa, type Precision, Tape } from "../src/tensor/index.ts";
 
@@ -105,13 +111,27 @@ describe.each(availableIsas())("goldens on %s", (isa) => {
         for (const tensor of storedOf(training.slots, "grad")) {
           const expected = `grad.${tensor.name}`;
           // An expert that no token chose has no gradient in either.
-          if (golden.tensors.has(expected)) expect(relativeNorm(tensor.data, numbers(golden, expected)), tensor.name).toBeLessThan(1e-3);
+          if (golden.tensors.has(expected))
+            expect(relativeNorm(tensor.data, numbers(golden, expected)), tensor.name).toBeLessThan(1e-3);
           else expect(relativeNorm(tensor.data, new Float32Array(tensor.data.length)), tensor.name).toBe(0);
         }
       }
       const norm = Math.sqrt(kernels.sumSquares({ x: training.grad, n }));
       const gradScale = Math.min(1, 1 / (norm + 1e-6));
-      kernels.adamw({ w: training.flat, g: training.grad, m, v, n, lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.1, step, gradScale });
+      kernels.adamw({
+        w: training.flat,
+        g: training.grad,
+        m,
+        v,
+        n,
+        lr: 1e-3,
+        beta1: 0.9,
+        beta2: 0.95,
+        eps: 1e-8,
+        decay: 0.1,
+        step,
+        gradScale,
+      });
     }
     for (const tensor of storedOf(training.slots, "data")) {
       const expected = numbers(golden, `after.${tensor.name}`);

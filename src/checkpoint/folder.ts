@@ -3,7 +3,14 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { basename, join } from "node:path";
 import { type Bf16, type F8, type F32, InputError, type Kernels } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
-import { openSafetensors, type SafetensorsFile, type TensorInfo, type TensorToWrite, writeAtomically, writeSafetensors } from "./safetensors.ts";
+import {
+  openSafetensors,
+  type SafetensorsFile,
+  type TensorInfo,
+  type TensorToWrite,
+  writeAtomically,
+  writeSafetensors,
+} from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
@@ -25,7 +32,8 @@ export interface CheckpointFolder {
 export function readJsonObject(path: string): Json {
   let text: string;
   try {
-    if (statSync(path).size > FOLDER_LIMITS.jsonBytes) throw new InputError(`${path}: larger than ${FOLDER_LIMITS.jsonBytes} bytes`);
+    if (statSync(path).size > FOLDER_LIMITS.jsonBytes)
+      throw new InputError(`${path}: larger than ${FOLDER_LIMITS.jsonBytes} bytes`);
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (error instanceof InputError) throw error;
@@ -42,10 +50,14 @@ export function readJsonObject(path: string): Json {
 
 /** Opens a model's folder: its configuration and the place of every tensor. Weights are read when asked for. */
 export function openFolder(dir: string): CheckpointFolder {
-  if (!existsSync(dir)) throw new InputError(`${dir}: there is no such folder; name a model's folder with config.json and model.safetensors`);
+  if (!existsSync(dir))
+    throw new InputError(
+      `${dir}: there is no such folder; name a model's folder with config.json and model.safetensors`,
+    );
   const config = readJsonObject(join(dir, "config.json"));
   const files = new Map<string, SafetensorsFile>();
-  const tensors = existsSync(join(dir, INDEX)) && !existsSync(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
+  const tensors =
+    existsSync(join(dir, INDEX)) && !existsSync(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
   const blockSize = fp8BlockSize(config, dir);
   return {
     dir,
@@ -56,7 +68,9 @@ export function openFolder(dir: string): CheckpointFolder {
       const info = tensors.get(name);
       if (!info) throw new InputError(`${dir}: tensor "${name}" is missing${nearest(name, tensors)}`);
       if (info.shape.length !== shape.length || info.shape.some((extent, i) => extent !== shape[i])) {
-        throw new InputError(`${info.path}: tensor "${name}" has shape [${info.shape.join(", ")}], but the configuration asks for [${shape.join(", ")}]`);
+        throw new InputError(
+          `${info.path}: tensor "${name}" has shape [${info.shape.join(", ")}], but the configuration asks for [${shape.join(", ")}]`,
+        );
       }
       const bytesOf = (stored: TensorInfo) => files.get(stored.path)!.bytes(stored.name);
       convertInto(info, bytesOf, tensors, blockSize, into, kernels);
@@ -78,10 +92,13 @@ function openShards(dir: string, files: Map<string, SafetensorsFile>): Map<strin
   if (typeof map !== "object" || map === null) throw new InputError(`${indexPath}: weight_map is missing`);
   const entries = Object.entries(map as Record<string, unknown>);
   const names = new Set(entries.map(([, shard]) => shard));
-  if (names.size > FOLDER_LIMITS.shards) throw new InputError(`${indexPath}: names more than ${FOLDER_LIMITS.shards} shards`);
+  if (names.size > FOLDER_LIMITS.shards)
+    throw new InputError(`${indexPath}: names more than ${FOLDER_LIMITS.shards} shards`);
   for (const shard of names) {
     if (typeof shard !== "string" || basename(shard) !== shard || shard.startsWith(".")) {
-      throw new InputError(`${indexPath}: shard ${JSON.stringify(shard)} must be the name of a file in the folder itself`);
+      throw new InputError(
+        `${indexPath}: shard ${JSON.stringify(shard)} must be the name of a file in the folder itself`,
+      );
     }
     const path = join(dir, shard);
     if (!existsSync(path)) throw new InputError(`${path}: this shard is missing; ${INDEX} names it`);
@@ -101,7 +118,9 @@ function fp8BlockSize(config: Json, dir: string): [number, number] {
   const quantization = config.quantization_config as { weight_block_size?: unknown } | undefined;
   const size = quantization?.weight_block_size ?? [FP8_BLOCK, FP8_BLOCK];
   if (Array.isArray(size) && size.length === 2 && size.every((n) => n === FP8_BLOCK)) return size as [number, number];
-  throw new InputError(`${dir}/config.json: quantization_config.weight_block_size ${JSON.stringify(size)} is not supported; known is [${FP8_BLOCK}, ${FP8_BLOCK}]`);
+  throw new InputError(
+    `${dir}/config.json: quantization_config.weight_block_size ${JSON.stringify(size)} is not supported; known is [${FP8_BLOCK}, ${FP8_BLOCK}]`,
+  );
 }
 
 /** A hint for a misspelt or misplaced name: the stored name with the longest common ending. */
@@ -136,17 +155,22 @@ function convertInto(
     case "F8_E4M3": {
       const scaleName = `${info.name}_scale_inv`;
       const scale = tensors.get(scaleName);
-      if (!scale) throw new InputError(`${info.path}: tensor "${info.name}" is F8_E4M3, but its "${scaleName}" is missing`);
+      if (!scale)
+        throw new InputError(`${info.path}: tensor "${info.name}" is F8_E4M3, but its "${scaleName}" is missing`);
       const [R, C] = info.shape;
       const expected = [Math.ceil(R / blockRows), Math.ceil(C / blockColumns)];
       if (info.shape.length !== 2 || scale.dtype !== "F32" || scale.shape.join() !== expected.join()) {
-        throw new InputError(`${scale.path}: tensor "${scaleName}" must be F32 of shape [${expected.join(", ")}], not ${scale.dtype} of [${scale.shape.join(", ")}]`);
+        throw new InputError(
+          `${scale.path}: tensor "${scaleName}" must be F32 of shape [${expected.join(", ")}], not ${scale.dtype} of [${scale.shape.join(", ")}]`,
+        );
       }
       const factors = new Float32Array(...typed(bytesOf(scale), 4));
       return kernels.dequantiseFp8({ codes: bytes as F8, factors, R, C, out: into });
     }
     default:
-      throw new InputError(`${info.path}: tensor "${info.name}" is ${info.dtype}; weights must be F32, BF16, F16 or F8_E4M3`);
+      throw new InputError(
+        `${info.path}: tensor "${info.name}" is ${info.dtype}; weights must be F32, BF16, F16 or F8_E4M3`,
+      );
   }
 }
 
@@ -169,7 +193,11 @@ export interface FolderToWrite {
 
 /** Written in 8-bit blocks, as the published checkpoints are: every linear layer but the head, the router and MTP's eh_proj. */
 function isFp8(name: string, shape: readonly number[]): boolean {
-  return shape.length === 2 && (name.endsWith("_proj.weight") || name.endsWith("proj_with_mqa.weight")) && !name.endsWith("eh_proj.weight");
+  return (
+    shape.length === 2 &&
+    (name.endsWith("_proj.weight") || name.endsWith("proj_with_mqa.weight")) &&
+    !name.endsWith("eh_proj.weight")
+  );
 }
 
 /** Writes a folder that transformers, vLLM and Shoal load. Every file appears whole or not at all; config.json comes last. */
@@ -193,20 +221,37 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     }
   }
   const number = (i: number) => String(i).padStart(5, "0");
-  const nameOf = (i: number) => (shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`);
+  const nameOf = (i: number) =>
+    shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
   shards.forEach((tensors, i) => writeSafetensors(join(dir, nameOf(i)), tensors));
   rmSync(join(dir, shards.length === 1 ? INDEX : SINGLE), { force: true });
   if (shards.length > 1) {
     const weight_map = Object.fromEntries(shards.flatMap((tensors, i) => tensors.map(({ name }) => [name, nameOf(i)])));
     writeFileSync(join(dir, INDEX), `${JSON.stringify({ metadata: { total_size: total }, weight_map }, null, 2)}\n`);
   }
-  for (const [name, text] of Object.entries(folder.extraFiles ?? {})) writeAtomically(join(dir, name), [Buffer.from(text)]);
-  const quantization_config = { quant_method: "fp8", fmt: "e4m3", weight_block_size: [FP8_BLOCK, FP8_BLOCK], activation_scheme: "dynamic" };
-  const config = { ...folder.config, dtype: dtype === "f32" ? "float32" : "bfloat16", ...(dtype === "fp8" && { quantization_config }) };
+  for (const [name, text] of Object.entries(folder.extraFiles ?? {}))
+    writeAtomically(join(dir, name), [Buffer.from(text)]);
+  const quantization_config = {
+    quant_method: "fp8",
+    fmt: "e4m3",
+    weight_block_size: [FP8_BLOCK, FP8_BLOCK],
+    activation_scheme: "dynamic",
+  };
+  const config = {
+    ...folder.config,
+    dtype: dtype === "f32" ? "float32" : "bfloat16",
+    ...(dtype === "fp8" && { quantization_config }),
+  };
   writeAtomically(join(dir, "config.json"), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)]);
 }
 
-function encodeTensor(name: string, shape: readonly number[], data: F32 | Bf16, dtype: FolderToWrite["dtype"], kernels: Kernels): TensorToWrite[] {
+function encodeTensor(
+  name: string,
+  shape: readonly number[],
+  data: F32 | Bf16,
+  dtype: FolderToWrite["dtype"],
+  kernels: Kernels,
+): TensorToWrite[] {
   const n = data.length;
   if (dtype === "fp8" && isFp8(name, shape)) {
     const [R, C] = shape;

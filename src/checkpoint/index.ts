@@ -1,5 +1,20 @@
 /** Checkpoints: safetensors, the Hugging Face folder with FP8 blocks, and training state that can be resumed. */
-export { type CheckpointFolder, FOLDER_LIMITS, type FolderToWrite, openFolder, readJsonObject, writeFolder } from "./folder.ts";
+export {
+  type CheckpointFolder,
+  FOLDER_LIMITS,
+  type FolderToWrite,
+  openFolder,
+  readJsonObject,
+  writeFolder,
+} from "./folder.ts";
 export { configOf, loadTrainingWeights, loadWeights, storedTensors } from "./model-weights.ts";
-export { openSafetensors, SAFETENSORS_LIMITS, type SafetensorsFile, type TensorInfo, type TensorToWrite, writeAtomically, writeSafetensors } from "./safetensors.ts";
+export {
+  openSafetensors,
+  SAFETENSORS_LIMITS,
+  type SafetensorsFile,
+  type TensorInfo,
+  type TensorToWrite,
+  writeAtomically,
+  writeSafetensors,
+} from "./safetensors.ts";
 export { latestState, loadState, rotateStates, saveState, type TrainingState } from "./state.ts";

@@ -1,5 +1,13 @@
 /** Between a model's weights in memory and a Hugging Face folder. */
-import { allocateTrainingWeights, buildWeights, type ModelConfig, type ModelWeights, parseConfig, type Slot, type TrainingWeights } from "../model/index.ts";
+import {
+  allocateTrainingWeights,
+  buildWeights,
+  type ModelConfig,
+  type ModelWeights,
+  parseConfig,
+  type Slot,
+  type TrainingWeights,
+} from "../model/index.ts";
 import { allocate, type Bf16, type F32, type Kernels, size } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 
@@ -7,7 +15,11 @@ import type { CheckpointFolder } from "./folder.ts";
 export function configOf(folder: CheckpointFolder): ModelConfig {
   const config = parseConfig(folder.config, `${folder.dir}/config.json`);
   let depths = 0;
-  while (depths < config.numNextnPredictLayers && folder.has(`model.layers.${config.numHiddenLayers + depths}.eh_proj.weight`)) depths++;
+  while (
+    depths < config.numNextnPredictLayers &&
+    folder.has(`model.layers.${config.numHiddenLayers + depths}.eh_proj.weight`)
+  )
+    depths++;
   return { ...config, numNextnPredictLayers: depths };
 }
 
@@ -15,7 +27,12 @@ export function configOf(folder: CheckpointFolder): ModelConfig {
  * Loads every weight for inference: matrices in `dtype`, norms, router and bias in f32.
  * @throws InputError naming a missing tensor, or one of a wrong shape
  */
-export function loadWeights(folder: CheckpointFolder, config: ModelConfig, dtype: "f32" | "bf16", kernels: Kernels): ModelWeights {
+export function loadWeights(
+  folder: CheckpointFolder,
+  config: ModelConfig,
+  dtype: "f32" | "bf16",
+  kernels: Kernels,
+): ModelWeights {
   return buildWeights(config, (slot) => {
     const length = size(slot.shape);
     const data: F32 | Bf16 =

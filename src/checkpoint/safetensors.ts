@@ -7,7 +7,24 @@ import { InputError, mapFile } from "../tensor/index.ts";
 
 export const SAFETENSORS_LIMITS = { headerBytes: 100 * 10 ** 6, tensors: 10 ** 6, dimensions: 16 };
 
-const BYTES = { F64: 8, F32: 4, F16: 2, BF16: 2, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1, I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1 } as const;
+const BYTES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+} as const;
 export type SafetensorsDtype = keyof typeof BYTES;
 
 export interface TensorInfo {
@@ -53,15 +70,20 @@ export function openSafetensors(path: string): SafetensorsFile {
 }
 
 /** Checks the header of a whole file in memory. */
-export function parseHeader(buffer: ArrayBuffer, path: string): { tensors: Map<string, TensorInfo>; metadata: Record<string, string> } {
+export function parseHeader(
+  buffer: ArrayBuffer,
+  path: string,
+): { tensors: Map<string, TensorInfo>; metadata: Record<string, string> } {
   const fail = (message: string): never => {
     throw new InputError(`${path}: ${message}; the file is damaged or not safetensors`);
   };
   if (buffer.byteLength < 8) fail(`only ${buffer.byteLength} bytes, where 8 bytes of header length should stand`);
   const headerLength = new DataView(buffer).getBigUint64(0, true);
-  if (headerLength > BigInt(SAFETENSORS_LIMITS.headerBytes)) fail(`header length ${headerLength} at byte 0 is above the limit of ${SAFETENSORS_LIMITS.headerBytes}`);
+  if (headerLength > BigInt(SAFETENSORS_LIMITS.headerBytes))
+    fail(`header length ${headerLength} at byte 0 is above the limit of ${SAFETENSORS_LIMITS.headerBytes}`);
   const dataStart = 8 + Number(headerLength);
-  if (dataStart > buffer.byteLength) fail(`the header should end at byte ${dataStart}, but the file ends at ${buffer.byteLength} (truncated?)`);
+  if (dataStart > buffer.byteLength)
+    fail(`the header should end at byte ${dataStart}, but the file ends at ${buffer.byteLength} (truncated?)`);
   const header = parseJson(new Uint8Array(buffer, 8, Number(headerLength)), fail);
   const metadata: Record<string, string> = {};
   const tensors = new Map<string, TensorInfo>();
@@ -88,7 +110,8 @@ function parseJson(bytes: Uint8Array, fail: (message: string) => never): Record<
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     header = JSON.parse(text);
-    if (isObject(header) && countTopLevelKeys(text) !== Object.keys(header).length) fail("a tensor name occurs twice in the header");
+    if (isObject(header) && countTopLevelKeys(text) !== Object.keys(header).length)
+      fail("a tensor name occurs twice in the header");
   } catch (error) {
     if (error instanceof InputError) throw error;
     fail(`the header at byte 8 is not valid JSON in UTF-8 (${(error as Error).message.split("\n")[0].slice(0, 100)})`);
@@ -114,22 +137,48 @@ function countTopLevelKeys(text: string): number {
   return keys;
 }
 
-function parseTensor(name: string, value: unknown, dataStart: number, dataLength: number, path: string, fail: (message: string) => never): TensorInfo {
+function parseTensor(
+  name: string,
+  value: unknown,
+  dataStart: number,
+  dataLength: number,
+  path: string,
+  fail: (message: string) => never,
+): TensorInfo {
   if (!isObject(value)) fail(`tensor "${name}" must be an object of dtype, shape and data_offsets`);
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
-  if (typeof dtype !== "string" || !Object.hasOwn(BYTES, dtype)) fail(`tensor "${name}": unknown dtype ${JSON.stringify(dtype)}`);
+  if (typeof dtype !== "string" || !Object.hasOwn(BYTES, dtype))
+    fail(`tensor "${name}": unknown dtype ${JSON.stringify(dtype)}`);
   const isCount = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
-  if (!Array.isArray(shape) || shape.length > SAFETENSORS_LIMITS.dimensions || !shape.every(isCount)) fail(`tensor "${name}": bad shape ${JSON.stringify(shape)?.slice(0, 100)}`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) fail(`tensor "${name}": bad data_offsets ${JSON.stringify(offsets)?.slice(0, 100)}`);
+  if (!Array.isArray(shape) || shape.length > SAFETENSORS_LIMITS.dimensions || !shape.every(isCount))
+    fail(`tensor "${name}": bad shape ${JSON.stringify(shape)?.slice(0, 100)}`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
+    fail(`tensor "${name}": bad data_offsets ${JSON.stringify(offsets)?.slice(0, 100)}`);
   const [begin, end] = offsets as [number, number];
-  if (begin > end || end > dataLength) fail(`tensor "${name}": bytes ${begin} to ${end} are outside the file's ${dataLength} bytes of data`);
+  if (begin > end || end > dataLength)
+    fail(`tensor "${name}": bytes ${begin} to ${end} are outside the file's ${dataLength} bytes of data`);
   const bytes = (shape as number[]).reduce((product, extent) => product * extent, 1) * BYTES[dtype as SafetensorsDtype];
-  if (bytes !== end - begin) fail(`tensor "${name}": ${dtype} of shape [${(shape as number[]).join(", ")}] takes ${bytes} bytes, but data_offsets give it ${end - begin}`);
-  return { name, dtype: dtype as SafetensorsDtype, shape: shape as number[], begin: dataStart + begin, end: dataStart + end, path };
+  if (bytes !== end - begin)
+    fail(
+      `tensor "${name}": ${dtype} of shape [${(shape as number[]).join(", ")}] takes ${bytes} bytes, but data_offsets give it ${end - begin}`,
+    );
+  return {
+    name,
+    dtype: dtype as SafetensorsDtype,
+    shape: shape as number[],
+    begin: dataStart + begin,
+    end: dataStart + end,
+    path,
+  };
 }
 
 /** Tensors must follow each other without overlap or hole, to the end of the file. */
-function checkLayout(tensors: TensorInfo[], dataStart: number, fileEnd: number, fail: (message: string) => never): void {
+function checkLayout(
+  tensors: TensorInfo[],
+  dataStart: number,
+  fileEnd: number,
+  fail: (message: string) => never,
+): void {
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = dataStart;
   for (const { name, begin, end } of tensors) {
@@ -153,7 +202,11 @@ const TYPED_ALIGN = 8;
  * Writes a file at once or not at all: beside it first, then renamed into place.
  * @throws InputError naming the path and the bytes needed when the disk is full or the folder cannot be written
  */
-export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Record<string, string> = { format: "pt" }): void {
+export function writeSafetensors(
+  path: string,
+  tensors: Iterable<TensorToWrite>,
+  metadata: Record<string, string> = { format: "pt" },
+): void {
   const list = [...tensors];
   const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
@@ -181,7 +234,8 @@ export function writeAtomically(path: string, parts: readonly ArrayBufferView[])
   try {
     file = openSync(temporary, "w");
     for (const part of parts) {
-      for (let at = 0; at < part.byteLength; ) at += writeSync(file, bytesOf(part), at, Math.min(part.byteLength - at, 1 << 28));
+      for (let at = 0; at < part.byteLength; )
+        at += writeSync(file, bytesOf(part), at, Math.min(part.byteLength - at, 1 << 28));
     }
     fsyncSync(file);
     closeSync(file);

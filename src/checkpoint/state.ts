@@ -2,7 +2,17 @@
  * Training state that can be resumed: a folder `step-00001234` of buffers and a JSON file with their checksums. It is written under another
  * name, flushed, and renamed, so a folder of that name is always whole; one whose checksum fails is passed over.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { dtypeOf, InputError, type Storage, viewOf } from "../tensor/index.ts";
@@ -10,7 +20,10 @@ import { openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetenso
 
 const BUFFERS = "buffers.safetensors";
 const STATE = "state.json";
-const STORED = { f32: "F32", bf16: "BF16", f8e4m3: "F8_E4M3", i8: "I8", i32: "I32" } as const satisfies Record<string, SafetensorsDtype>;
+const STORED = { f32: "F32", bf16: "BF16", f8e4m3: "F8_E4M3", i8: "I8", i32: "I32" } as const satisfies Record<
+  string,
+  SafetensorsDtype
+>;
 
 export interface TrainingState {
   buffers: Record<string, Storage>;
@@ -37,7 +50,9 @@ export function saveState(dir: string, step: number, state: TrainingState): stri
       {},
     );
     const checksums = Object.fromEntries(entries.map(([name, data]) => [name, checksum(data)]));
-    writeAtomically(join(temporary, STATE), [Buffer.from(`${JSON.stringify({ step, checksums, state: state.json }, null, 1)}\n`)]);
+    writeAtomically(join(temporary, STATE), [
+      Buffer.from(`${JSON.stringify({ step, checksums, state: state.json }, null, 1)}\n`),
+    ]);
     rmSync(path, { recursive: true, force: true });
     renameSync(temporary, path);
     syncFolder(dir);
@@ -73,7 +88,8 @@ export function loadState(path: string): TrainingState & { step: number } {
     if (!info || !dtype) throw new InputError(`${path}/${BUFFERS}: buffer "${name}" is missing`);
     const bytes = file.bytes(name).slice();
     const data = viewOf(dtype, bytes.buffer, 0, info.shape[0]);
-    if (checksum(data) !== expected) throw new InputError(`${path}/${BUFFERS}: buffer "${name}" does not match its checksum`);
+    if (checksum(data) !== expected)
+      throw new InputError(`${path}/${BUFFERS}: buffer "${name}" does not match its checksum`);
     buffers[name] = data;
   }
   return { step: saved.step, buffers, json: saved.state };
@@ -89,9 +105,13 @@ function savedSteps(dir: string): number[] {
 }
 
 /** The newest whole state under `dir`; damaged ones are reported and passed over, unfinished ones removed. Null where there is none. */
-export function latestState(dir: string, onDamaged: (message: string) => void = () => {}): (TrainingState & { step: number }) | null {
+export function latestState(
+  dir: string,
+  onDamaged: (message: string) => void = () => {},
+): (TrainingState & { step: number }) | null {
   if (!existsSync(dir)) return null;
-  for (const name of readdirSync(dir)) if (name.startsWith("step-") && name.endsWith(".tmp")) rmSync(join(dir, name), { recursive: true, force: true });
+  for (const name of readdirSync(dir))
+    if (name.startsWith("step-") && name.endsWith(".tmp")) rmSync(join(dir, name), { recursive: true, force: true });
   for (const step of savedSteps(dir)) {
     try {
       return loadState(join(dir, nameOf(step)));

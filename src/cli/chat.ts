@@ -5,7 +5,13 @@ import { Command } from "commander";
 import { Chat, type GenerateOptions, type Generation, type Model } from "../infer/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { MINNOW } from "./common.ts";
-import { addModelOptions, addSamplingOptions, type ModelOptions, openModel, type SamplingFlags } from "./model-options.ts";
+import {
+  addModelOptions,
+  addSamplingOptions,
+  type ModelOptions,
+  openModel,
+  type SamplingFlags,
+} from "./model-options.ts";
 
 interface Flags extends ModelOptions, SamplingFlags {
   system?: string;
@@ -22,7 +28,10 @@ Ctrl-C stops a reply; again, at the prompt, it leaves.`;
 export const chatCommand = addSamplingOptions(addModelOptions(new Command("chat")))
   .description("talk with a model in the terminal")
   .option("--system <text>", "a system prompt")
-  .addHelpText("after", `\nIn the chat:\n${HELP}\n\nPiped input is read line by line, each a turn, and only the replies are printed:\n  echo "Tell me a story." | shoal chat --seed 1`)
+  .addHelpText(
+    "after",
+    `\nIn the chat:\n${HELP}\n\nPiped input is read line by line, each a turn, and only the replies are printed:\n  echo "Tell me a story." | shoal chat --seed 1`,
+  )
   .action(async (flags: Flags) => {
     const model = openModel(flags);
     const session = new Session(model, flags);
@@ -75,7 +84,9 @@ async function converse(session: Session, minnow: boolean): Promise<void> {
   const dim = (text: string) => (process.stdout.hasColors?.() ? `\x1b[2m${text}\x1b[0m` : text);
   if (minnow) {
     console.log("This is Minnow, a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.");
-    console.log("It writes simple English and answers short questions; its facts are often wrong, and it knows nothing recent.");
+    console.log(
+      "It writes simple English and answers short questions; its facts are often wrong, and it knows nothing recent.",
+    );
   }
   console.log(dim("/help lists what you can do; Ctrl-D leaves."));
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "\n> ", historySize: 1000 });

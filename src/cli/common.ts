@@ -13,7 +13,8 @@ export class UserAbort extends Error {}
 export function integer(flag: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) throw new InvalidArgumentError(`${flag} takes a whole number from ${least} to ${most}.`);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`${flag} takes a whole number from ${least} to ${most}.`);
     return value;
   };
 }
@@ -22,14 +23,18 @@ export function integer(flag: string, least: number, most: number): (text: strin
 export function real(flag: string, least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === "" || !(value >= least && value <= most)) throw new InvalidArgumentError(`${flag} takes a number from ${least} to ${most}.`);
+    if (text.trim() === "" || !(value >= least && value <= most))
+      throw new InvalidArgumentError(`${flag} takes a number from ${least} to ${most}.`);
     return value;
   };
 }
 
 /** Says in one line that there are no native kernels, where there are none. */
 export function announceKernels(kernels: Kernels): void {
-  if (kernels.isa === "reference") process.stderr.write("Running on the reference kernels in TypeScript: right, but slow. A C++ compiler (g++, make, python3) makes it fast.\n");
+  if (kernels.isa === "reference")
+    process.stderr.write(
+      "Running on the reference kernels in TypeScript: right, but slow. A C++ compiler (g++, make, python3) makes it fast.\n",
+    );
 }
 
 /** Runs work with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once. */

@@ -3,7 +3,13 @@ import { Command } from "commander";
 import { type Generation, generate } from "../infer/index.ts";
 import { encodeChat } from "../text/index.ts";
 import { UserAbort, untilInterrupted } from "./common.ts";
-import { addModelOptions, addSamplingOptions, type ModelOptions, openModel, type SamplingFlags } from "./model-options.ts";
+import {
+  addModelOptions,
+  addSamplingOptions,
+  type ModelOptions,
+  openModel,
+  type SamplingFlags,
+} from "./model-options.ts";
 
 interface Flags extends ModelOptions, SamplingFlags {
   prompt: string;
@@ -16,7 +22,12 @@ export const generateCommand = addSamplingOptions(addModelOptions(new Command("g
   .description("continue a text, or with --chat answer a question")
   .requiredOption("--prompt <text>", "the text to continue")
   .option("--chat", "put the prompt into the model's chat template", false)
-  .option("--stop <text>", "end before this text (may be given several times)", (text: string, all: string[]) => [...all, text], [])
+  .option(
+    "--stop <text>",
+    "end before this text (may be given several times)",
+    (text: string, all: string[]) => [...all, text],
+    [],
+  )
   .option("--json", "print one JSON object at the end instead of streaming text", false)
   .addHelpText(
     "after",
@@ -35,7 +46,17 @@ Examples:
       : model.tokenizer.encode(flags.prompt, { addBos: true });
     const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty, seed, maxTokens = 200, stop } = flags;
     const generation = await untilInterrupted(async (signal): Promise<Generation> => {
-      const tokens = generate(model, ids, { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens, stop, signal });
+      const tokens = generate(model, ids, {
+        temperature,
+        topP,
+        topK,
+        minP,
+        repetitionPenalty,
+        seed,
+        maxTokens,
+        stop,
+        signal,
+      });
       for (;;) {
         const next = await tokens.next();
         if (next.done) return next.value;
@@ -44,8 +65,13 @@ Examples:
     });
     if (flags.json) {
       const { text, ids: out, finishReason, promptTokens, prefillSeconds, decodeSeconds } = generation;
-      const rates = { prefillTokensPerSecond: promptTokens / prefillSeconds, decodeTokensPerSecond: out.length / decodeSeconds };
-      console.log(JSON.stringify({ text, ids: out, finishReason, promptTokens, completionTokens: out.length, ...rates }));
+      const rates = {
+        prefillTokensPerSecond: promptTokens / prefillSeconds,
+        decodeTokensPerSecond: out.length / decodeSeconds,
+      };
+      console.log(
+        JSON.stringify({ text, ids: out, finishReason, promptTokens, completionTokens: out.length, ...rates }),
+      );
     } else process.stdout.write("\n");
     if (generation.finishReason === "abort") throw new UserAbort();
   });

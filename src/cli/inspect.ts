@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { configOf, openFolder, readJsonObject, type TensorInfo } from "../checkpoint/index.ts";
-import { countParameters, modelSlots, type ModelConfig, parseConfig } from "../model/index.ts";
+import { countParameters, type ModelConfig, modelSlots, parseConfig } from "../model/index.ts";
 import { MINNOW } from "./common.ts";
 
 interface Flags {
@@ -28,7 +28,10 @@ Examples:
   shoal inspect --model runs/mine/model --tensors`,
   )
   .action((flags: Flags) => {
-    const report = flags.config === undefined ? inspectFolder(flags.model) : inspectConfig(parseConfig(readJsonObject(flags.config), flags.config));
+    const report =
+      flags.config === undefined
+        ? inspectFolder(flags.model)
+        : inspectConfig(parseConfig(readJsonObject(flags.config), flags.config));
     if (flags.json) console.log(JSON.stringify({ ...report, tensors: flags.tensors ? report.tensors : undefined }));
     else print(report, flags.tensors);
   });
@@ -48,7 +51,14 @@ interface Report {
 }
 
 function inspectConfig(config: ModelConfig): Report {
-  const { numHiddenLayers: L, numAttentionHeads: H, kvLoraRank: R, qkNopeHeadDim: N, qkRopeHeadDim: P, vHeadDim: V } = config;
+  const {
+    numHiddenLayers: L,
+    numAttentionHeads: H,
+    kvLoraRank: R,
+    qkNopeHeadDim: N,
+    qkRopeHeadDim: P,
+    vHeadDim: V,
+  } = config;
   const cache = (bytes: number) => ({ latent: L * (R + P) * bytes, naive: L * H * (N + P + V) * bytes });
   let kept = 0;
   let rest = 0;
@@ -69,8 +79,10 @@ function inspectConfig(config: ModelConfig): Report {
 }
 
 function inspectFolder(dir: string): Report {
-  const hasWeights = existsSync(join(dir, "model.safetensors")) || existsSync(join(dir, "model.safetensors.index.json"));
-  if (!hasWeights && existsSync(join(dir, "config.json"))) return inspectConfig(parseConfig(readJsonObject(join(dir, "config.json")), join(dir, "config.json")));
+  const hasWeights =
+    existsSync(join(dir, "model.safetensors")) || existsSync(join(dir, "model.safetensors.index.json"));
+  if (!hasWeights && existsSync(join(dir, "config.json")))
+    return inspectConfig(parseConfig(readJsonObject(join(dir, "config.json")), join(dir, "config.json")));
   const folder = openFolder(dir);
   const stored: NonNullable<Report["stored"]> = {};
   const bytesOf = ({ begin, end }: TensorInfo) => end - begin;
@@ -79,14 +91,20 @@ function inspectFolder(dir: string): Report {
     stored[info.dtype].tensors++;
     stored[info.dtype].bytes += bytesOf(info);
   }
-  const tensors = [...folder.tensors.values()].map((info) => ({ name: info.name, dtype: info.dtype, shape: info.shape, bytes: bytesOf(info) }));
+  const tensors = [...folder.tensors.values()].map((info) => ({
+    name: info.name,
+    dtype: info.dtype,
+    shape: info.shape,
+    bytes: bytesOf(info),
+  }));
   return { ...inspectConfig(configOf(folder)), stored, tensors };
 }
 
 function print(report: Report, withTensors: boolean): void {
   const { parameters, cacheBytesPerToken: cache, weightBytes, experts } = report;
   const n = (value: number) => value.toLocaleString("en-US");
-  const size = (bytes: number) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${n(bytes)} B`);
+  const size = (bytes: number) =>
+    bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${n(bytes)} B`;
   const row = (name: string, value: string) => console.log(`${name.padEnd(24)}${value}`);
   row("parameters", n(parameters.total));
   row("  active per token", n(parameters.active));
@@ -97,8 +115,14 @@ function print(report: Report, withTensors: boolean): void {
   row("context", `${n(report.context)} tokens`);
   row("vocabulary", `${n(report.vocabulary)} tokens`);
   for (const dtype of ["f32", "bf16"] as const) {
-    row(`in ${dtype}`, `weights ${size(weightBytes[dtype])}; cache ${n(cache[dtype].latent)} B per token (naive: ${n(cache[dtype].naive)} B)`);
+    row(
+      `in ${dtype}`,
+      `weights ${size(weightBytes[dtype])}; cache ${n(cache[dtype].latent)} B per token (naive: ${n(cache[dtype].naive)} B)`,
+    );
   }
-  for (const [dtype, { tensors, bytes }] of Object.entries(report.stored ?? {})) row(`stored as ${dtype}`, `${n(tensors)} tensors, ${size(bytes)}`);
-  if (withTensors) for (const { name, dtype, shape, bytes } of report.tensors ?? []) console.log(`${name}  ${dtype} [${shape.join(", ")}]  ${size(bytes)}`);
+  for (const [dtype, { tensors, bytes }] of Object.entries(report.stored ?? {}))
+    row(`stored as ${dtype}`, `${n(tensors)} tensors, ${size(bytes)}`);
+  if (withTensors)
+    for (const { name, dtype, shape, bytes } of report.tensors ?? [])
+      console.log(`${name}  ${dtype} [${shape.join(", ")}]  ${size(bytes)}`);
 }

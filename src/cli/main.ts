@@ -16,7 +16,12 @@ const program = new Command("shoal")
   .exitOverride();
 
 for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand]) {
-  program.addCommand(command.option("--verbose", "show where an error came from", false).exitOverride().showHelpAfterError("(add --help for what can be said)"));
+  program.addCommand(
+    command
+      .option("--verbose", "show where an error came from", false)
+      .exitOverride()
+      .showHelpAfterError("(add --help for what can be said)"),
+  );
 }
 
 // A reader that goes away (shoal generate | head) is no error.

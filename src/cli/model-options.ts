@@ -15,13 +15,17 @@ export interface ModelOptions {
 export function addModelOptions(command: Command): Command {
   return command
     .option("--model <dir>", "a Hugging Face folder with model_type deepseek_v3 (default: Minnow)", MINNOW)
-    .addOption(new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices(["f32", "bf16"]))
+    .addOption(
+      new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices(["f32", "bf16"]),
+    )
     .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256));
 }
 
 export function openModel(options: ModelOptions): Model {
   if (options.model === MINNOW && !existsSync(join(MINNOW, "config.json"))) {
-    throw new InputError(`Minnow is not in ${MINNOW}; name a model with --model DIR, or train one with: shoal train recipes/tiny.json`);
+    throw new InputError(
+      `Minnow is not in ${MINNOW}; name a model with --model DIR, or train one with: shoal train recipes/tiny.json`,
+    );
   }
   const model = loadModel(options.model, { dtype: options.dtype, threads: options.threads });
   announceKernels(model.kernels);
@@ -41,10 +45,22 @@ export interface SamplingFlags {
 export function addSamplingOptions(command: Command): Command {
   return command
     .option("--max-tokens <n>", "most tokens to generate", integer("--max-tokens", 1, 2 ** 24))
-    .option("--temperature <t>", "0: always the likeliest token; 1: the model's own distribution", real("--temperature", 0, 100))
+    .option(
+      "--temperature <t>",
+      "0: always the likeliest token; 1: the model's own distribution",
+      real("--temperature", 0, 100),
+    )
     .option("--top-p <p>", "keep the likeliest tokens whose probabilities reach this sum", real("--top-p", 0, 1))
     .option("--top-k <k>", "keep the k likeliest tokens (0: all)", integer("--top-k", 0, 2 ** 22))
-    .option("--min-p <p>", "keep tokens with at least this share of the likeliest one's probability", real("--min-p", 0, 1))
-    .option("--repetition-penalty <r>", "above 1: less of what was said before", real("--repetition-penalty", 0.01, 100))
+    .option(
+      "--min-p <p>",
+      "keep tokens with at least this share of the likeliest one's probability",
+      real("--min-p", 0, 1),
+    )
+    .option(
+      "--repetition-penalty <r>",
+      "above 1: less of what was said before",
+      real("--repetition-penalty", 0.01, 100),
+    )
     .option("--seed <n>", "the same seed gives the same text", integer("--seed", 0, Number.MAX_SAFE_INTEGER));
 }

@@ -45,7 +45,9 @@ Examples:
 
 function parseIds(list: string): Int32Array {
   const parts = list.split(",").map((part) => part.trim());
-  for (const part of parts) if (!/^\d{1,9}$/.test(part)) throw new InputError(`--ids: ${JSON.stringify(part)} is not a token id; write them as 1,2,3`);
+  for (const part of parts)
+    if (!/^\d{1,9}$/.test(part))
+      throw new InputError(`--ids: ${JSON.stringify(part)} is not a token id; write them as 1,2,3`);
   return Int32Array.from(parts, Number);
 }
 
@@ -79,7 +81,13 @@ function scoreInto(model: Model, ids: ArrayLike<number>, logitsPath?: string): S
 function print({ ids, tokens, logprobs, bitsPerByte }: Score): void {
   ids.forEach((id, i) => {
     const logprob = logprobs[i];
-    console.log(`${String(id).padStart(7)} ${(logprob === null ? "–" : logprob.toFixed(4)).padStart(10)}  ${JSON.stringify(tokens[i])}`);
+    console.log(
+      `${String(id).padStart(7)} ${(logprob === null ? "–" : logprob.toFixed(4)).padStart(10)}  ${JSON.stringify(tokens[i])}`,
+    );
   });
-  console.log(bitsPerByte === null ? "no bits per byte: nothing follows the first token" : `${bitsPerByte.toFixed(4)} bits per byte`);
+  console.log(
+    bitsPerByte === null
+      ? "no bits per byte: nothing follows the first token"
+      : `${bitsPerByte.toFixed(4)} bits per byte`,
+  );
 }

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { Command } from "commander";
 import { createKernels } from "../tensor/index.ts";
 import { type LedgerRecord, loadRecipe, type RunProgress, train } from "../train/index.ts";
-import { announceKernels, duration, integer, untilInterrupted, UserAbort } from "./common.ts";
+import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
 
 export const trainCommand = new Command("train")
   .description("run a recipe: tokenizer, training stages, a finished model folder")
@@ -26,34 +26,45 @@ Examples:
   shoal train recipes/minnow-0.json --data ../data --out runs/minnow-0 --resume
   shoal chat --model runs/minnow-0/model`,
   )
-  .action(async (path: string, options: { out?: string; data?: string; resume: boolean; threads?: number; maxSteps?: number; json: boolean }) => {
-    const recipe = loadRecipe(path);
-    const kernels = createKernels({ threads: options.threads });
-    announceKernels(kernels);
-    const out = options.out ?? join("runs", recipe.name || basename(path, ".json"));
-    const say = (line: string) => process.stderr.write(`${line}\n`);
-    const result = await untilInterrupted((signal) =>
-      train(recipe, {
-        out,
-        data: options.data ?? process.env.SHOAL_DATA,
-        resume: options.resume,
-        maxSteps: options.maxSteps,
-        kernels,
-        signal,
-        onMessage: say,
-        onRecord: (record, progress) => (options.json ? process.stdout.write(`${JSON.stringify(record)}\n`) : say(lineOf(record, progress))),
-      }),
-    );
-    if (!result.finished) {
-      say(`stopped after step ${result.steps} with a checkpoint; go on with: shoal train ${path} --out ${out} --resume`);
-      if (options.maxSteps === undefined) throw new UserAbort();
-      return;
-    }
-    say(`finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}`);
-  });
+  .action(
+    async (
+      path: string,
+      options: { out?: string; data?: string; resume: boolean; threads?: number; maxSteps?: number; json: boolean },
+    ) => {
+      const recipe = loadRecipe(path);
+      const kernels = createKernels({ threads: options.threads });
+      announceKernels(kernels);
+      const out = options.out ?? join("runs", recipe.name || basename(path, ".json"));
+      const say = (line: string) => process.stderr.write(`${line}\n`);
+      const result = await untilInterrupted((signal) =>
+        train(recipe, {
+          out,
+          data: options.data ?? process.env.SHOAL_DATA,
+          resume: options.resume,
+          maxSteps: options.maxSteps,
+          kernels,
+          signal,
+          onMessage: say,
+          onRecord: (record, progress) =>
+            options.json ? process.stdout.write(`${JSON.stringify(record)}\n`) : say(lineOf(record, progress)),
+        }),
+      );
+      if (!result.finished) {
+        say(
+          `stopped after step ${result.steps} with a checkpoint; go on with: shoal train ${path} --out ${out} --resume`,
+        );
+        if (options.maxSteps === undefined) throw new UserAbort();
+        return;
+      }
+      say(
+        `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}`,
+      );
+    },
+  );
 
 function lineOf(record: LedgerRecord, progress: RunProgress): string {
-  if (record.kind === "validation") return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
+  if (record.kind === "validation")
+    return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
   const { stage, step, loss, mtpLoss, lr, tokensPerSecond, usd, gradNorm } = record;
   const share = ((100 * progress.tokens) / progress.totalTokens).toFixed(1);
   const mtp = mtpLoss.length > 0 ? ` mtp ${mtpLoss.map((x) => x.toFixed(3)).join(" ")}` : "";

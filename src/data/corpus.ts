@@ -27,14 +27,22 @@ export interface TokeniseOptions extends ReadOptions {
 
 /** A short name for a tokenizer: caches made with another do not fit. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  return createHash("sha256").update(JSON.stringify(tokenizerToJson(tokenizer))).digest("hex").slice(0, 16);
+  return createHash("sha256")
+    .update(JSON.stringify(tokenizerToJson(tokenizer)))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 /**
  * The corpus of a path (see `expandPath`), from the cache or tokenised now.
  * @throws InputError if there is no text in it
  */
-export async function tokenise(path: string, tokenizer: Tokenizer, cacheDir: string, options: TokeniseOptions = {}): Promise<Corpus> {
+export async function tokenise(
+  path: string,
+  tokenizer: Tokenizer,
+  cacheDir: string,
+  options: TokeniseOptions = {},
+): Promise<Corpus> {
   const files = expandPath(path);
   const identity = files.map((file) => [basename(file), statSync(file).size, statSync(file).mtimeMs]);
   const key = createHash("sha256")
@@ -47,11 +55,17 @@ export async function tokenise(path: string, tokenizer: Tokenizer, cacheDir: str
     await writeCache(cached, files, tokenizer, options);
   }
   const corpus = openCache(cached);
-  if (corpus.tokens.length === 0) throw new InputError(`${path}: there is no text in it (${corpus.skipped} documents skipped)`);
+  if (corpus.tokens.length === 0)
+    throw new InputError(`${path}: there is no text in it (${corpus.skipped} documents skipped)`);
   return corpus;
 }
 
-async function writeCache(cached: string, files: string[], tokenizer: Tokenizer, options: TokeniseOptions): Promise<void> {
+async function writeCache(
+  cached: string,
+  files: string[],
+  tokenizer: Tokenizer,
+  options: TokeniseOptions,
+): Promise<void> {
   const chunks: { tokens: Int32Array; mask: Uint8Array }[] = [];
   const starts: number[] = [];
   let total = 0;
@@ -70,11 +84,15 @@ async function writeCache(cached: string, files: string[], tokenizer: Tokenizer,
       starts.push(total);
       total += tokens.length;
       chunks.push({ tokens, mask });
-      textBytes += "text" in document ? Buffer.byteLength(document.text) : document.messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+      textBytes +=
+        "text" in document
+          ? Buffer.byteLength(document.text)
+          : document.messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
       if (starts.length % 1000 === 0) options.onProgress?.({ path, documents: starts.length, tokens: total });
     }
   }
-  if (total > 2 ** 31 - 1) throw new InputError(`${files[0]}: more than 2³¹ tokens in one source; split it into several`);
+  if (total > 2 ** 31 - 1)
+    throw new InputError(`${files[0]}: more than 2³¹ tokens in one source; split it into several`);
   const tokens = tokenizer.vocabSize <= 65536 ? new Uint16Array(total) : new Int32Array(total);
   const mask = new Uint8Array(total);
   chunks.forEach((chunk, i) => {
@@ -95,7 +113,10 @@ async function writeCache(cached: string, files: string[], tokenizer: Tokenizer,
   );
 }
 
-function encodeDocument(document: { text: string } | { messages: Parameters<typeof encodeChat>[1] }, tokenizer: Tokenizer): { tokens: Int32Array; mask: Uint8Array } {
+function encodeDocument(
+  document: { text: string } | { messages: Parameters<typeof encodeChat>[1] },
+  tokenizer: Tokenizer,
+): { tokens: Int32Array; mask: Uint8Array } {
   if ("messages" in document) {
     const { ids, assistantMask } = encodeChat(tokenizer, document.messages);
     return { tokens: ids, mask: assistantMask };
@@ -115,7 +136,9 @@ function openCache(path: string): Corpus {
   };
   const { bytes, info } = part("tokens");
   const tokens =
-    info.dtype === "U16" ? new Uint16Array(bytes.buffer, bytes.byteOffset, info.shape[0]) : new Int32Array(bytes.buffer, bytes.byteOffset, info.shape[0]);
+    info.dtype === "U16"
+      ? new Uint16Array(bytes.buffer, bytes.byteOffset, info.shape[0])
+      : new Int32Array(bytes.buffer, bytes.byteOffset, info.shape[0]);
   const starts = part("starts");
   return {
     tokens,

@@ -27,7 +27,12 @@ export function expandPath(path: string): string[] {
   const known = (name: string) => /\.(txt|md|jsonl|ndjson)(\.(gz|zst))?$/.test(name);
   if (path.includes("*")) {
     const dir = join(path, "..");
-    const pattern = new RegExp(`^${basename(path).split("*").map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&")).join(".*")}$`);
+    const pattern = new RegExp(
+      `^${basename(path)
+        .split("*")
+        .map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&"))
+        .join(".*")}$`,
+    );
     const found = existsSync(dir) ? readdirSync(dir).filter((name) => pattern.test(name) && known(name)) : [];
     if (found.length === 0) throw new InputError(`${path}: no file matches`);
     return found.sort().map((name) => join(dir, name));
@@ -81,7 +86,8 @@ function parseLine(line: string): Document | string {
   if (typeof text === "string") return text.trim() === "" ? "empty text" : { text, ...tag };
   if (!Array.isArray(messages) || messages.length === 0) return "has neither text nor messages";
   for (const message of messages) {
-    if (!ROLES.has(message?.role) || typeof message.content !== "string") return "messages need a role (system, user or assistant) and a content";
+    if (!ROLES.has(message?.role) || typeof message.content !== "string")
+      return "messages need a role (system, user or assistant) and a content";
   }
   return { messages: messages.map(({ role, content }) => ({ role, content })), ...tag };
 }

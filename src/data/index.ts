@@ -1,4 +1,4 @@
 /** Data: documents in, packed batches out. */
-export { type Corpus, tokenise, type TokeniseOptions, tokenizerHash } from "./corpus.ts";
-export { type Document, DOCUMENT_LIMITS, expandPath, readDocuments, type ReadOptions } from "./documents.ts";
+export { type Corpus, type TokeniseOptions, tokenise, tokenizerHash } from "./corpus.ts";
+export { DOCUMENT_LIMITS, type Document, expandPath, type ReadOptions, readDocuments } from "./documents.ts";
 export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./mixture.ts";

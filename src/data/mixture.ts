@@ -112,7 +112,14 @@ export class Mixture {
       const length = Math.min(corpus.starts[document + 1] - from, sequenceLength);
       if (row + length > rows) break;
       starts.push(row);
-      this.fill(batch, row, length, corpus.tokens.subarray(from, from + length), corpus.mask.subarray(from, from + length), length);
+      this.fill(
+        batch,
+        row,
+        length,
+        corpus.tokens.subarray(from, from + length),
+        corpus.mask.subarray(from, from + length),
+        length,
+      );
       row += length;
       this.cursors[source] = { ...this.nextDocument(source, cursor), taken: cursor.taken + length };
     }
@@ -123,7 +130,14 @@ export class Mixture {
   }
 
   /** Writes one sequence of `rows` rows; tokens may go on past them (`available` in all). */
-  private fill(batch: Batch, row: number, rows: number, tokens: ArrayLike<number>, mask: ArrayLike<number>, available: number): void {
+  private fill(
+    batch: Batch,
+    row: number,
+    rows: number,
+    tokens: ArrayLike<number>,
+    mask: ArrayLike<number>,
+    available: number,
+  ): void {
     const everything = this.options.loss === "all";
     for (let i = 0; i < rows; i++) {
       batch.positions[row + i] = i;

@@ -25,13 +25,22 @@ function naiveLogits({ transformer, tape }: ReturnType<typeof openCase>): Float3
 }
 
 /** Logits of every token when the sequence comes in pieces of these lengths. */
-function cachedLogits({ config, transformer, tape }: ReturnType<typeof openCase>, pieces: number[], dtype: "f32" | "bf16"): Float32Array {
+function cachedLogits(
+  { config, transformer, tape }: ReturnType<typeof openCase>,
+  pieces: number[],
+  dtype: "f32" | "bf16",
+): Float32Array {
   const cache = new LatentCache(config, ids.length + 3, dtype);
   const out = new Float32Array(ids.length * config.vocabSize);
   let past = 0;
   for (const count of pieces) {
     const run = tape(1);
-    const hidden = transformer.forwardCached(run, Int32Array.from(ids.slice(past, past + count)), [{ rowStart: 3, past, count }], cache);
+    const hidden = transformer.forwardCached(
+      run,
+      Int32Array.from(ids.slice(past, past + count)),
+      [{ rowStart: 3, past, count }],
+      cache,
+    );
     out.set(transformer.logits(run, hidden).data, past * config.vocabSize);
     past += count;
   }
@@ -49,16 +58,25 @@ function worst(a: Float32Array, b: Float32Array): number {
   return difference / largest;
 }
 
-const splits = { "token by token": Array(75).fill(1), "one piece": [75], "half and single": [40, ...Array(35).fill(1)], uneven: [1, 33, 2, 31, 8], short: [7, 31, 37] };
+const splits = {
+  "token by token": Array(75).fill(1),
+  "one piece": [75],
+  "half and single": [40, ...Array(35).fill(1)],
+  uneven: [1, 33, 2, 31, 8],
+  short: [7, 31, 37],
+};
 
 describe.each(availableIsas())("the latent cache on %s", (isa) => {
-  it.each(["base", "yarn", "no-q-lora", "no-norm-topk", "many-experts"])("%s: gives the logits of the naive pass at any split", (name) => {
-    const opened = openCase(name, isa);
-    const expected = naiveLogits(opened);
-    for (const [split, pieces] of Object.entries(splits)) {
-      expect(worst(cachedLogits(opened, pieces, "f32"), expected), split).toBeLessThan(1e-4);
-    }
-  });
+  it.each(["base", "yarn", "no-q-lora", "no-norm-topk", "many-experts"])(
+    "%s: gives the logits of the naive pass at any split",
+    (name) => {
+      const opened = openCase(name, isa);
+      const expected = naiveLogits(opened);
+      for (const [split, pieces] of Object.entries(splits)) {
+        expect(worst(cachedLogits(opened, pieces, "f32"), expected), split).toBeLessThan(1e-4);
+      }
+    },
+  );
 
   it("in bf16 stays near", () => {
     const opened = openCase("yarn", isa);
@@ -74,12 +92,23 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
     const cache = new LatentCache(config, 200, "f32");
     const starts = [0, 100];
     const pasts = [0, 0];
-    for (const [a, b] of [[10, 3], [1, 1], [33, 1], [1, 40]]) {
+    for (const [a, b] of [
+      [10, 3],
+      [1, 1],
+      [33, 1],
+      [1, 40],
+    ]) {
       const run = tape(1);
       const spans = [a, b].map((count, s) => ({ rowStart: starts[s], past: pasts[s], count }));
       const tokens = spans.flatMap(({ past, count }) => ids.slice(past, past + count));
-      const logits = transformer.logits(run, transformer.forwardCached(run, Int32Array.from(tokens), spans, cache)).data;
-      for (const [s, from] of [[0, 0], [1, a]]) {
+      const logits = transformer.logits(
+        run,
+        transformer.forwardCached(run, Int32Array.from(tokens), spans, cache),
+      ).data;
+      for (const [s, from] of [
+        [0, 0],
+        [1, a],
+      ]) {
         const rows = logits.subarray(from * V, (from + spans[s].count) * V);
         expect(worst(rows, expected.subarray(pasts[s] * V, (pasts[s] + spans[s].count) * V))).toBeLessThan(1e-4);
       }
@@ -101,7 +130,14 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
       const part = tape(1);
       const rows = { data: hidden.data.subarray(past * D, (past + count) * D), shape: [count, D], grad: null };
       const next = batch.ids[1].subarray(past, past + count);
-      const got = transformer.mtpForwardCached(part, 1, rows, next, [{ rowStart: 0, past, count }], cache.layers[config.numHiddenLayers]).data;
+      const got = transformer.mtpForwardCached(
+        part,
+        1,
+        rows,
+        next,
+        [{ rowStart: 0, past, count }],
+        cache.layers[config.numHiddenLayers],
+      ).data;
       expect(worst(got, expected.subarray(past * D, (past + count) * D))).toBeLessThan(1e-4);
       past += count;
     }

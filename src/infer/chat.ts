@@ -1,6 +1,6 @@
 /** A conversation that keeps its cache: each turn reads only what is new. */
 import { type ChatMessage, encodeChat } from "../text/index.ts";
-import { type GeneratedToken, generate, type GenerateOptions, type Generation } from "./generate.ts";
+import { type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
 import type { Model } from "./model.ts";
 import { Sequence } from "./sequence.ts";
 

@@ -1,7 +1,7 @@
 /** Generation: a prompt in, tokens and text out, one by one. */
 import { Random } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
-import { sample, type SamplingOptions } from "./sampler.ts";
+import { type SamplingOptions, sample } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -52,7 +52,13 @@ export async function* generate(
   options: GenerateOptions = {},
   sequence = new Sequence(model),
 ): AsyncGenerator<GeneratedToken, Generation> {
-  const { maxTokens = Number.POSITIVE_INFINITY, seed = Math.floor(Math.random() * 2 ** 32), stop = [], stopIds = model.stopIds, signal } = options;
+  const {
+    maxTokens = Number.POSITIVE_INFINITY,
+    seed = Math.floor(Math.random() * 2 ** 32),
+    stop = [],
+    stopIds = model.stopIds,
+    signal,
+  } = options;
   const random = new Random(seed);
   const decoder = model.tokenizer.decoder();
   const matcher = new StopMatcher(stop);

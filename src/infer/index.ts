@@ -1,8 +1,8 @@
 /** Inference: loading a model, generating, chatting, scoring. */
 export { Chat } from "./chat.ts";
-export { type FinishReason, type GeneratedToken, generate, type GenerateOptions, type Generation } from "./generate.ts";
+export { type FinishReason, type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
 export { type LoadOptions, loadModel, type Model } from "./model.ts";
-export { logSumExp, sample, type Sampled, type SamplingOptions } from "./sampler.ts";
+export { logSumExp, type Sampled, type SamplingOptions, sample } from "./sampler.ts";
 export { type Score, score } from "./score.ts";
 export { Sequence } from "./sequence.ts";
 export { StopMatcher } from "./stop.ts";

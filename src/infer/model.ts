@@ -33,7 +33,9 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const config = configOf(folder);
   const tokenizer = loadTokenizer(dir);
   if (tokenizer.vocabSize > config.vocabSize) {
-    throw new InputError(`${dir}: the tokenizer has ${tokenizer.vocabSize} ids, but the model's vocab_size is ${config.vocabSize}; they do not belong together`);
+    throw new InputError(
+      `${dir}: the tokenizer has ${tokenizer.vocabSize} ids, but the model's vocab_size is ${config.vocabSize}; they do not belong together`,
+    );
   }
   const kernels = createKernels({ isa: options.isa, threads: options.threads });
   const stored = folder.tensors.get("model.embed_tokens.weight")?.dtype;

@@ -1,5 +1,5 @@
 /** How likely a model finds a text: log probabilities token by token, in one pass, without all logits in memory. */
-import { batchOf, type Batch } from "../model/index.ts";
+import { type Batch, batchOf } from "../model/index.ts";
 import { type F32, InputError, Tape } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
 import { logSumExp } from "./sampler.ts";
@@ -26,10 +26,13 @@ export function score(model: Model, ids: ArrayLike<number>, onLogits?: (logits: 
   const list = Array.from(ids);
   if (list.length === 0) throw new InputError("there is nothing to score: give at least one token");
   if (list.length > config.maxPositionEmbeddings) {
-    throw new InputError(`${list.length} tokens are more than the model's context of ${config.maxPositionEmbeddings} (max_position_embeddings)`);
+    throw new InputError(
+      `${list.length} tokens are more than the model's context of ${config.maxPositionEmbeddings} (max_position_embeddings)`,
+    );
   }
   list.forEach((id, i) => {
-    if (!(Number.isInteger(id) && id >= 0 && id < V)) throw new InputError(`token id ${id} at place ${i} is not in the model's vocabulary of ${V} (0 to ${V - 1})`);
+    if (!(Number.isInteger(id) && id >= 0 && id < V))
+      throw new InputError(`token id ${id} at place ${i} is not in the model's vocabulary of ${V} (0 to ${V - 1})`);
   });
   model.arena.reset();
   const tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
@@ -40,7 +43,11 @@ export function score(model: Model, ids: ArrayLike<number>, onLogits?: (logits: 
   for (let from = 0; from < list.length; from += ROWS) {
     const to = Math.min(list.length, from + ROWS);
     const mark = model.arena.mark();
-    const logits = transformer.logits(tape, { data: hidden.data.subarray(from * D, to * D), shape: [to - from, D], grad: null }).data;
+    const logits = transformer.logits(tape, {
+      data: hidden.data.subarray(from * D, to * D),
+      shape: [to - from, D],
+      grad: null,
+    }).data;
     onLogits?.(logits, from);
     for (let row = from; row < to && row + 1 < list.length; row++) {
       const own = logits.subarray((row - from) * V, (row - from + 1) * V);

@@ -36,10 +36,15 @@ export class Sequence {
     const { vocabSize } = model.config;
     if (ids.length === 0) throw new InputError("there is no token to begin with: give a prompt");
     if (this.ids.length + ids.length > this.limit) {
-      throw new InputError(`${this.ids.length + ids.length} tokens are more than the model's context of ${this.limit} (max_position_embeddings): shorten the prompt`);
+      throw new InputError(
+        `${this.ids.length + ids.length} tokens are more than the model's context of ${this.limit} (max_position_embeddings): shorten the prompt`,
+      );
     }
     for (let i = 0; i < ids.length; i++) {
-      if (!(ids[i] >= 0 && ids[i] < vocabSize)) throw new InputError(`token id ${ids[i]} at place ${i} is not in the model's vocabulary of ${vocabSize} (0 to ${vocabSize - 1})`);
+      if (!(ids[i] >= 0 && ids[i] < vocabSize))
+        throw new InputError(
+          `token id ${ids[i]} at place ${i} is not in the model's vocabulary of ${vocabSize} (0 to ${vocabSize - 1})`,
+        );
     }
     this.reserve(this.ids.length + ids.length);
     let logits: F32 | null = null;
@@ -48,7 +53,12 @@ export class Sequence {
       const chunk: I32 = Int32Array.from({ length: count }, (_, i) => ids[from + i]);
       model.arena.reset();
       const tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
-      const hidden = model.transformer.forwardCached(tape, chunk, [{ rowStart: 0, past: this.ids.length, count }], this.cache);
+      const hidden = model.transformer.forwardCached(
+        tape,
+        chunk,
+        [{ rowStart: 0, past: this.ids.length, count }],
+        this.cache,
+      );
       for (const id of chunk) this.ids.push(id);
       if (from + count === ids.length) logits = model.transformer.logits(tape, lastRow(hidden)).data;
     }
@@ -58,7 +68,11 @@ export class Sequence {
   /** Grows the cache by doubling, keeping its rows. */
   private reserve(rows: number): void {
     if (rows <= this.cache.rows) return;
-    const larger = new LatentCache(this.model.config, Math.min(this.limit, Math.max(rows, this.cache.rows * 2)), this.model.dtype);
+    const larger = new LatentCache(
+      this.model.config,
+      Math.min(this.limit, Math.max(rows, this.cache.rows * 2)),
+      this.model.dtype,
+    );
     larger.layers.forEach((layer, i) => {
       layer.data.set(this.cache.layers[i].data);
     });

@@ -20,8 +20,17 @@ export interface Positions {
 
 /** Queries [T, H(N+P)] and latents [T, R+P] of each token, rotated; c_kv [T,R] is the latent after its norm. */
 function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Tensor, at: Positions) {
-  const { numAttentionHeads: H, qkNopeHeadDim: N, qkRopeHeadDim: P, kvLoraRank: R, rmsNormEps: eps, ropeInterleave: interleaved } = config;
-  const q = w.qA ? ops.linear(tape, ops.rmsNorm(tape, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q) : ops.linear(tape, x_TD, w.q);
+  const {
+    numAttentionHeads: H,
+    qkNopeHeadDim: N,
+    qkRopeHeadDim: P,
+    kvLoraRank: R,
+    rmsNormEps: eps,
+    ropeInterleave: interleaved,
+  } = config;
+  const q = w.qA
+    ? ops.linear(tape, ops.rmsNorm(tape, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q)
+    : ops.linear(tape, x_TD, w.q);
   const latent = ops.linear(tape, x_TD, w.kvA);
   ops.rope(tape, q, at.table, at.positions, { H, P, offset: N, headStride: N + P, interleaved });
   ops.rope(tape, latent, at.table, at.positions, { H: 1, P, offset: R, headStride: P, interleaved });
@@ -35,7 +44,14 @@ function headShape(config: ModelConfig) {
 }
 
 /** Attention of every segment to itself, naive form. segments: [S,4] (see the kernel contract). */
-export function attention(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Tensor, at: Positions, segments: I32): Tensor {
+export function attention(
+  tape: Tape,
+  config: ModelConfig,
+  w: AttentionWeights,
+  x_TD: Tensor,
+  at: Positions,
+  segments: I32,
+): Tensor {
   const { q, latent, cKv } = project(tape, config, w, x_TD, at);
   const kv = ops.linear(tape, cKv, w.kvB);
   const out = ops.attention(tape, q, kv, latent, { ...headShape(config), segments, ropeOffset: config.kvLoraRank });
@@ -79,7 +95,14 @@ interface QueryRows {
 }
 
 /** One sequence's rows by the naive form: its whole cache is expanded to keys and values. */
-function naiveOverCache(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: QueryRows, cache: LayerCache, span: SequenceSpan): void {
+function naiveOverCache(
+  tape: Tape,
+  config: ModelConfig,
+  w: AttentionWeights,
+  rows: QueryRows,
+  cache: LayerCache,
+  span: SequenceSpan,
+): void {
   const { arena, kernels } = tape;
   const { H, N, P, V, scale } = headShape(config);
   const R = config.kvLoraRank;
@@ -87,17 +110,49 @@ function naiveOverCache(tape: Tape, config: ModelConfig, w: AttentionWeights, ro
   const length = span.past + span.count;
   const entries = cache.read(tape, span.rowStart, length);
   const kv = arena.take("f32", length * H * (N + V));
-  kernels.matmul({ out: kv, a: entries, b: w.kvB.data, M: length, N: H * (N + V), K: R, bT: true, lda: R + P, precision: tape.precision });
+  kernels.matmul({
+    out: kv,
+    a: entries,
+    b: w.kvB.data,
+    M: length,
+    N: H * (N + V),
+    K: R,
+    bT: true,
+    lda: R + P,
+    precision: tape.precision,
+  });
   const segments: I32 = Int32Array.of(0, span.count, 0, length);
   const lse = arena.take("f32", span.count * H);
   const q = rows.q.subarray(rows.from * H * (N + P));
   const out = rows.out.subarray(rows.from * H * V);
-  kernels.attention({ out, lse, q, kv, kRope: entries.subarray(R), segments, S: 1, H, N, P, V, ldk: R + P, scale, precision: tape.precision });
+  kernels.attention({
+    out,
+    lse,
+    q,
+    kv,
+    kRope: entries.subarray(R),
+    segments,
+    S: 1,
+    H,
+    N,
+    P,
+    V,
+    ldk: R + P,
+    scale,
+    precision: tape.precision,
+  });
   arena.release(mark);
 }
 
 /** One sequence's rows by the absorbed form, straight over the cached latents. */
-function absorbed(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: QueryRows, cache: LayerCache, span: SequenceSpan): void {
+function absorbed(
+  tape: Tape,
+  config: ModelConfig,
+  w: AttentionWeights,
+  rows: QueryRows,
+  cache: LayerCache,
+  span: SequenceSpan,
+): void {
   const { arena, kernels, precision } = tape;
   const { H, N, P, V, scale } = headShape(config);
   const R = config.kvLoraRank;
@@ -108,7 +163,17 @@ function absorbed(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: Qu
   for (let h = 0; h < H; h++) {
     // q_nope[M,N] · W_UK[N,R]: the rows of kv_b_proj that make head h's keys
     const b = w.kvB.data.subarray(h * (N + V) * R);
-    kernels.matmul({ out: qLatent.subarray(h * R), a: q.subarray(h * (N + P)), b, M, N: R, K: N, lda: H * (N + P), ldo: H * R, precision });
+    kernels.matmul({
+      out: qLatent.subarray(h * R),
+      a: q.subarray(h * (N + P)),
+      b,
+      M,
+      N: R,
+      K: N,
+      lda: H * (N + P),
+      ldo: H * R,
+      precision,
+    });
   }
   const rowStart: I32 = new Int32Array(M).fill(span.rowStart);
   const rowCount: I32 = Int32Array.from({ length: M }, (_, i) => span.past + i + 1);
@@ -119,7 +184,18 @@ function absorbed(tape: Tape, config: ModelConfig, w: AttentionWeights, rows: Qu
     // out[M,R] · W_UV[V,R]ᵀ: the rows of kv_b_proj that make head h's values
     const b = w.kvB.data.subarray((h * (N + V) + N) * R);
     const out = rows.out.subarray(rows.from * H * V + h * V);
-    kernels.matmul({ out, a: outLatent.subarray(h * R), b, M, N: V, K: R, bT: true, lda: H * R, ldo: H * V, precision });
+    kernels.matmul({
+      out,
+      a: outLatent.subarray(h * R),
+      b,
+      M,
+      N: V,
+      K: R,
+      bT: true,
+      lda: H * R,
+      ldo: H * V,
+      precision,
+    });
   }
   arena.release(mark);
 }

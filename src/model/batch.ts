@@ -6,7 +6,11 @@ import type { Batch } from "./transformer.ts";
  * A batch from sequences of token ids, for a model with `mtpDepths` MTP depths. Every token but the last of its sequence is predicted.
  * masks: per sequence, 1 where a token counts as a target (default: all do).
  */
-export function batchOf(sequences: readonly ArrayLike<number>[], mtpDepths = 0, masks?: readonly ArrayLike<number>[]): Batch {
+export function batchOf(
+  sequences: readonly ArrayLike<number>[],
+  mtpDepths = 0,
+  masks?: readonly ArrayLike<number>[],
+): Batch {
   const T = sequences.reduce((sum, ids) => sum + ids.length, 0);
   const lists = (fill: number): I32[] => Array.from({ length: mtpDepths + 1 }, () => new Int32Array(T).fill(fill));
   const ids = lists(0);

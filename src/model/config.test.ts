@@ -23,7 +23,15 @@ const small = {
   max_position_embeddings: 256,
   eos_token_id: 1,
 };
-const yarn = { type: "yarn", factor: 40, original_max_position_embeddings: 4096, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 };
+const yarn = {
+  type: "yarn",
+  factor: 40,
+  original_max_position_embeddings: 4096,
+  beta_fast: 32,
+  beta_slow: 1,
+  mscale: 1,
+  mscale_all_dim: 1,
+};
 
 describe("parseConfig", () => {
   it("reads both spellings of the rope settings alike", () => {
@@ -36,7 +44,12 @@ describe("parseConfig", () => {
 
   it("survives a round trip through config.json", () => {
     for (const scaling of [null, yarn]) {
-      const config = parseConfig({ ...small, rope_scaling: scaling, q_lora_rank: scaling ? 24 : null, eos_token_id: scaling ? [1, 4] : 1 });
+      const config = parseConfig({
+        ...small,
+        rope_scaling: scaling,
+        q_lora_rank: scaling ? 24 : null,
+        eos_token_id: scaling ? [1, 4] : 1,
+      });
       expect(parseConfig(configToJson(config))).toEqual(config);
     }
   });

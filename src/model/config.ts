@@ -50,7 +50,14 @@ export interface ModelConfig {
 }
 
 /** Far above any published model; a file that asks for more is broken or hostile. */
-export const CONFIG_LIMITS = { vocabSize: 2 ** 22, width: 2 ** 18, layers: 4096, heads: 4096, experts: 65536, positions: 2 ** 24 };
+export const CONFIG_LIMITS = {
+  vocabSize: 2 ** 22,
+  width: 2 ** 18,
+  layers: 4096,
+  heads: 4096,
+  experts: 65536,
+  positions: 2 ** 24,
+};
 
 type Json = Record<string, unknown>;
 
@@ -60,13 +67,20 @@ type Json = Record<string, unknown>;
  * @throws InputError naming the field
  */
 export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new InputError(`${where}: expected a JSON object`);
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw new InputError(`${where}: expected a JSON object`);
   const fields = new Fields(json as Json, where);
   const modelType = fields.json.model_type;
   if (modelType !== "deepseek_v3" && modelType !== "deepseek_v2") {
-    throw new InputError(`${where}: model_type ${JSON.stringify(modelType)} is not supported; Shoal runs "deepseek_v3" (Kimi K2 and Moonlight are of that type too)`);
+    throw new InputError(
+      `${where}: model_type ${JSON.stringify(modelType)} is not supported; Shoal runs "deepseek_v3" (Kimi K2 and Moonlight are of that type too)`,
+    );
   }
-  const scoringFunc = fields.oneOf("scoring_func", ["sigmoid", "softmax"], modelType === "deepseek_v2" ? "softmax" : "sigmoid");
+  const scoringFunc = fields.oneOf(
+    "scoring_func",
+    ["sigmoid", "softmax"],
+    modelType === "deepseek_v2" ? "softmax" : "sigmoid",
+  );
   fields.mustBe("hidden_act", "silu");
   fields.mustBe("attention_bias", false);
   if (scoringFunc === "sigmoid") fields.mustBe("topk_method", "noaux_tc");
@@ -113,10 +127,12 @@ function checkTogether(config: ModelConfig, where: string): void {
     throw new InputError(`${where}: ${message}`);
   };
   const { nRoutedExperts: E, numExpertsPerTok: K, nGroup, topkGroup } = config;
-  if (config.qkRopeHeadDim % 2) fail(`qk_rope_head_dim ${config.qkRopeHeadDim} must be even: numbers are rotated in pairs`);
+  if (config.qkRopeHeadDim % 2)
+    fail(`qk_rope_head_dim ${config.qkRopeHeadDim} must be even: numbers are rotated in pairs`);
   if (E % nGroup) fail(`n_routed_experts ${E} must be a multiple of n_group ${nGroup}`);
   if (topkGroup > nGroup) fail(`topk_group ${topkGroup} must not be above n_group ${nGroup}`);
-  if (K > (E / nGroup) * topkGroup) fail(`num_experts_per_tok ${K} is more than the ${(E / nGroup) * topkGroup} experts that topk_group leaves`);
+  if (K > (E / nGroup) * topkGroup)
+    fail(`num_experts_per_tok ${K} is more than the ${(E / nGroup) * topkGroup} experts that topk_group leaves`);
 }
 
 function ropeSettings(fields: Fields): { ropeTheta: number; yarn: YarnConfig | null } {
@@ -124,12 +140,16 @@ function ropeSettings(fields: Fields): { ropeTheta: number; yarn: YarnConfig | n
   const scaling = fields.json[key];
   const top = fields.number("rope_theta", 10000);
   if (scaling == null) return { ropeTheta: top, yarn: null };
-  if (typeof scaling !== "object" || Array.isArray(scaling)) throw new InputError(`${fields.where}: ${key} must be an object or null`);
+  if (typeof scaling !== "object" || Array.isArray(scaling))
+    throw new InputError(`${fields.where}: ${key} must be an object or null`);
   const inner = new Fields(scaling as Json, `${fields.where}: ${key}`);
   const ropeTheta = inner.number("rope_theta", top);
   const type = inner.json.rope_type ?? inner.json.type ?? "default";
   if (type === "default") return { ropeTheta, yarn: null };
-  if (type !== "yarn") throw new InputError(`${inner.where}.rope_type ${JSON.stringify(type)} is not supported; known are "default" and "yarn"`);
+  if (type !== "yarn")
+    throw new InputError(
+      `${inner.where}.rope_type ${JSON.stringify(type)} is not supported; known are "default" and "yarn"`,
+    );
   const optional = (name: string) => (inner.json[name] == null ? null : inner.number(name));
   const yarn: YarnConfig = {
     factor: inner.number("factor"),
@@ -159,7 +179,9 @@ class Fields {
     const value = this.json[name] ?? fallback;
     if (value === undefined) throw new InputError(`${this.where}: field ${name} is missing`);
     if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-      throw new InputError(`${this.where}: ${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`);
+      throw new InputError(
+        `${this.where}: ${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`,
+      );
     }
     return value;
   }
@@ -167,13 +189,15 @@ class Fields {
   number(name: string, fallback?: number): number {
     const value = this.json[name] ?? fallback;
     if (value === undefined) throw new InputError(`${this.where}: field ${name} is missing`);
-    if (typeof value !== "number" || !Number.isFinite(value)) throw new InputError(`${this.where}: ${name} must be a number, not ${JSON.stringify(value)}`);
+    if (typeof value !== "number" || !Number.isFinite(value))
+      throw new InputError(`${this.where}: ${name} must be a number, not ${JSON.stringify(value)}`);
     return value;
   }
 
   flag(name: string, fallback: boolean): boolean {
     const value = this.json[name] ?? fallback;
-    if (typeof value !== "boolean") throw new InputError(`${this.where}: ${name} must be true or false, not ${JSON.stringify(value)}`);
+    if (typeof value !== "boolean")
+      throw new InputError(`${this.where}: ${name} must be true or false, not ${JSON.stringify(value)}`);
     return value;
   }
 
@@ -182,14 +206,17 @@ class Fields {
     const value = this.json[name];
     if (value == null) return [];
     const list = Array.isArray(value) ? value : [value];
-    if (!list.every((id) => Number.isInteger(id) && id >= 0)) throw new InputError(`${this.where}: ${name} must be a token id or a list of them`);
+    if (!list.every((id) => Number.isInteger(id) && id >= 0))
+      throw new InputError(`${this.where}: ${name} must be a token id or a list of them`);
     return list as number[];
   }
 
   oneOf<Known extends string>(name: string, known: readonly Known[], fallback: Known): Known {
     const value = this.json[name] ?? fallback;
     if (!known.includes(value as Known)) {
-      throw new InputError(`${this.where}: ${name} ${JSON.stringify(value)} is not supported; known are ${known.map((k) => `"${k}"`).join(" and ")}`);
+      throw new InputError(
+        `${this.where}: ${name} ${JSON.stringify(value)} is not supported; known are ${known.map((k) => `"${k}"`).join(" and ")}`,
+      );
     }
     return value as Known;
   }
@@ -197,7 +224,9 @@ class Fields {
   mustBe(name: string, only: string | number | boolean): void {
     const value = this.json[name];
     if (value != null && value !== only) {
-      throw new InputError(`${this.where}: ${name} ${JSON.stringify(value)} is not supported; DeepSeek-V3 has ${JSON.stringify(only)}`);
+      throw new InputError(
+        `${this.where}: ${name} ${JSON.stringify(value)} is not supported; DeepSeek-V3 has ${JSON.stringify(only)}`,
+      );
     }
   }
 }

@@ -44,7 +44,12 @@ export function mixtureOfExperts(
     scale: config.routedScalingFactor,
     balance,
   });
-  trace.push({ offsets: routed.offsets, indices: routed.indices, weights: routed.weights.data, balanceLoss: routed.balanceLoss });
+  trace.push({
+    offsets: routed.offsets,
+    indices: routed.indices,
+    weights: routed.weights.data,
+    balanceLoss: routed.balanceLoss,
+  });
   const x_JD = ops.gatherForExperts(tape, x_TD, routed);
   const hidden_JF = ops.swiglu(tape, ops.groupedLinear(tape, x_JD, w.gateUp, routed.offsets));
   const y_JD = ops.groupedLinear(tape, hidden_JF, w.down, routed.offsets);

@@ -12,5 +12,10 @@ export {
   type Slot,
   type StoredTensor,
 } from "./parameters.ts";
-export { allocateTrainingWeights, createTrainingWeights, type PlacedSlot, type TrainingWeights } from "./training-weights.ts";
+export {
+  allocateTrainingWeights,
+  createTrainingWeights,
+  type PlacedSlot,
+  type TrainingWeights,
+} from "./training-weights.ts";
 export { type Batch, type Losses, type LossOptions, Transformer } from "./transformer.ts";

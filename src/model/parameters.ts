@@ -94,16 +94,28 @@ export function buildWeights(config: ModelConfig, weightFor: (slot: Slot) => Wei
     return weight;
   };
   const { vocabSize: V, hiddenSize: D, numHiddenLayers: L, numNextnPredictLayers } = config;
-  const mtpNames = (suffix: string) => Array.from({ length: numNextnPredictLayers }, (_, i) => `model.layers.${L + i}.${suffix}`);
+  const mtpNames = (suffix: string) =>
+    Array.from({ length: numNextnPredictLayers }, (_, i) => `model.layers.${L + i}.${suffix}`);
   const matrix = (name: string, rows: number, columns: number, more: Partial<Slot> = {}, copies: string[] = []) =>
-    make({ shape: [rows, columns], stored: [{ name, shape: [rows, columns], offset: 0, copies }], init: "normal", trained: true, keepF32: false, ...more });
+    make({
+      shape: [rows, columns],
+      stored: [{ name, shape: [rows, columns], offset: 0, copies }],
+      init: "normal",
+      trained: true,
+      keepF32: false,
+      ...more,
+    });
   const norm = (name: string, width: number) =>
     make({ shape: [width], stored: [{ name, shape: [width], offset: 0 }], init: "ones", trained: true, keepF32: true });
 
   const embed = matrix("model.embed_tokens.weight", V, D, {}, mtpNames("embed_tokens.weight"));
-  const layers = Array.from({ length: L }, (_, i) => buildLayer(config, `model.layers.${i}`, i < config.firstKDenseReplace, make));
+  const layers = Array.from({ length: L }, (_, i) =>
+    buildLayer(config, `model.layers.${i}`, i < config.firstKDenseReplace, make),
+  );
   const finalNorm = norm("model.norm.weight", D);
-  const head = config.tieWordEmbeddings ? embed : matrix("lm_head.weight", V, D, {}, mtpNames("shared_head.head.weight"));
+  const head = config.tieWordEmbeddings
+    ? embed
+    : matrix("lm_head.weight", V, D, {}, mtpNames("shared_head.head.weight"));
   const mtp = Array.from({ length: numNextnPredictLayers }, (_, i): MtpWeights => {
     const at = `model.layers.${L + i}`;
     return {
@@ -118,11 +130,32 @@ export function buildWeights(config: ModelConfig, weightFor: (slot: Slot) => Wei
 }
 
 function buildLayer(config: ModelConfig, at: string, dense: boolean, make: (slot: Slot) => Weight): LayerWeights {
-  const { hiddenSize: D, numAttentionHeads: H, kvLoraRank: R, qLoraRank, qkNopeHeadDim: N, qkRopeHeadDim: P, vHeadDim: V } = config;
+  const {
+    hiddenSize: D,
+    numAttentionHeads: H,
+    kvLoraRank: R,
+    qLoraRank,
+    qkNopeHeadDim: N,
+    qkRopeHeadDim: P,
+    vHeadDim: V,
+  } = config;
   const matrix = (name: string, rows: number, columns: number, more: Partial<Slot> = {}) =>
-    make({ shape: [rows, columns], stored: [{ name: `${at}.${name}.weight`, shape: [rows, columns], offset: 0 }], init: "normal", trained: true, keepF32: false, ...more });
+    make({
+      shape: [rows, columns],
+      stored: [{ name: `${at}.${name}.weight`, shape: [rows, columns], offset: 0 }],
+      init: "normal",
+      trained: true,
+      keepF32: false,
+      ...more,
+    });
   const norm = (name: string, width: number) =>
-    make({ shape: [width], stored: [{ name: `${at}.${name}.weight`, shape: [width], offset: 0 }], init: "ones", trained: true, keepF32: true });
+    make({
+      shape: [width],
+      stored: [{ name: `${at}.${name}.weight`, shape: [width], offset: 0 }],
+      init: "ones",
+      trained: true,
+      keepF32: true,
+    });
   /** gate_proj and up_proj of the modules named, one [2F, D] after the other. */
   const gateUp = (modules: string[], shape: number[], F: number) =>
     make({
@@ -155,7 +188,11 @@ function buildLayer(config: ModelConfig, at: string, dense: boolean, make: (slot
       gateUp: gateUp(modules, [E, 2 * F, D], F),
       down: make({
         shape: [E, D, F],
-        stored: modules.map((module, e) => ({ name: `${at}.${module}.down_proj.weight`, shape: [D, F], offset: e * D * F })),
+        stored: modules.map((module, e) => ({
+          name: `${at}.${module}.down_proj.weight`,
+          shape: [D, F],
+          offset: e * D * F,
+        })),
         init: "normal",
         trained: true,
         keepF32: false,
@@ -203,7 +240,12 @@ export function countParameters(config: ModelConfig): ParameterCounts {
   const main = totalSize({ ...config, numNextnPredictLayers: 0 });
   const all = totalSize(config);
   const expertLayers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
-  const idle = expertLayers * (config.nRoutedExperts - config.numExpertsPerTok) * 3 * config.moeIntermediateSize * config.hiddenSize;
+  const idle =
+    expertLayers *
+    (config.nRoutedExperts - config.numExpertsPerTok) *
+    3 *
+    config.moeIntermediateSize *
+    config.hiddenSize;
   const table = config.vocabSize * config.hiddenSize;
   return { total: main, active: main - idle, embedding: config.tieWordEmbeddings ? table : 2 * table, mtp: all - main };
 }

@@ -33,7 +33,8 @@ function mscale(factor: number, weight: number): number {
 function rotationScale(yarn: YarnConfig | null): number {
   if (!yarn) return 1;
   if (yarn.attentionFactor !== null) return yarn.attentionFactor;
-  if (yarn.mscale && yarn.mscaleAllDim) return mscale(yarn.factor, yarn.mscale) / mscale(yarn.factor, yarn.mscaleAllDim);
+  if (yarn.mscale && yarn.mscaleAllDim)
+    return mscale(yarn.factor, yarn.mscale) / mscale(yarn.factor, yarn.mscaleAllDim);
   return mscale(yarn.factor, 1);
 }
 

@@ -53,7 +53,9 @@ export class Transformer {
   /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
     if (config.scoringFunc !== "sigmoid") {
-      throw new InputError(`config.json: scoring_func "${config.scoringFunc}" is DeepSeek-V2's router; Shoal counts and plans such models but runs only "sigmoid"`);
+      throw new InputError(
+        `config.json: scoring_func "${config.scoringFunc}" is DeepSeek-V2's router; Shoal counts and plans such models but runs only "sigmoid"`,
+      );
     }
     this.config = config;
     this.weights = weights;
@@ -65,7 +67,9 @@ export class Transformer {
     const at = this.positionsOf(batch.positions);
     let x = ops.embed(tape, weights.embed, batch.ids[0]);
     for (const layer of weights.layers) {
-      x = this.layer(tape, layer, x, routers, balance, (h) => attention(tape, config, layer.attention, h, at, batch.segments));
+      x = this.layer(tape, layer, x, routers, balance, (h) =>
+        attention(tape, config, layer.attention, h, at, batch.segments),
+      );
     }
     return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
   }
@@ -74,11 +78,20 @@ export class Transformer {
    * State of MTP depth `depth` (1, 2, …) from that of the depth before: [T,D] after its norm, ready for the head (report, eq. 21–23).
    * Row t joins the hidden state of token t with the embedding of the token `depth` places on.
    */
-  mtpForward(tape: Tape, depth: number, hidden: Tensor, batch: Batch, routers: RouterTrace[] = [], balance?: Balance): Tensor {
+  mtpForward(
+    tape: Tape,
+    depth: number,
+    hidden: Tensor,
+    batch: Batch,
+    routers: RouterTrace[] = [],
+    balance?: Balance,
+  ): Tensor {
     const w = this.weights.mtp[depth - 1];
     const at = this.positionsOf(batch.positions);
     const x = this.mtpJoin(tape, w, hidden, batch.ids[depth]);
-    const y = this.layer(tape, w.layer, x, routers, balance, (h) => attention(tape, this.config, w.layer.attention, h, at, batch.segments));
+    const y = this.layer(tape, w.layer, x, routers, balance, (h) =>
+      attention(tape, this.config, w.layer.attention, h, at, batch.segments),
+    );
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
   }
 
@@ -89,11 +102,15 @@ export class Transformer {
   loss(tape: Tape, batch: Batch, options: LossOptions): Losses {
     const { weights } = this;
     const depths = options.mtpWeight > 0 ? weights.mtp.length : 0;
-    const own = batch.targets.slice(0, depths + 1).map((targets) => targets.reduce((count, id) => count + (id >= 0 ? 1 : 0), 0));
+    const own = batch.targets
+      .slice(0, depths + 1)
+      .map((targets) => targets.reduce((count, id) => count + (id >= 0 ? 1 : 0), 0));
     const counts = options.counts ?? own;
-    const scaleOf = (depth: number) => (counts[depth] === 0 ? 0 : (depth === 0 ? 1 : options.mtpWeight / depths) / counts[depth]);
+    const scaleOf = (depth: number) =>
+      counts[depth] === 0 ? 0 : (depth === 0 ? 1 : options.mtpWeight / depths) / counts[depth];
     const { balanceAlpha: alpha } = options;
-    const balance: Balance | undefined = alpha > 0 ? { alpha, gradScale: options.share ?? 1, segments: batch.segments } : undefined;
+    const balance: Balance | undefined =
+      alpha > 0 ? { alpha, gradScale: options.share ?? 1, segments: batch.segments } : undefined;
     const routers: RouterTrace[] = [];
     let hidden = this.forward(tape, batch, routers, balance);
     const sums = [ops.crossEntropySum(tape, hidden, weights.head, batch.targets[0], scaleOf(0))];
@@ -117,22 +134,39 @@ export class Transformer {
   }
 
   /** Hidden states [T,D] after the final norm of new tokens `ids`, which continue the cached sequences `spans`. */
-  forwardCached(tape: Tape, ids: I32, spans: readonly SequenceSpan[], cache: LatentCache, routers: RouterTrace[] = []): Tensor {
+  forwardCached(
+    tape: Tape,
+    ids: I32,
+    spans: readonly SequenceSpan[],
+    cache: LatentCache,
+    routers: RouterTrace[] = [],
+  ): Tensor {
     const { weights, config } = this;
     const at = this.positionsOf(spanPositions(spans));
     let x = ops.embed(tape, weights.embed, ids);
     weights.layers.forEach((layer, i) => {
-      x = this.layer(tape, layer, x, routers, undefined, (h) => cachedAttention(tape, config, layer.attention, h, at, cache.layers[i], spans));
+      x = this.layer(tape, layer, x, routers, undefined, (h) =>
+        cachedAttention(tape, config, layer.attention, h, at, cache.layers[i], spans),
+      );
     });
     return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
   }
 
   /** As `mtpForward`, over a cache: nextIds[t] is the token that follows row t by `depth` places. */
-  mtpForwardCached(tape: Tape, depth: number, hidden: Tensor, nextIds: I32, spans: readonly SequenceSpan[], cache: LayerCache): Tensor {
+  mtpForwardCached(
+    tape: Tape,
+    depth: number,
+    hidden: Tensor,
+    nextIds: I32,
+    spans: readonly SequenceSpan[],
+    cache: LayerCache,
+  ): Tensor {
     const w = this.weights.mtp[depth - 1];
     const at = this.positionsOf(spanPositions(spans));
     const x = this.mtpJoin(tape, w, hidden, nextIds);
-    const y = this.layer(tape, w.layer, x, [], undefined, (h) => cachedAttention(tape, this.config, w.layer.attention, h, at, cache, spans));
+    const y = this.layer(tape, w.layer, x, [], undefined, (h) =>
+      cachedAttention(tape, this.config, w.layer.attention, h, at, cache, spans),
+    );
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
   }
 
@@ -144,11 +178,20 @@ export class Transformer {
   }
 
   /** x + attention(norm(x)), then x + feed-forward(norm(x)). */
-  private layer(tape: Tape, w: LayerWeights, x: Tensor, routers: RouterTrace[], balance: Balance | undefined, attend: (h: Tensor) => Tensor): Tensor {
+  private layer(
+    tape: Tape,
+    w: LayerWeights,
+    x: Tensor,
+    routers: RouterTrace[],
+    balance: Balance | undefined,
+    attend: (h: Tensor) => Tensor,
+  ): Tensor {
     const { config } = this;
     const afterAttention = ops.residual(tape, x, attend(ops.rmsNorm(tape, x, w.inputNorm, config.rmsNormEps)));
     const h = ops.rmsNorm(tape, afterAttention, w.postAttentionNorm, config.rmsNormEps);
-    const y = w.experts ? mixtureOfExperts(tape, config, w.experts, h, routers, balance) : feedForward(tape, w.dense!, h);
+    const y = w.experts
+      ? mixtureOfExperts(tape, config, w.experts, h, routers, balance)
+      : feedForward(tape, w.dense!, h);
     return ops.residual(tape, afterAttention, y);
   }
 
@@ -157,10 +200,15 @@ export class Transformer {
     let last = -1;
     for (const position of positions) if (position > last) last = position;
     if (last >= this.config.maxPositionEmbeddings) {
-      throw new RangeError(`position ${last} is past the model's ${this.config.maxPositionEmbeddings} (max_position_embeddings)`);
+      throw new RangeError(
+        `position ${last} is past the model's ${this.config.maxPositionEmbeddings} (max_position_embeddings)`,
+      );
     }
     if (!this.table || last >= this.tablePositions) {
-      this.tablePositions = Math.min(this.config.maxPositionEmbeddings, Math.max(256, 2 ** Math.ceil(Math.log2(last + 1))));
+      this.tablePositions = Math.min(
+        this.config.maxPositionEmbeddings,
+        Math.max(256, 2 ** Math.ceil(Math.log2(last + 1))),
+      );
       this.table = ropeTable(this.config, this.tablePositions);
     }
     return { positions, table: this.table };

@@ -1,5 +1,6 @@
 /** Chooses the kernels to run on: the best instruction set of this machine, or the one that SHOAL_ISA or the caller names. */
 import { availableParallelism } from "node:os";
+import { InputError } from "./errors.ts";
 import type { Isa, Kernels } from "./kernels.ts";
 import { addon } from "./native/addon.ts";
 import { nativeKernels } from "./native/kernels.ts";
@@ -20,7 +21,9 @@ export function createKernels(options: { isa?: Isa; threads?: number } = {}): Ke
   const wanted = options.isa ?? (process.env.SHOAL_ISA as Isa | undefined);
   const isa = wanted ?? isas[isas.length - 1];
   if (!isas.includes(isa)) {
-    throw new Error(`instruction set "${isa}" is not available here; choose one of: ${isas.join(", ")} (SHOAL_ISA)`);
+    throw new InputError(
+      `instruction set "${isa}" is not available here; choose one of: ${isas.join(", ")} (SHOAL_ISA)`,
+    );
   }
   if (isa === "reference") return referenceKernels;
   const threads = options.threads ?? (Number(process.env.SHOAL_THREADS) || availableParallelism());

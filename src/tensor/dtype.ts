@@ -42,7 +42,12 @@ export function dtypeOf(data: Storage): Dtype {
 }
 
 /** A typed view of `length` elements of `dtype` over `buffer` from `byteOffset` (which must be a multiple of the element's size). */
-export function viewOf<D extends Dtype>(dtype: D, buffer: ArrayBuffer, byteOffset: number, length: number): StorageOf[D] {
+export function viewOf<D extends Dtype>(
+  dtype: D,
+  buffer: ArrayBuffer,
+  byteOffset: number,
+  length: number,
+): StorageOf[D] {
   return new views[dtype](buffer, byteOffset, length) as StorageOf[D];
 }
 

@@ -21,7 +21,7 @@ export {
 export { InputError } from "./errors.ts";
 export type { Isa, Kernels, Precision } from "./kernels.ts";
 export { allocate, mapFile } from "./memory.ts";
-export { Random } from "./random.ts";
-export * as ops from "./ops.ts";
 export type { RopeTable } from "./ops.ts";
+export * as ops from "./ops.ts";
+export { Random } from "./random.ts";
 export { size, Tape, type TapeOptions, type Tensor, type Weight } from "./tape.ts";

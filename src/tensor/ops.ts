@@ -22,7 +22,12 @@ export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
  * y_TN = x_TK · w_NKᵀ. Of several inputs, each meets its own columns of w, side by side: the product with their concatenation.
  * precision overrides the tape's (the router is computed in f32 always).
  */
-export function linear(tape: Tape, inputs: Tensor | Tensor[], w_NK: Weight, precision: Precision = tape.precision): Tensor {
+export function linear(
+  tape: Tape,
+  inputs: Tensor | Tensor[],
+  w_NK: Weight,
+  precision: Precision = tape.precision,
+): Tensor {
   const parts = Array.isArray(inputs) ? inputs : [inputs];
   const [N, ldb] = w_NK.shape;
   const T = parts[0].shape[0];
@@ -44,7 +49,18 @@ export function linear(tape: Tape, inputs: Tensor | Tensor[], w_NK: Weight, prec
       const b = w_NK.data.subarray(at);
       tape.kernels.matmul({ out: x.grad, a: dy, b, M: T, N: K, K: N, ldb, accumulate: !fresh, precision });
       const dw = gradOfWeight(w_NK).subarray(at);
-      tape.kernels.matmul({ out: dw, a: dy, b: x.data, M: N, N: K, K: T, aT: true, ldo: ldb, accumulate: true, precision });
+      tape.kernels.matmul({
+        out: dw,
+        a: dy,
+        b: x.data,
+        M: N,
+        N: K,
+        K: T,
+        aT: true,
+        ldo: ldb,
+        accumulate: true,
+        precision,
+      });
       at += K;
     }
   });
@@ -86,7 +102,17 @@ export interface RopeColumns {
 /** Rotates columns of x in place; x must not have been read by a recorded operation that needs its old value. */
 export function rope(tape: Tape, x: Tensor, table: RopeTable, positions: I32, columns: RopeColumns): void {
   const { H, P, offset, headStride, interleaved } = columns;
-  const shared = { positions, cos: table.cos, sin: table.sin, T: x.shape[0], H, P, ld: x.shape[1], headStride, interleaved };
+  const shared = {
+    positions,
+    cos: table.cos,
+    sin: table.sin,
+    T: x.shape[0],
+    H,
+    P,
+    ld: x.shape[1],
+    headStride,
+    interleaved,
+  };
   tape.kernels.rope({ ...shared, x: x.data.subarray(offset) });
   tape.record(() => tape.kernels.rope({ ...shared, x: tape.gradOf(x).subarray(offset), inverse: true }));
 }
@@ -180,7 +206,18 @@ export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: Route
   const indices = arena.take("i32", T * K);
   const weights = tape.tensor(T, K);
   const shape = { T, E, K };
-  kernels.route({ ...shape, scores, indices, weights: weights.data, logits: logits_TE.data, bias: bias_E, groups, topkGroups, normalise, scale });
+  kernels.route({
+    ...shape,
+    scores,
+    indices,
+    weights: weights.data,
+    logits: logits_TE.data,
+    bias: bias_E,
+    groups,
+    topkGroups,
+    normalise,
+    scale,
+  });
   const place = arena.take("i32", T * K);
   const tokens = arena.take("i32", T * K);
   const offsets = arena.take("i32", E + 1);
@@ -190,11 +227,29 @@ export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: Route
   if (balance && tape.recording) {
     dScores = arena.take("f32", T * E);
     const { alpha, gradScale, segments } = balance;
-    balanceLoss = kernels.balanceLoss({ ...shape, dScores, scores, indices, segments, S: segments.length / 4, alpha, gradScale });
+    balanceLoss = kernels.balanceLoss({
+      ...shape,
+      dScores,
+      scores,
+      indices,
+      segments,
+      S: segments.length / 4,
+      alpha,
+      gradScale,
+    });
   }
   tape.record(() => {
     const dLogits = tape.gradOf(logits_TE);
-    kernels.routeBackward({ ...shape, dLogits, dWeights: tape.gradOf(weights), dScores, scores, indices, normalise, scale });
+    kernels.routeBackward({
+      ...shape,
+      dLogits,
+      dWeights: tape.gradOf(weights),
+      dScores,
+      scores,
+      indices,
+      normalise,
+      scale,
+    });
   });
   return { weights, place, tokens, offsets, indices, balanceLoss };
 }
@@ -223,7 +278,14 @@ export function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32
     const fresh = x.grad === null;
     x.grad ??= tape.arena.take("f32", x.data.length);
     tape.kernels.groupedMatmul({ ...shape, kind: "input", out: x.grad, a: dy, b: w_ENK.data, accumulate: !fresh });
-    tape.kernels.groupedMatmul({ ...shape, kind: "weight", out: gradOfWeight(w_ENK), a: dy, b: x.data, accumulate: true });
+    tape.kernels.groupedMatmul({
+      ...shape,
+      kind: "weight",
+      out: gradOfWeight(w_ENK),
+      a: dy,
+      b: x.data,
+      accumulate: true,
+    });
   });
   return out;
 }
@@ -266,7 +328,17 @@ export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I3
     if (!dh) continue;
     const dhRows = dh.subarray(from * D, (from + M) * D);
     kernels.matmul({ out: dhRows, a: logits, b: w_VD.data, M, N: D, K: V, accumulate: true, precision });
-    kernels.matmul({ out: gradOfWeight(w_VD), a: logits, b: a, M: V, N: D, K: M, aT: true, accumulate: true, precision });
+    kernels.matmul({
+      out: gradOfWeight(w_VD),
+      a: logits,
+      b: a,
+      M: V,
+      N: D,
+      K: M,
+      aT: true,
+      accumulate: true,
+      precision,
+    });
   }
   arena.release(mark);
   return sum;

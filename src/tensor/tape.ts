@@ -2,7 +2,7 @@
  * The gradient tape: one pass through a model. Operations (`ops.ts`) cut their results from the tape's arena and, when it records,
  * leave a step that adds to the gradients of their inputs; `backward()` runs the steps in reverse.
  */
-import { Arena } from "./arena.ts";
+import type { Arena } from "./arena.ts";
 import type { Bf16, F32 } from "./dtype.ts";
 import type { Kernels, Precision } from "./kernels.ts";
 

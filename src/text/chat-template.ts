@@ -34,7 +34,10 @@ export function applyChatTemplate(messages: readonly ChatMessage[], options: Cha
     .join("");
 }
 
-function chatParts(messages: readonly ChatMessage[], options: ChatOptions): { mark: string; text: string; end: string; reply: boolean }[] {
+function chatParts(
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+): { mark: string; text: string; end: string; reply: boolean }[] {
   const parts = [{ mark: BOS, text: "", end: "", reply: false }];
   for (const { role, content } of messages) {
     if (role === "system") parts.push({ mark: "", text: content, end: "", reply: false });
@@ -50,7 +53,11 @@ function chatParts(messages: readonly ChatMessage[], options: ChatOptions): { ma
  * Contents are encoded as plain text: whatever a user types, it cannot forge a mark.
  * @throws InputError if the tokenizer lacks the template's marks
  */
-export function encodeChat(tokenizer: Tokenizer, messages: readonly ChatMessage[], options: ChatOptions = {}): { ids: Int32Array<ArrayBuffer>; assistantMask: Uint8Array } {
+export function encodeChat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  options: ChatOptions = {},
+): { ids: Int32Array<ArrayBuffer>; assistantMask: Uint8Array } {
   const ids: number[] = [];
   const mask: number[] = [];
   const push = (id: number, reply: boolean) => {
@@ -59,7 +66,10 @@ export function encodeChat(tokenizer: Tokenizer, messages: readonly ChatMessage[
   };
   const mark = (token: string): number => {
     const id = tokenizer.special.get(token);
-    if (id === undefined) throw new InputError(`the tokenizer has no token ${token}, which DeepSeek's chat template needs; use a model with that template`);
+    if (id === undefined)
+      throw new InputError(
+        `the tokenizer has no token ${token}, which DeepSeek's chat template needs; use a model with that template`,
+      );
     return id;
   };
   for (const part of chatParts(messages, options)) {
@@ -76,8 +86,14 @@ export function encodeChat(tokenizer: Tokenizer, messages: readonly ChatMessage[
  * access to anything outside the values given here.
  * @throws InputError for a template that is too long, cannot be read, or fails
  */
-export function renderTemplate(template: string, messages: readonly ChatMessage[], tokenizer: Tokenizer, options: ChatOptions = {}): string {
-  if (template.length > TEMPLATE_LIMITS.templateLength) throw new InputError(`chat_template: longer than ${TEMPLATE_LIMITS.templateLength} characters`);
+export function renderTemplate(
+  template: string,
+  messages: readonly ChatMessage[],
+  tokenizer: Tokenizer,
+  options: ChatOptions = {},
+): string {
+  if (template.length > TEMPLATE_LIMITS.templateLength)
+    throw new InputError(`chat_template: longer than ${TEMPLATE_LIMITS.templateLength} characters`);
   const token = (id: number | null) => (id === null ? "" : new TextDecoder().decode(tokenizer.tokenBytes(id)));
   let text: string;
   try {
@@ -90,6 +106,7 @@ export function renderTemplate(template: string, messages: readonly ChatMessage[
   } catch (error) {
     throw new InputError(`chat_template: ${(error as Error).message.split("\n")[0]}`);
   }
-  if (text.length > TEMPLATE_LIMITS.outputLength) throw new InputError(`chat_template: its output is longer than ${TEMPLATE_LIMITS.outputLength} characters`);
+  if (text.length > TEMPLATE_LIMITS.outputLength)
+    throw new InputError(`chat_template: its output is longer than ${TEMPLATE_LIMITS.outputLength} characters`);
   return text;
 }

@@ -43,7 +43,8 @@ function flatten(json: unknown, where: string): Record<string, unknown>[] {
   const step = json as Record<string, unknown>;
   if (step.type !== "Sequence") return [step];
   const steps = step.pretokenizers;
-  if (!Array.isArray(steps) || steps.length > MAX_STEPS) throw new InputError(`${where}: pre_tokenizer.pretokenizers must be a list of at most ${MAX_STEPS}`);
+  if (!Array.isArray(steps) || steps.length > MAX_STEPS)
+    throw new InputError(`${where}: pre_tokenizer.pretokenizers must be a list of at most ${MAX_STEPS}`);
   return steps.flatMap((inner) => flatten(inner, where));
 }
 
@@ -57,9 +58,16 @@ function stepPattern(step: Record<string, unknown>, where: string): RegExp | nul
       return step.individual_digits ? /\p{N}/gu : /\p{N}+/gu;
     case "Split": {
       const pattern = step.pattern as { Regex?: unknown; String?: unknown } | undefined;
-      const source = typeof pattern?.Regex === "string" ? pattern.Regex : typeof pattern?.String === "string" ? escapeRegex(pattern.String) : null;
-      if (source === null || source.length > MAX_PATTERN) throw new InputError(`${where}: pattern must be {Regex} or {String} of at most ${MAX_PATTERN} characters`);
-      if (step.behavior !== "Isolated" || step.invert) throw new InputError(`${where}: only behavior "Isolated" without invert is supported`);
+      const source =
+        typeof pattern?.Regex === "string"
+          ? pattern.Regex
+          : typeof pattern?.String === "string"
+            ? escapeRegex(pattern.String)
+            : null;
+      if (source === null || source.length > MAX_PATTERN)
+        throw new InputError(`${where}: pattern must be {Regex} or {String} of at most ${MAX_PATTERN} characters`);
+      if (step.behavior !== "Isolated" || step.invert)
+        throw new InputError(`${where}: only behavior "Isolated" without invert is supported`);
       try {
         return new RegExp(translate(source), "gu");
       } catch (error) {
@@ -67,7 +75,9 @@ function stepPattern(step: Record<string, unknown>, where: string): RegExp | nul
       }
     }
     default:
-      throw new InputError(`${where}: type ${JSON.stringify(step.type)} is not supported; known are Sequence, Split, Digits and ByteLevel`);
+      throw new InputError(
+        `${where}: type ${JSON.stringify(step.type)} is not supported; known are Sequence, Split, Digits and ByteLevel`,
+      );
   }
 }
 

@@ -7,7 +7,12 @@ import { MergeTable } from "./merges.ts";
 import { parsePreTokenizer } from "./pre-tokenizer.ts";
 import { type AddedToken, Tokenizer } from "./tokenizer.ts";
 
-export const TOKENIZER_LIMITS = { fileBytes: 200 * 2 ** 20, vocabSize: 2 ** 20, addedTokens: 2 ** 16, tokenLength: 2 ** 16 };
+export const TOKENIZER_LIMITS = {
+  fileBytes: 200 * 2 ** 20,
+  vocabSize: 2 ** 20,
+  addedTokens: 2 ** 16,
+  tokenLength: 2 ** 16,
+};
 
 type Json = Record<string, unknown>;
 
@@ -21,11 +26,14 @@ export function loadTokenizer(dir: string): Tokenizer {
 function readJson(path: string): unknown {
   let text: string;
   try {
-    if (statSync(path).size > TOKENIZER_LIMITS.fileBytes) throw new InputError(`${path}: larger than ${TOKENIZER_LIMITS.fileBytes} bytes, which no tokenizer is`);
+    if (statSync(path).size > TOKENIZER_LIMITS.fileBytes)
+      throw new InputError(`${path}: larger than ${TOKENIZER_LIMITS.fileBytes} bytes, which no tokenizer is`);
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); a model's folder needs its tokenizer.json`);
+    throw new InputError(
+      `${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); a model's folder needs its tokenizer.json`,
+    );
   }
   try {
     return JSON.parse(text);
@@ -46,14 +54,22 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
     throw new InputError(`${where}: ${message}`);
   };
   if (model.type !== "BPE") fail(`model.type ${JSON.stringify(model.type)} is not supported; known is "BPE"`);
-  for (const field of ["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"]) {
+  for (const field of [
+    "dropout",
+    "unk_token",
+    "continuing_subword_prefix",
+    "end_of_word_suffix",
+    "byte_fallback",
+    "ignore_merges",
+  ]) {
     if (model[field]) fail(`model.${field} ${JSON.stringify(model[field])} is not supported`);
   }
   checkNormalizer(file.normalizer, where);
   const vocab = asObject(model.vocab, where, "model.vocab");
   const added = readAdded(file.added_tokens, where);
   const size = 1 + Math.max(-1, ...added.map(({ id }) => id), maxId(vocab, where));
-  if (size > TOKENIZER_LIMITS.vocabSize) fail(`vocabulary of ${size} ids; at most ${TOKENIZER_LIMITS.vocabSize} are allowed`);
+  if (size > TOKENIZER_LIMITS.vocabSize)
+    fail(`vocabulary of ${size} ids; at most ${TOKENIZER_LIMITS.vocabSize} are allowed`);
 
   const bytes: Uint8Array[] = Array.from({ length: size }, () => new Uint8Array(0));
   const addedIds = new Set(added.map(({ id }) => id));
@@ -61,7 +77,11 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
   for (const [token, id] of Object.entries(vocab) as [string, number][]) {
     ids.set(token, id);
     if (addedIds.has(id)) continue;
-    bytes[id] = charsToBytes(token) ?? fail(`model.vocab: token ${JSON.stringify(token)} has characters outside the byte alphabet; only byte-level BPE is supported`);
+    bytes[id] =
+      charsToBytes(token) ??
+      fail(
+        `model.vocab: token ${JSON.stringify(token)} has characters outside the byte alphabet; only byte-level BPE is supported`,
+      );
   }
   for (const { content, id } of added) bytes[id] = new TextEncoder().encode(content);
 
@@ -72,12 +92,14 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
   list.forEach((entry, i) => {
     const [left, right] = Array.isArray(entry) ? entry : String(entry).split(" ");
     const triple = [ids.get(left), ids.get(right), ids.get(`${left}${right}`)] as [number, number, number];
-    if (triple.some((id) => id === undefined)) fail(`model.merges[${i}] ${JSON.stringify(entry)}: its parts or their sum are not in the vocabulary`);
+    if (triple.some((id) => id === undefined))
+      fail(`model.merges[${i}] ${JSON.stringify(entry)}: its parts or their sum are not in the vocabulary`);
     merges.add(...triple);
     mergeList.push(triple);
   });
   for (let byte = 0; byte < 256; byte++) {
-    if (!ids.has(bytesToChars(Uint8Array.of(byte)))) fail(`model.vocab lacks a token for byte ${byte}; only byte-level BPE is supported`);
+    if (!ids.has(bytesToChars(Uint8Array.of(byte))))
+      fail(`model.vocab lacks a token for byte ${byte}; only byte-level BPE is supported`);
   }
   const settings = config === undefined ? {} : asObject(config, where, "tokenizer_config.json");
   const named = (field: string, fallback: string) => {
@@ -99,7 +121,8 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
 }
 
 function asObject(value: unknown, where: string, what: string): Json {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InputError(`${where}: ${what} must be a JSON object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new InputError(`${where}: ${what} must be a JSON object`);
   return value as Json;
 }
 
@@ -107,14 +130,18 @@ function checkNormalizer(normalizer: unknown, where: string): void {
   if (normalizer === null || normalizer === undefined) return;
   const { type, normalizers } = normalizer as { type?: unknown; normalizers?: unknown };
   if (type === "Sequence" && Array.isArray(normalizers) && normalizers.length === 0) return;
-  throw new InputError(`${where}: normalizer ${JSON.stringify(type)} is not supported; byte-level tokenizers of DeepSeek's kind have none`);
+  throw new InputError(
+    `${where}: normalizer ${JSON.stringify(type)} is not supported; byte-level tokenizers of DeepSeek's kind have none`,
+  );
 }
 
 function maxId(vocab: Json, where: string): number {
   let largest = -1;
   for (const [token, id] of Object.entries(vocab)) {
     if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= TOKENIZER_LIMITS.vocabSize) {
-      throw new InputError(`${where}: model.vocab[${JSON.stringify(token)}] must be an id from 0 to ${TOKENIZER_LIMITS.vocabSize - 1}, not ${JSON.stringify(id)}`);
+      throw new InputError(
+        `${where}: model.vocab[${JSON.stringify(token)}] must be an id from 0 to ${TOKENIZER_LIMITS.vocabSize - 1}, not ${JSON.stringify(id)}`,
+      );
     }
     largest = Math.max(largest, id as number);
   }
@@ -123,13 +150,23 @@ function maxId(vocab: Json, where: string): number {
 
 function readAdded(list: unknown, where: string): AddedToken[] {
   if (list === undefined || list === null) return [];
-  if (!Array.isArray(list) || list.length > TOKENIZER_LIMITS.addedTokens) throw new InputError(`${where}: added_tokens must be a list of at most ${TOKENIZER_LIMITS.addedTokens}`);
+  if (!Array.isArray(list) || list.length > TOKENIZER_LIMITS.addedTokens)
+    throw new InputError(`${where}: added_tokens must be a list of at most ${TOKENIZER_LIMITS.addedTokens}`);
   return list.map((entry, i) => {
     const { id, content, special, single_word, lstrip, rstrip } = asObject(entry, where, `added_tokens[${i}]`);
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= TOKENIZER_LIMITS.vocabSize || typeof content !== "string" || content.length > TOKENIZER_LIMITS.tokenLength) {
-      throw new InputError(`${where}: added_tokens[${i}] needs an id below ${TOKENIZER_LIMITS.vocabSize} and a content`);
+    if (
+      !Number.isInteger(id) ||
+      (id as number) < 0 ||
+      (id as number) >= TOKENIZER_LIMITS.vocabSize ||
+      typeof content !== "string" ||
+      content.length > TOKENIZER_LIMITS.tokenLength
+    ) {
+      throw new InputError(
+        `${where}: added_tokens[${i}] needs an id below ${TOKENIZER_LIMITS.vocabSize} and a content`,
+      );
     }
-    if (single_word || lstrip || rstrip) throw new InputError(`${where}: added_tokens[${i}]: single_word, lstrip and rstrip are not supported`);
+    if (single_word || lstrip || rstrip)
+      throw new InputError(`${where}: added_tokens[${i}]: single_word, lstrip and rstrip are not supported`);
     return { id: id as number, content, special: special === true };
   });
 }

@@ -58,8 +58,13 @@ export class Tokenizer {
     this.special = new Map(parts.added.map(({ content, id }) => [content, id]));
     this.specialIds = new Set(parts.added.filter(({ special }) => special).map(({ id }) => id));
     // Longer tokens first, so that one that begins with another wins.
-    const contents = [...this.special.keys()].filter((content) => content.length > 0).sort((a, b) => b.length - a.length);
-    this.addedPattern = contents.length > 0 ? new RegExp(contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "g") : null;
+    const contents = [...this.special.keys()]
+      .filter((content) => content.length > 0)
+      .sort((a, b) => b.length - a.length);
+    this.addedPattern =
+      contents.length > 0
+        ? new RegExp(contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "g")
+        : null;
     this.byteIds = new Int32Array(256).fill(-1);
     parts.bytes.forEach((bytes, id) => {
       if (bytes.length === 1 && this.byteIds[bytes[0]] < 0 && !this.isAdded(id)) this.byteIds[bytes[0]] = id;

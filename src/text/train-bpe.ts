@@ -34,7 +34,10 @@ export interface TrainBpeOptions {
 export function trainBpe(options: TrainBpeOptions): Tokenizer {
   const { vocabSize, specialTokens = [BOS, EOS, PAD, USER, ASSISTANT], digits = 1 } = options;
   const least = specialTokens.length + 256;
-  if (vocabSize < least) throw new InputError(`tokenizer: vocabSize ${vocabSize} is too small: ${specialTokens.length} special tokens and 256 bytes need ${least}`);
+  if (vocabSize < least)
+    throw new InputError(
+      `tokenizer: vocabSize ${vocabSize} is too small: ${specialTokens.length} special tokens and 256 bytes need ${least}`,
+    );
   const preTokenizerJson = deepseekPreTokenizer(digits);
   const preTokenize = parsePreTokenizer(preTokenizerJson, "tokenizer");
   const words = countWords(options.texts, preTokenize);
@@ -62,7 +65,10 @@ export function trainBpe(options: TrainBpeOptions): Tokenizer {
   });
 }
 
-function countWords(texts: Iterable<string>, preTokenize: (text: string, visit: (word: string) => void) => void): Map<string, number> {
+function countWords(
+  texts: Iterable<string>,
+  preTokenize: (text: string, visit: (word: string) => void) => void,
+): Map<string, number> {
   let words = new Map<string, number>();
   for (const text of texts) {
     preTokenize(text, (word) => {

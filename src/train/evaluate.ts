@@ -1,8 +1,9 @@
 /** Validation: how many bits the model needs for a byte of text that it has not learnt from. */
-import { batchOf, type Transformer } from "../model/index.ts";
-import { Arena, InputError, type Kernels, type Precision, Tape } from "../tensor/index.ts";
-import type { Tokenizer } from "../text/index.ts";
+
 import { type Document, readDocuments } from "../data/index.ts";
+import { batchOf, type Transformer } from "../model/index.ts";
+import { type Arena, InputError, type Kernels, type Precision, Tape } from "../tensor/index.ts";
+import type { Tokenizer } from "../text/index.ts";
 
 export interface ValidationText {
   slice: string;
@@ -11,7 +12,12 @@ export interface ValidationText {
 }
 
 /** The documents to validate on, evenly over the file: `documents` of them, each cut after `mostTokens`. */
-export async function loadValidation(path: string, tokenizer: Tokenizer, documents: number, mostTokens: number): Promise<ValidationText[]> {
+export async function loadValidation(
+  path: string,
+  tokenizer: Tokenizer,
+  documents: number,
+  mostTokens: number,
+): Promise<ValidationText[]> {
   const all: { text: string; slice?: string }[] = [];
   for await (const document of readDocuments(path)) if (isText(document)) all.push(document);
   if (all.length === 0) throw new InputError(`${path}: there is no text to validate on`);
@@ -36,13 +42,21 @@ export interface Validation {
 }
 
 /** Scores each text from its beginning, as many texts at a time as fit into a pass of `rowsAtOnce`. */
-export function validate(model: Transformer, kernels: Kernels, arena: Arena, precision: Precision, texts: readonly ValidationText[], rowsAtOnce = 4096): Validation {
+export function validate(
+  model: Transformer,
+  kernels: Kernels,
+  arena: Arena,
+  precision: Precision,
+  texts: readonly ValidationText[],
+  rowsAtOnce = 4096,
+): Validation {
   const nats = new Map<string, number>();
   const bytes = new Map<string, number>();
   for (const text of texts) bytes.set(text.slice, (bytes.get(text.slice) ?? 0) + text.bytes);
   let group: ValidationText[] = [];
   const flush = () => {
-    for (const [slice, sum] of sumsBySlice(model, kernels, arena, precision, group)) nats.set(slice, (nats.get(slice) ?? 0) + sum);
+    for (const [slice, sum] of sumsBySlice(model, kernels, arena, precision, group))
+      nats.set(slice, (nats.get(slice) ?? 0) + sum);
     group = [];
   };
   for (const text of texts) {
@@ -57,7 +71,13 @@ export function validate(model: Transformer, kernels: Kernels, arena: Arena, pre
 }
 
 /** One pass over texts of several slices: hidden states once, then the cross entropy of each slice's rows. */
-function sumsBySlice(model: Transformer, kernels: Kernels, arena: Arena, precision: Precision, texts: readonly ValidationText[]): Map<string, number> {
+function sumsBySlice(
+  model: Transformer,
+  kernels: Kernels,
+  arena: Arena,
+  precision: Precision,
+  texts: readonly ValidationText[],
+): Map<string, number> {
   arena.reset();
   const tape = new Tape({ kernels, arena, precision });
   const batch = batchOf(texts.map(({ ids }) => ids));
@@ -65,7 +85,10 @@ function sumsBySlice(model: Transformer, kernels: Kernels, arena: Arena, precisi
   const sums = new Map<string, number>();
   let row = 0;
   for (const { slice, ids } of texts) {
-    sums.set(slice, (sums.get(slice) ?? 0) + model.crossEntropySum(tape, hidden, batch.targets[0], row, row + ids.length));
+    sums.set(
+      slice,
+      (sums.get(slice) ?? 0) + model.crossEntropySum(tape, hidden, batch.targets[0], row, row + ids.length),
+    );
     row += ids.length;
   }
   return sums;

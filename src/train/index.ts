@@ -1,7 +1,7 @@
 /** Training: recipes, stages, the loop and its ledger. */
-export { loadValidation, validate, type Validation, type ValidationText } from "./evaluate.ts";
+export { loadValidation, type Validation, type ValidationText, validate } from "./evaluate.ts";
 export type { LedgerRecord, StepRecord, ValidationRecord } from "./ledger.ts";
 export { loadRecipe, modelConfigOf, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
-export { type RunProgress, type RunResult, train, type TrainOptions } from "./run.ts";
+export { type RunProgress, type RunResult, type TrainOptions, train } from "./run.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
 export { type StepOptions, type StepResult, Trainer } from "./trainer.ts";

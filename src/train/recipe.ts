@@ -49,7 +49,11 @@ const recipeSchema = z.strictObject({
   seed: z.int().min(0).default(1),
   tokenizer: z.union([
     z.strictObject({ from: z.string() }),
-    z.strictObject({ vocabSize: whole, digits: z.union([z.literal(1), z.literal(3)]).default(1), trainBytes: whole.default(100_000_000) }),
+    z.strictObject({
+      vocabSize: whole,
+      digits: z.union([z.literal(1), z.literal(3)]).default(1),
+      trainBytes: whole.default(100_000_000),
+    }),
   ]),
   /** Fields of config.json; vocab_size and the special tokens come from the tokenizer. */
   model: z.record(z.string(), z.unknown()),
@@ -65,7 +69,9 @@ const recipeSchema = z.strictObject({
     })
     .prefault({}),
   precision: z.enum(["bf16", "f32"]).default("bf16"),
-  validation: z.strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) }).optional(),
+  validation: z
+    .strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) })
+    .optional(),
   checkpoint: z.strictObject({ everyMinutes: positive.default(5), keep: whole.default(2) }).prefault({}),
   price: z.strictObject({ usdPerCoreHour: z.number().min(0).default(0.02) }).prefault({}),
   /** Dtype of the finished model's folder. */
@@ -85,7 +91,8 @@ export function loadRecipe(path: string): Recipe {
   } catch (error) {
     throw new InputError(`${path}: the recipe cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
-  if (text.length > LARGEST_RECIPE) throw new InputError(`${path}: larger than a recipe can be (${LARGEST_RECIPE} characters)`);
+  if (text.length > LARGEST_RECIPE)
+    throw new InputError(`${path}: larger than a recipe can be (${LARGEST_RECIPE} characters)`);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -102,9 +109,13 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const recipe = parsed.data;
   for (const stage of recipe.stages) {
     const { decayFrom, decayTo, warmup } = stage.schedule;
-    if (decayTo < decayFrom || decayFrom < warmup) throw new InputError(`${where}: stages.${stage.name}.schedule: warmup, decayFrom and decayTo must rise`);
+    if (decayTo < decayFrom || decayFrom < warmup)
+      throw new InputError(`${where}: stages.${stage.name}.schedule: warmup, decayFrom and decayTo must rise`);
     const micro = stage.microBatchSequences ?? stage.batchSequences;
-    if (stage.batchSequences % micro) throw new InputError(`${where}: stages.${stage.name}: batchSequences ${stage.batchSequences} must be a multiple of microBatchSequences ${micro}`);
+    if (stage.batchSequences % micro)
+      throw new InputError(
+        `${where}: stages.${stage.name}: batchSequences ${stage.batchSequences} must be a multiple of microBatchSequences ${micro}`,
+      );
   }
   // Wrong model fields should be found before a tokenizer is trained.
   modelConfigOf(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
@@ -112,16 +123,28 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
 }
 
 /** The model's configuration with the tokenizer's numbers in it. */
-export function modelConfigOf(recipe: Recipe, tokenizer: { vocabSize: number; bosId: number | null; eosId: number | null }, where = "recipe"): ModelConfig {
+export function modelConfigOf(
+  recipe: Recipe,
+  tokenizer: { vocabSize: number; bosId: number | null; eosId: number | null },
+  where = "recipe",
+): ModelConfig {
   const known = new Set(MODEL_FIELDS);
   for (const field of Object.keys(recipe.model)) {
-    if (!known.has(field)) throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
+    if (!known.has(field))
+      throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
   }
-  const fixed = { model_type: "deepseek_v3", vocab_size: tokenizer.vocabSize, bos_token_id: tokenizer.bosId, eos_token_id: tokenizer.eosId };
+  const fixed = {
+    model_type: "deepseek_v3",
+    vocab_size: tokenizer.vocabSize,
+    bos_token_id: tokenizer.bosId,
+    eos_token_id: tokenizer.eosId,
+  };
   const config = parseConfig({ ...recipe.model, ...fixed }, `${where}: model`);
   const longest = Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength));
   if (longest > config.maxPositionEmbeddings) {
-    throw new InputError(`${where}: a stage's sequenceLength ${longest} is above model.max_position_embeddings ${config.maxPositionEmbeddings}`);
+    throw new InputError(
+      `${where}: a stage's sequenceLength ${longest} is above model.max_position_embeddings ${config.maxPositionEmbeddings}`,
+    );
   }
   return config;
 }
@@ -185,7 +208,8 @@ function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
     row = next;
   }
   return row[b.length];

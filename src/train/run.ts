@@ -9,7 +9,7 @@ import { type Cursor, expandPath, Mixture, readDocuments, type Source, tokenise 
 import { configToJson, createTrainingWeights, Transformer } from "../model/index.ts";
 import { Arena, InputError, type Kernels } from "../tensor/index.ts";
 import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
-import { loadValidation, validate, type ValidationText } from "./evaluate.ts";
+import { loadValidation, type ValidationText, validate } from "./evaluate.ts";
 import { Ledger, type LedgerRecord, type StepRecord } from "./ledger.ts";
 import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
 import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
@@ -90,7 +90,14 @@ interface Run {
 }
 
 function resultOf(run: Run, model: string | null): RunResult {
-  return { finished: model !== null, steps: run.state.step, tokens: run.state.tokens, loss: run.lastLoss, bitsPerByte: run.lastBitsPerByte, model };
+  return {
+    finished: model !== null,
+    steps: run.state.step,
+    tokens: run.state.tokens,
+    loss: run.lastLoss,
+    bitsPerByte: run.lastBitsPerByte,
+    model,
+  };
 }
 
 const checkpointsOf = (out: string) => join(out, "checkpoints");
@@ -98,12 +105,16 @@ const checkpointsOf = (out: string) => join(out, "checkpoints");
 async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
   const { out, kernels } = options;
   const recipeText = JSON.stringify(recipe);
-  const saved = options.resume ? latestState(checkpointsOf(out), (message) => options.onMessage?.(`passing over a damaged checkpoint: ${message}`)) : null;
+  const saved = options.resume
+    ? latestState(checkpointsOf(out), (message) => options.onMessage?.(`passing over a damaged checkpoint: ${message}`))
+    : null;
   if (!options.resume && existsSync(join(out, "ledger.jsonl"))) {
     throw new InputError(`${out}: holds a run already; go on with --resume, or name another folder with --out`);
   }
   if (saved && saved.json.recipe !== recipeText) {
-    throw new InputError(`${out}: the recipe is not the one that this run began with; put it back, or begin a new run with --out`);
+    throw new InputError(
+      `${out}: the recipe is not the one that this run began with; put it back, or begin a new run with --out`,
+    );
   }
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
@@ -111,20 +122,54 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
   const config = modelConfigOf(recipe, tokenizer);
   const training = createTrainingWeights(config, recipe.seed);
   const trainer = new Trainer(new Transformer(config, training.weights), training, kernels, recipe);
-  const fresh: RunState = { stage: 0, stageTokens: 0, step: 0, tokens: 0, updates: 0, seconds: 0, coreSeconds: 0, ledgerBytes: 0, cursors: [], recipe: recipeText };
+  const fresh: RunState = {
+    stage: 0,
+    stageTokens: 0,
+    step: 0,
+    tokens: 0,
+    updates: 0,
+    seconds: 0,
+    coreSeconds: 0,
+    ledgerBytes: 0,
+    cursors: [],
+    recipe: recipeText,
+  };
   const ledger = new Ledger(join(out, "ledger.jsonl"));
   const state = saved ? (saved.json as unknown as RunState) : fresh;
   if (saved) {
     const { flat, biases } = training;
-    for (const [name, data] of Object.entries({ flat, biases, m: trainer.m, v: trainer.v })) data.set(saved.buffers[name] as Float32Array);
+    for (const [name, data] of Object.entries({ flat, biases, m: trainer.m, v: trainer.v }))
+      data.set(saved.buffers[name] as Float32Array);
     trainer.updates = state.updates;
     options.onMessage?.(`going on from step ${state.step}`);
   } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
   ledger.rewind(state.ledgerBytes);
   const longest = Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength));
-  const validation = recipe.validation ? await loadValidation(resolveData(recipe.validation.path, options), tokenizer, recipe.validation.documents, longest) : [];
-  const totalTokens = recipe.stages.reduce((sum, stage) => sum + stepsOf(stage) * stage.batchSequences * stage.sequenceLength, 0);
-  return { recipe, options, tokenizer, trainer, ledger, state, validation, arena: new Arena(), lastLoss: Number.NaN, lastBitsPerByte: null, totalTokens };
+  const validation = recipe.validation
+    ? await loadValidation(
+        resolveData(recipe.validation.path, options),
+        tokenizer,
+        recipe.validation.documents,
+        longest,
+      )
+    : [];
+  const totalTokens = recipe.stages.reduce(
+    (sum, stage) => sum + stepsOf(stage) * stage.batchSequences * stage.sequenceLength,
+    0,
+  );
+  return {
+    recipe,
+    options,
+    tokenizer,
+    trainer,
+    ledger,
+    state,
+    validation,
+    arena: new Arena(),
+    lastLoss: Number.NaN,
+    lastBitsPerByte: null,
+    totalTokens,
+  };
 }
 
 const stepsOf = (stage: Stage) => Math.max(1, Math.ceil(stage.tokens / (stage.batchSequences * stage.sequenceLength)));
@@ -142,7 +187,8 @@ async function tokenizerOf(recipe: Recipe, options: TrainOptions): Promise<Token
   if ("from" in settings) {
     const from = resolveData(settings.from, options);
     const tokenizer = loadTokenizer(from);
-    for (const name of ["tokenizer.json", "tokenizer_config.json"]) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
+    for (const name of ["tokenizer.json", "tokenizer_config.json"])
+      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
     return tokenizer;
   }
   options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
@@ -182,7 +228,8 @@ async function mixtureOf(run: Run, stage: Stage, index: number): Promise<Mixture
   const sources: Source[] = [];
   for (const { path, weight } of stage.mixture) {
     const corpus = await tokenise(resolveData(path, options), tokenizer, join(options.out, "cache"), {
-      onProgress: ({ path: file, documents, tokens }) => documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
+      onProgress: ({ path: file, documents, tokens }) =>
+        documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
     });
     if (corpus.skipped > 0) options.onMessage?.(`${path}: ${corpus.skipped} documents skipped`);
     sources.push({ corpus, weight });
@@ -210,7 +257,12 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     const batches = Array.from({ length: stage.batchSequences / micro }, () => mixture.next(micro));
     // The schedule is asked for the middle of the step: warm-up does not begin with a step of rate 0.
     const lr = learningRate(stage, (state.stageTokens + rows / 2) / stageTokens);
-    const result = trainer.step(batches, { lr, mtpWeight: mtpWeight(stage, done), balanceAlpha: stage.balanceAlpha, biasUpdateSpeed: biasUpdateSpeed(stage, done) });
+    const result = trainer.step(batches, {
+      lr,
+      mtpWeight: mtpWeight(stage, done),
+      balanceAlpha: stage.balanceAlpha,
+      biasUpdateSpeed: biasUpdateSpeed(stage, done),
+    });
     const seconds = (performance.now() - started) / 1000;
     const used = process.cpuUsage(cpu);
     state.step++;
@@ -223,11 +275,21 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     report(run, { ...result, stage: stage.name, lr, tokensPerSecond: rows / seconds });
     skippedInARow = result.skipped ? skippedInARow + 1 : 0;
     if (skippedInARow === MOST_SKIPPED) {
-      throw new InputError(`step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`);
+      throw new InputError(
+        `step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`,
+      );
     }
     const last = state.stageTokens >= stageTokens;
-    if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && state.stage === recipe.stages.length - 1))) runValidation(run);
-    const stopping = options.signal?.aborted || (options.maxSteps !== undefined && state.step >= options.maxSteps && !(last && state.stage === recipe.stages.length - 1));
+    if (
+      recipe.validation &&
+      (state.step % recipe.validation.everySteps === 0 || (last && state.stage === recipe.stages.length - 1))
+    )
+      runValidation(run);
+    const stopping =
+      options.signal?.aborted ||
+      (options.maxSteps !== undefined &&
+        state.step >= options.maxSteps &&
+        !(last && state.stage === recipe.stages.length - 1));
     if (last || stopping || performance.now() - lastSave > recipe.checkpoint.everyMinutes * 60_000) {
       state.cursors = mixture.save();
       checkpoint(run);
@@ -240,7 +302,12 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   return true;
 }
 
-function report(run: Run, step: Pick<StepRecord, "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond"> & { skipped: boolean }): void {
+function report(
+  run: Run,
+  step: Pick<StepRecord, "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond"> & {
+    skipped: boolean;
+  },
+): void {
   const { state, recipe, trainer, totalTokens } = run;
   const coreHours = state.coreSeconds / 3600;
   const { skipped, ...numbers } = step;
@@ -263,9 +330,22 @@ function report(run: Run, step: Pick<StepRecord, "stage" | "loss" | "mtpLoss" | 
 
 function runValidation(run: Run): void {
   const { trainer, recipe, options, state, totalTokens } = run;
-  const { bitsPerByte, bySlice } = validate(trainer.model, options.kernels, run.arena, recipe.precision, run.validation);
+  const { bitsPerByte, bySlice } = validate(
+    trainer.model,
+    options.kernels,
+    run.arena,
+    recipe.precision,
+    run.validation,
+  );
   run.lastBitsPerByte = bitsPerByte;
-  const record: LedgerRecord = { kind: "validation", step: state.step, tokens: state.tokens, seconds: state.seconds, bitsPerByte, bySlice };
+  const record: LedgerRecord = {
+    kind: "validation",
+    step: state.step,
+    tokens: state.tokens,
+    seconds: state.seconds,
+    bitsPerByte,
+    bySlice,
+  };
   run.ledger.append(record);
   options.onRecord?.(record, { tokens: state.tokens, totalTokens, secondsLeft: Number.NaN });
 }
@@ -284,13 +364,29 @@ function exportModel(run: Run): string {
   const { options, recipe, trainer, tokenizer } = run;
   const dir = join(options.out, "model");
   const { config } = trainer.model;
-  const generation = { bos_token_id: config.bosTokenId, eos_token_id: config.eosTokenIds, do_sample: true, temperature: 0.7, top_p: 0.95 };
+  const generation = {
+    bos_token_id: config.bosTokenId,
+    eos_token_id: config.eosTokenIds,
+    do_sample: true,
+    temperature: 0.7,
+    top_p: 0.95,
+  };
   const tokenizerDir = join(options.out, "tokenizer");
   const extraFiles = {
-    ...Object.fromEntries(["tokenizer.json", "tokenizer_config.json"].filter((name) => existsSync(join(tokenizerDir, name))).map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")])),
+    ...Object.fromEntries(
+      ["tokenizer.json", "tokenizer_config.json"]
+        .filter((name) => existsSync(join(tokenizerDir, name)))
+        .map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")]),
+    ),
     "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
   };
   const folderConfig = { ...configToJson(config), vocab_size: tokenizer.vocabSize };
-  writeFolder(dir, { config: folderConfig, tensors: storedTensors(trainer.training.weights), dtype: recipe.export, kernels: options.kernels, extraFiles });
+  writeFolder(dir, {
+    config: folderConfig,
+    tensors: storedTensors(trainer.training.weights),
+    dtype: recipe.export,
+    kernels: options.kernels,
+    extraFiles,
+  });
   return dir;
 }

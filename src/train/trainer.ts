@@ -1,6 +1,6 @@
 /** One training step: micro-batches forward and backward, then clipping, AdamW and the balancing biases. */
-import { type Batch, type TrainingWeights, Transformer } from "../model/index.ts";
-import { Arena, type F32, type Kernels, allocate, type Precision, Tape } from "../tensor/index.ts";
+import type { Batch, TrainingWeights, Transformer } from "../model/index.ts";
+import { Arena, allocate, type F32, type Kernels, type Precision, Tape } from "../tensor/index.ts";
 import { ExpertLoads } from "./balance.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -37,7 +37,12 @@ export class Trainer {
   private readonly precision: Precision;
   private readonly adamw: Recipe["adamw"];
 
-  constructor(model: Transformer, training: TrainingWeights, kernels: Kernels, recipe: Pick<Recipe, "precision" | "adamw">) {
+  constructor(
+    model: Transformer,
+    training: TrainingWeights,
+    kernels: Kernels,
+    recipe: Pick<Recipe, "precision" | "adamw">,
+  ) {
     this.model = model;
     this.training = training;
     this.kernels = kernels;
@@ -52,7 +57,9 @@ export class Trainer {
   step(batches: readonly Batch[], options: StepOptions): StepResult {
     const { training, kernels, loads } = this;
     const depths = training.weights.mtp.length + 1;
-    const counts = Array.from({ length: depths }, (_, depth) => batches.reduce((sum, batch) => sum + targetsOf(batch, depth), 0));
+    const counts = Array.from({ length: depths }, (_, depth) =>
+      batches.reduce((sum, batch) => sum + targetsOf(batch, depth), 0),
+    );
     const tokens = batches.reduce((sum, batch) => sum + batch.positions.length, 0);
     training.grad.fill(0);
     loads.reset();
@@ -62,7 +69,12 @@ export class Trainer {
       this.arena.reset();
       const tape = new Tape({ kernels, arena: this.arena, precision: this.precision, recording: true });
       const share = batch.positions.length / tokens;
-      const losses = this.model.loss(tape, batch, { mtpWeight: options.mtpWeight, balanceAlpha: options.balanceAlpha, counts, share });
+      const losses = this.model.loss(tape, batch, {
+        mtpWeight: options.mtpWeight,
+        balanceAlpha: options.balanceAlpha,
+        counts,
+        share,
+      });
       tape.backward();
       losses.sums.forEach((sum, depth) => {
         sums[depth] += sum;
@@ -72,7 +84,8 @@ export class Trainer {
     }
     const gradNorm = Math.sqrt(kernels.sumSquares({ x: training.grad, n: training.grad.length }));
     const loss = counts[0] > 0 ? sums[0] / counts[0] : 0;
-    const mtpLoss = options.mtpWeight > 0 ? counts.slice(1).map((count, i) => (count > 0 ? sums[i + 1] / count : 0)) : [];
+    const mtpLoss =
+      options.mtpWeight > 0 ? counts.slice(1).map((count, i) => (count > 0 ? sums[i + 1] / count : 0)) : [];
     const skipped = !Number.isFinite(loss) || !Number.isFinite(gradNorm);
     if (!skipped) {
       this.update(gradNorm, options.lr);
@@ -86,7 +99,20 @@ export class Trainer {
     const { flat: w, grad: g } = this.training;
     const gradScale = Math.min(1, clip / (gradNorm + 1e-6));
     this.updates++;
-    this.kernels.adamw({ w, g, m: this.m, v: this.v, n: w.length, lr, beta1, beta2, eps, decay, step: this.updates, gradScale });
+    this.kernels.adamw({
+      w,
+      g,
+      m: this.m,
+      v: this.v,
+      n: w.length,
+      lr,
+      beta1,
+      beta2,
+      eps,
+      decay,
+      step: this.updates,
+      gradScale,
+    });
   }
 }
 

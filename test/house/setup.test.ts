@@ -1,6 +1,17 @@
 /** scripts/setup.mjs on a copy of the project with stand-ins for npm, node-gyp and the compiler. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,11 +42,18 @@ function command(name: string, script = "exit 0"): void {
 /** npm that installs a node-gyp which "builds" by copying the source. */
 function fakeNpm(): void {
   const gyp = `const {mkdirSync,copyFileSync}=require("fs");mkdirSync("build/Release",{recursive:true});copyFileSync("native/a.cc","build/Release/shoal.node");`;
-  command("npm", `mkdir -p node_modules/node-gyp/bin && printf '%s' '${gyp}' > node_modules/node-gyp/bin/node-gyp.js && echo installed >> npm.log`);
+  command(
+    "npm",
+    `mkdir -p node_modules/node-gyp/bin && printf '%s' '${gyp}' > node_modules/node-gyp/bin/node-gyp.js && echo installed >> npm.log`,
+  );
 }
 
 function setup() {
-  const { status, stderr } = spawnSync(process.execPath, [join(dir, "scripts/setup.mjs")], { cwd: dir, encoding: "utf8", env: { PATH: bin, HOME: dir } });
+  const { status, stderr } = spawnSync(process.execPath, [join(dir, "scripts/setup.mjs")], {
+    cwd: dir,
+    encoding: "utf8",
+    env: { PATH: bin, HOME: dir },
+  });
   return { status, lines: stderr.split("\n").filter(Boolean) };
 }
 
@@ -78,7 +96,10 @@ describe("setup", () => {
 
   it("when compiling fails names the log and goes on", () => {
     compiler();
-    command("npm", `mkdir -p node_modules/node-gyp/bin && echo 'console.error("a.cc: error: no"); process.exit(1)' > node_modules/node-gyp/bin/node-gyp.js`);
+    command(
+      "npm",
+      `mkdir -p node_modules/node-gyp/bin && echo 'console.error("a.cc: error: no"); process.exit(1)' > node_modules/node-gyp/bin/node-gyp.js`,
+    );
     const { status, lines } = setup();
     expect(status).toBe(0);
     expect(lines.at(-1)).toMatch(/failed \(a\.cc: error: no; all of it in build\/native\.log\)/);

@@ -1,6 +1,7 @@
 /** Finds and loads the native addon; `null` where it is not built. The addon's functions are typed here and nowhere else. */
-import { createRequire } from "node:module";
+
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Isa } from "../kernels.ts";
 

@@ -30,7 +30,8 @@ function checkAttention(kernel: string, p: AttentionShape, buffers: Record<strin
   for (let s = 0; s < S; s++) {
     queries = Math.max(queries, segments[s * 4] + segments[s * 4 + 1]);
     keys = Math.max(keys, segments[s * 4 + 2] + segments[s * 4 + 3]);
-    if (segments[s * 4 + 3] < segments[s * 4 + 1]) throw new RangeError(`${kernel}: segment ${s} has fewer keys than queries`);
+    if (segments[s * 4 + 3] < segments[s * 4 + 1])
+      throw new RangeError(`${kernel}: segment ${s} has fewer keys than queries`);
   }
   for (const name in buffers) {
     const [data, perQuery, perKey] = buffers[name];
@@ -62,7 +63,18 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
         a: [a, J * (kind === "forward" ? K : N)],
         b: [b, kind === "weight" ? J * K : E * N * K],
       });
-      table.groupedMatmul(["forward", "input", "weight"].indexOf(kind), out, a, b, offsets, E, N, K, accumulate, isBf16(p.precision));
+      table.groupedMatmul(
+        ["forward", "input", "weight"].indexOf(kind),
+        out,
+        a,
+        b,
+        offsets,
+        E,
+        N,
+        K,
+        accumulate,
+        isBf16(p.precision),
+      );
     },
 
     rmsNorm({ out, rstd, x, w, T, D, eps, ldx = D, ldo = D }) {
@@ -94,7 +106,12 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
     attention(p) {
       const { segments, S, H, N, P, V, ldk = P, scale, out, lse, q, kv, kRope } = p;
       if (N + P > WIDEST_HEAD || V > WIDEST_HEAD) return referenceKernels.attention(p);
-      checkAttention("attention", p, { out: [out, H * V, 0], lse: [lse, H, 0], q: [q, H * (N + P), 0], kv: [kv, 0, H * (N + V)] });
+      checkAttention("attention", p, {
+        out: [out, H * V, 0],
+        lse: [lse, H, 0],
+        q: [q, H * (N + P), 0],
+        kv: [kv, 0, H * (N + V)],
+      });
       checkRope("attention", "kRope", p, kRope, ldk);
       table.attention(segments, S, H, N, P, V, ldk, scale, isBf16(p.precision), out, lse, q, kv, kRope);
     },
@@ -116,15 +133,43 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       checkRope("attentionBackward", "kRope", p, kRope, ldk);
       checkRope("attentionBackward", "dkRope", p, dkRope, lddk);
       const bf16 = isBf16(p.precision);
-      table.attentionBackward(segments, S, H, N, P, V, ldk, scale, bf16, dq, dkv, dkRope, lddk, dout, out, lse, q, kv, kRope);
+      table.attentionBackward(
+        segments,
+        S,
+        H,
+        N,
+        P,
+        V,
+        ldk,
+        scale,
+        bf16,
+        dq,
+        dkv,
+        dkRope,
+        lddk,
+        dout,
+        out,
+        lse,
+        q,
+        kv,
+        kRope,
+      );
     },
 
     latentAttention({ out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale }) {
-      need("latentAttention", { rowStart: [rowStart, Nq], rowCount: [rowCount, Nq], out: [out, Nq * H * R], qLatent: [qLatent, Nq * H * R] });
+      need("latentAttention", {
+        rowStart: [rowStart, Nq],
+        rowCount: [rowCount, Nq],
+        out: [out, Nq * H * R],
+        qLatent: [qLatent, Nq * H * R],
+      });
       if (Nq === 0 || H === 0) return;
       let rows = 0;
       for (let n = 0; n < Nq; n++) rows = Math.max(rows, rowStart[n] + rowCount[n]);
-      need("latentAttention", { cache: [cache, rows * (R + P)], qRope: [qRope, extent(Nq, (H - 1) * qHeadStride + P, ldq)] });
+      need("latentAttention", {
+        cache: [cache, rows * (R + P)],
+        qRope: [qRope, extent(Nq, (H - 1) * qHeadStride + P, ldq)],
+      });
       table.latentAttention(out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale);
     },
 
@@ -139,23 +184,44 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
     },
 
     route({ scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale }) {
-      need("route", { scores: [scores, T * E], indices: [indices, T * K], weights: [weights, T * K], logits: [logits, T * E], bias: [bias, E] });
+      need("route", {
+        scores: [scores, T * E],
+        indices: [indices, T * K],
+        weights: [weights, T * K],
+        logits: [logits, T * E],
+        bias: [bias, E],
+      });
       table.route(scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale);
     },
 
     routeBackward({ dLogits, dWeights, dScores, scores, indices, T, E, K, normalise, scale }) {
-      need("routeBackward", { dLogits: [dLogits, T * E], dWeights: [dWeights, T * K], scores: [scores, T * E], indices: [indices, T * K] });
+      need("routeBackward", {
+        dLogits: [dLogits, T * E],
+        dWeights: [dWeights, T * K],
+        scores: [scores, T * E],
+        indices: [indices, T * K],
+      });
       if (dScores) need("routeBackward", { dScores: [dScores, T * E] });
       table.routeBackward(dLogits, dWeights, dScores, scores, indices, T, E, K, normalise, scale);
     },
 
     balanceLoss({ dScores, scores, indices, segments, S, T, E, K, alpha, gradScale }) {
-      need("balanceLoss", { dScores: [dScores, T * E], scores: [scores, T * E], indices: [indices, T * K], segments: [segments, S * 4] });
+      need("balanceLoss", {
+        dScores: [dScores, T * E],
+        scores: [scores, T * E],
+        indices: [indices, T * K],
+        segments: [segments, S * 4],
+      });
       return table.balanceLoss(dScores, scores, indices, segments, S, T, E, K, alpha, gradScale);
     },
 
     dispatch({ place, tokens, offsets, indices, T, E, K }) {
-      need("dispatch", { place: [place, T * K], tokens: [tokens, T * K], offsets: [offsets, E + 1], indices: [indices, T * K] });
+      need("dispatch", {
+        place: [place, T * K],
+        tokens: [tokens, T * K],
+        offsets: [offsets, E + 1],
+        indices: [indices, T * K],
+      });
       table.dispatch(place, tokens, offsets, indices, T, E, K);
     },
 
@@ -213,12 +279,20 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
     },
 
     quantiseFp8({ codes, factors, x, R, C }) {
-      need("quantiseFp8", { codes: [codes, R * C], factors: [factors, Math.ceil(R / 128) * Math.ceil(C / 128)], x: [x, R * C] });
+      need("quantiseFp8", {
+        codes: [codes, R * C],
+        factors: [factors, Math.ceil(R / 128) * Math.ceil(C / 128)],
+        x: [x, R * C],
+      });
       table.quantiseFp8(codes, factors, x, R, C);
     },
 
     dequantiseFp8({ codes, factors, out, R, C }) {
-      need("dequantiseFp8", { codes: [codes, R * C], factors: [factors, Math.ceil(R / 128) * Math.ceil(C / 128)], out: [out, R * C] });
+      need("dequantiseFp8", {
+        codes: [codes, R * C],
+        factors: [factors, Math.ceil(R / 128) * Math.ceil(C / 128)],
+        out: [out, R * C],
+      });
       table.dequantiseFp8(codes, factors, out, R, C);
     },
   };

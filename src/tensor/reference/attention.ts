@@ -3,7 +3,10 @@ import { type Bf16, bf16ToF32, type F32, f32ToBf16 } from "../dtype.ts";
 import type { Attention, AttentionBackward, AttentionShape, Kernels, LatentAttention } from "../kernels.ts";
 
 /** Calls visit for each query row and head, with the first key row it sees and how many. */
-function forEachQuery(shape: AttentionShape, visit: (query: number, head: number, key: number, keys: number) => void): void {
+function forEachQuery(
+  shape: AttentionShape,
+  visit: (query: number, head: number, key: number, keys: number) => void,
+): void {
   for (let s = 0; s < shape.S; s++) {
     const [qStart, qLen, kStart, kLen] = shape.segments.subarray(s * 4, s * 4 + 4);
     for (let i = 0; i < qLen; i++) {
@@ -18,7 +21,16 @@ function rounded(x: F32, precision: AttentionShape["precision"]): F32 {
 }
 
 /** score[j] = scale · (q_nope · k_nope[j] + q_rope · k_rope[j]) */
-function scoresOf(p: AttentionShape, q: F32, kv: F32, kRope: F32, query: number, head: number, key: number, keys: number): Float64Array {
+function scoresOf(
+  p: AttentionShape,
+  q: F32,
+  kv: F32,
+  kRope: F32,
+  query: number,
+  head: number,
+  key: number,
+  keys: number,
+): Float64Array {
   const { H, N, P, V, ldk = P, scale } = p;
   const qAt = (query * H + head) * (N + P);
   const scores = new Float64Array(keys);

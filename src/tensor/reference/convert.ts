@@ -35,7 +35,11 @@ function writer(out: Storage): (i: number, value: number) => void {
 }
 
 /** Calls visit(first row, row end, first column, column end, block index) for each 128 × 128 block of [R,C]. */
-function forEachBlock(R: number, C: number, visit: (r0: number, r1: number, c0: number, c1: number, block: number) => void): void {
+function forEachBlock(
+  R: number,
+  C: number,
+  visit: (r0: number, r1: number, c0: number, c1: number, block: number) => void,
+): void {
   let block = 0;
   for (let r = 0; r < R; r += BLOCK) {
     for (let c = 0; c < C; c += BLOCK) visit(r, Math.min(R, r + BLOCK), c, Math.min(C, c + BLOCK), block++);
@@ -65,7 +69,8 @@ export const convertKernels: Pick<Kernels, "add" | "convert" | "sumSquares" | "q
       for (let r = r0; r < r1; r++) for (let c = c0; c < c1; c++) largest = Math.max(largest, Math.abs(x[r * C + c]));
       factors[block] = largest === 0 ? 1 : largest / F8_MAX;
       const factor = factors[block];
-      for (let r = r0; r < r1; r++) for (let c = c0; c < c1; c++) codes[r * C + c] = f32ToF8(Math.fround(x[r * C + c] / factor));
+      for (let r = r0; r < r1; r++)
+        for (let c = c0; c < c1; c++) codes[r * C + c] = f32ToF8(Math.fround(x[r * C + c] / factor));
     });
   },
 

@@ -3,7 +3,14 @@ import { type Bf16, bf16ToF32, type F32, f32ToBf16 } from "../dtype.ts";
 import type { GroupedMatmul, Kernels, Matmul, Precision } from "../kernels.ts";
 
 /** [rows, columns] of a matrix (transposed on the way if asked) as contiguous f32, rounded to bf16 where the precision says so. */
-function operand(x: F32 | Bf16, rows: number, columns: number, ld: number, transposed: boolean, precision: Precision): F32 {
+function operand(
+  x: F32 | Bf16,
+  rows: number,
+  columns: number,
+  ld: number,
+  transposed: boolean,
+  precision: Precision,
+): F32 {
   const out: F32 = new Float32Array(rows * columns);
   const rowStep = transposed ? 1 : ld;
   const columnStep = transposed ? ld : 1;
@@ -12,14 +19,24 @@ function operand(x: F32 | Bf16, rows: number, columns: number, ld: number, trans
     let from = r * rowStep;
     const to = r * columns;
     if (isBf16) for (let c = 0; c < columns; c++, from += columnStep) out[to + c] = bf16ToF32(x[from]);
-    else if (precision === "bf16") for (let c = 0; c < columns; c++, from += columnStep) out[to + c] = bf16ToF32(f32ToBf16(x[from]));
+    else if (precision === "bf16")
+      for (let c = 0; c < columns; c++, from += columnStep) out[to + c] = bf16ToF32(f32ToBf16(x[from]));
     else for (let c = 0; c < columns; c++, from += columnStep) out[to + c] = x[from];
   }
   return out;
 }
 
 /** out[M,N] (+)= a[M,K] · b[N,K]ᵀ: dot products of rows, four at a time to keep the sums in registers. */
-function productOfRows(out: F32, ldo: number, a: F32, b: F32, M: number, N: number, K: number, accumulate: boolean): void {
+function productOfRows(
+  out: F32,
+  ldo: number,
+  a: F32,
+  b: F32,
+  M: number,
+  N: number,
+  K: number,
+  accumulate: boolean,
+): void {
   for (let m = 0; m < M; m++) {
     const row = m * K;
     for (let n = 0; n < N; n++) {
@@ -58,13 +75,42 @@ function groupedMatmul(p: GroupedMatmul): void {
     const rows = offsets[e + 1] - from;
     const weight = b.subarray(e * N * K, (e + 1) * N * K) as F32 | Bf16;
     if (kind === "forward") {
-      matmul({ out: out.subarray(from * N), a: a.subarray(from * K) as F32, b: weight, M: rows, N, K, bT: true, accumulate, precision });
+      matmul({
+        out: out.subarray(from * N),
+        a: a.subarray(from * K) as F32,
+        b: weight,
+        M: rows,
+        N,
+        K,
+        bT: true,
+        accumulate,
+        precision,
+      });
     } else if (kind === "input") {
-      matmul({ out: out.subarray(from * K), a: a.subarray(from * N) as F32, b: weight, M: rows, N: K, K: N, accumulate, precision });
+      matmul({
+        out: out.subarray(from * K),
+        a: a.subarray(from * N) as F32,
+        b: weight,
+        M: rows,
+        N: K,
+        K: N,
+        accumulate,
+        precision,
+      });
     } else {
       const gradient = out.subarray(e * N * K);
       const x = b.subarray(from * K) as F32;
-      matmul({ out: gradient, a: a.subarray(from * N) as F32, b: x, M: N, N: K, K: rows, aT: true, accumulate, precision });
+      matmul({
+        out: gradient,
+        a: a.subarray(from * N) as F32,
+        b: x,
+        M: N,
+        N: K,
+        K: rows,
+        aT: true,
+        accumulate,
+        precision,
+      });
     }
   }
 }

@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import type { F32 } from "../dtype.ts";
+import type { Kernels } from "../kernels.ts";
+import {
+  describeTwins,
+  expectClose,
+  Operands,
+  positiveSize,
+  reference,
+  runs,
+  size,
+  withThreads,
+} from "../testing/twins.ts";
+
+const FILLER = 777;
+
+describeTwins("matrix products", (native) => {
+  const shape = fc.record({
+    M: size(200),
+    N: size(140),
+    K: fc.oneof(size(140), fc.constantFrom(255, 256, 257, 511, 513, 600)),
+    aT: fc.boolean(),
+    bT: fc.boolean(),
+    pad: fc.constantFrom(0, 0, 1, 5),
+    accumulate: fc.boolean(),
+    precision: fc.constantFrom("f32" as const, "bf16" as const),
+    aBf16: fc.boolean(),
+    bBf16: fc.boolean(),
+    seed: fc.nat(1000),
+  });
+
+  it("matmul equals the reference on every layout, and leaves the rest of its output alone", () => {
+    fc.assert(
+      fc.property(shape, ({ M, N, K, aT, bT, pad, accumulate, precision, aBf16, bBf16, seed }) => {
+        const operands = new Operands(seed);
+        const [lda, ldb, ldo] = [(aT ? M : K) + pad, (bT ? K : N) + pad, N + pad];
+        const a = operands[aBf16 ? "bf16" : "f32"](lda * (aT ? K : M));
+        const b = operands[bBf16 ? "bf16" : "f32"](ldb * (bT ? N : K));
+        const start = operands.f32(ldo * M);
+        for (let m = 0; m < M; m++) start.fill(FILLER, m * ldo + N, (m + 1) * ldo);
+        const run = (kernels: Kernels): F32 => {
+          const out = start.slice();
+          kernels.matmul({ out, a, b, M, N, K, aT, bT, lda, ldb, ldo, accumulate, precision });
+          return out;
+        };
+        const got = run(native);
+        expectClose(got, run(reference), 3e-5, "out");
+        for (let m = 0; m < M; m++) for (let n = N; n < ldo; n++) expect(got[m * ldo + n]).toBe(FILLER);
+      }),
+      runs(150),
+    );
+  });
+
+  const grouped = fc.record({
+    kind: fc.constantFrom("forward" as const, "input" as const, "weight" as const),
+    E: positiveSize(17),
+    J: size(150),
+    N: size(70),
+    K: size(70),
+    accumulate: fc.boolean(),
+    precision: fc.constantFrom("f32" as const, "bf16" as const),
+    seed: fc.nat(1000),
+  });
+
+  it("groupedMatmul equals the reference for all three kinds", () => {
+    fc.assert(
+      fc.property(grouped, ({ kind, E, J, N, K, accumulate, precision, seed }) => {
+        const operands = new Operands(seed);
+        const offsets = operands.offsets(E, J);
+        const a = operands.f32(J * (kind === "forward" ? K : N));
+        const b = operands.f32(kind === "weight" ? J * K : E * N * K);
+        const start = operands.f32(kind === "weight" ? E * N * K : J * (kind === "forward" ? N : K));
+        const run = (kernels: Kernels): F32 => {
+          const out = start.slice();
+          kernels.groupedMatmul({ kind, out, a, b, offsets, E, N, K, accumulate, precision });
+          return out;
+        };
+        expectClose(run(native), run(reference), 3e-5, kind);
+      }),
+      runs(80),
+    );
+  });
+
+  it("gives the same bits on one thread and on several", () => {
+    const operands = new Operands(3);
+    const [M, N, K] = [301, 203, 700];
+    const a = operands.f32(M * K);
+    const b = operands.f32(N * K);
+    const run = (threads: number) =>
+      withThreads(threads, () => {
+        const out: F32 = new Float32Array(M * N);
+        native.matmul({ out, a, b, M, N, K, bT: true, precision: "bf16" });
+        return out;
+      });
+    expect(run(1)).toEqual(run(2));
+    expect(run(1)).toEqual(run(3));
+  });
+
+  it("refuses a buffer that is too short", () => {
+    const short = {
+      out: new Float32Array(5),
+      a: new Float32Array(6),
+      b: new Float32Array(6),
+      M: 2,
+      N: 3,
+      K: 2,
+      precision: "f32" as const,
+    };
+    expect(() => native.matmul(short)).toThrow(/matmul: out holds 5 elements, needs 6/);
+  });
+});
