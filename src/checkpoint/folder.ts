@@ -147,11 +147,14 @@ function convertInto(
   const bytes = bytesOf(info);
   switch (info.dtype) {
     case "F32":
-      return kernels.convert({ out: into, x: new Float32Array(...typed(bytes, 4)), n });
+      kernels.convert({ out: into, x: new Float32Array(...typed(bytes, 4)), n });
+      break;
     case "BF16":
-      return kernels.convert({ out: into, x: new Uint16Array(...typed(bytes, 2)), n });
+      kernels.convert({ out: into, x: new Uint16Array(...typed(bytes, 2)), n });
+      break;
     case "F16":
-      return kernels.convert({ out: into, x: Float32Array.from(new Uint16Array(...typed(bytes, 2)), f16ToF32), n });
+      kernels.convert({ out: into, x: Float32Array.from(new Uint16Array(...typed(bytes, 2)), f16ToF32), n });
+      break;
     case "F8_E4M3": {
       const scaleName = `${info.name}_scale_inv`;
       const scale = tensors.get(scaleName);
@@ -165,7 +168,8 @@ function convertInto(
         );
       }
       const factors = new Float32Array(...typed(bytesOf(scale), 4));
-      return kernels.dequantiseFp8({ codes: bytes as F8, factors, R, C, out: into });
+      kernels.dequantiseFp8({ codes: bytes as F8, factors, R, C, out: into });
+      break;
     }
     default:
       throw new InputError(
@@ -223,7 +227,7 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
   const number = (i: number) => String(i).padStart(5, "0");
   const nameOf = (i: number) =>
     shards.length === 1 ? SINGLE : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
-  shards.forEach((tensors, i) => writeSafetensors(join(dir, nameOf(i)), tensors));
+  for (const [i, tensors] of shards.entries()) writeSafetensors(join(dir, nameOf(i)), tensors);
   rmSync(join(dir, shards.length === 1 ? INDEX : SINGLE), { force: true });
   if (shards.length > 1) {
     const weight_map = Object.fromEntries(shards.flatMap((tensors, i) => tensors.map(({ name }) => [name, nameOf(i)])));

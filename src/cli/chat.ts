@@ -148,7 +148,10 @@ function command(session: Session, line: string, terminal: Interface): boolean {
 }
 
 function save(session: Session, path: string): void {
-  if (path === "") return console.log("/save takes the name of a file");
+  if (path === "") {
+    console.log("/save takes the name of a file");
+    return;
+  }
   try {
     writeFileSync(path, `${JSON.stringify({ messages: session.chat.messages }, null, 2)}\n`);
     console.log(`saved to ${path}`);

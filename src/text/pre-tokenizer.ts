@@ -92,7 +92,10 @@ function escapeRegex(text: string): string {
 
 function splitBy(patterns: readonly RegExp[], step: number, text: string, visit: (word: string) => void): void {
   if (text.length === 0) return;
-  if (step === patterns.length) return visit(text);
+  if (step === patterns.length) {
+    visit(text);
+    return;
+  }
   const pattern = patterns[step];
   let from = 0;
   // A nested call may use the same expression only at a later step, so its lastIndex is this call's own.
