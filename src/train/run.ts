@@ -2,31 +2,28 @@
  * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
  *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder)
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
-import { latestState, rotateStates, saveState, storedTensors, writeFolder } from "../checkpoint/index.ts";
-import { type Cursor, expandPath, Mixture, readDocuments, type Source, tokenise } from "../data/index.ts";
-import { configToJson, createTrainingWeights, Transformer } from "../model/index.ts";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { latestState, rotateStates, saveState } from "../checkpoint/index.ts";
+import type { Cursor } from "../data/index.ts";
+import { createTrainingWeights, Transformer } from "../model/index.ts";
 import { Arena, InputError, type Kernels } from "../tensor/index.ts";
-import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
+import type { Tokenizer } from "../text/index.ts";
 import { loadValidation, type ValidationText, validate } from "./evaluate.ts";
+import { exportModel } from "./export.ts";
+import { type InputOptions, mixtureOf, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger, type LedgerRecord, type StepRecord } from "./ledger.ts";
 import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
 import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
-export interface TrainOptions {
-  /** The run's folder. */
-  out: string;
-  /** Where relative paths of the recipe begin (default: the current folder). */
-  data?: string;
+export interface TrainOptions extends InputOptions {
   /** Go on from the newest checkpoint of the folder. */
   resume?: boolean;
   kernels: Kernels;
   /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. */
   signal?: AbortSignal;
   onRecord?: (record: LedgerRecord, progress: RunProgress) => void;
-  onMessage?: (message: string) => void;
   /** Stop after this many steps, as if interrupted (for tests and trials). */
   maxSteps?: number;
 }
@@ -71,7 +68,15 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<RunR
     const finished = await runStage(run, recipe.stages[run.state.stage]);
     if (!finished) return resultOf(run, null);
   }
-  const model = exportModel(run);
+  const model = join(options.out, "model");
+  exportModel(model, {
+    config: run.trainer.model.config,
+    weights: run.trainer.training.weights,
+    tokenizerDir: tokenizerFolder(options.out),
+    vocabSize: run.tokenizer.vocabSize,
+    dtype: recipe.export,
+    kernels: options.kernels,
+  });
   return resultOf(run, model);
 }
 
@@ -174,77 +179,13 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
 
 const stepsOf = (stage: Stage) => Math.max(1, Math.ceil(stage.tokens / (stage.batchSequences * stage.sequenceLength)));
 
-function resolveData(path: string, options: TrainOptions): string {
-  return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
-}
-
-/** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
-async function tokenizerOf(recipe: Recipe, options: TrainOptions): Promise<Tokenizer> {
-  const dir = join(options.out, "tokenizer");
-  if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
-  mkdirSync(dir, { recursive: true });
-  const settings = recipe.tokenizer;
-  if ("from" in settings) {
-    const from = resolveData(settings.from, options);
-    const tokenizer = loadTokenizer(from);
-    for (const name of ["tokenizer.json", "tokenizer_config.json"])
-      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
-    return tokenizer;
-  }
-  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
-  const texts = await sampleTexts(recipe, options, settings.trainBytes);
-  const tokenizer = trainBpe({
-    texts,
-    vocabSize: settings.vocabSize,
-    digits: settings.digits,
-    chatTemplate: DEEPSEEK_TEMPLATE,
-    onProgress: ({ merges, of }) => merges % 1024 === 0 && options.onMessage?.(`tokenizer: ${merges} of ${of} merges`),
-  });
-  saveTokenizer(tokenizer, dir);
-  return tokenizer;
-}
-
-/** Text of all sources of the recipe, from each at most its part of `bytes`. */
-async function sampleTexts(recipe: Recipe, options: TrainOptions, bytes: number): Promise<string[]> {
-  const paths = [...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path)))];
-  const texts: string[] = [];
-  for (const path of paths) {
-    let left = bytes / paths.length;
-    for (const file of expandPath(resolveData(path, options))) {
-      for await (const document of readDocuments(file)) {
-        const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
-        texts.push(text);
-        left -= Buffer.byteLength(text);
-        if (left <= 0) break;
-      }
-      if (left <= 0) break;
-    }
-  }
-  return texts;
-}
-
-async function mixtureOf(run: Run, stage: Stage, index: number): Promise<Mixture> {
-  const { options, tokenizer, recipe, trainer } = run;
-  const sources: Source[] = [];
-  for (const { path, weight } of stage.mixture) {
-    const corpus = await tokenise(resolveData(path, options), tokenizer, join(options.out, "cache"), {
-      onProgress: ({ path: file, documents, tokens }) =>
-        documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
-    });
-    if (corpus.skipped > 0) options.onMessage?.(`${path}: ${corpus.skipped} documents skipped`);
-    sources.push({ corpus, weight });
-  }
-  const { packing, loss, sequenceLength } = stage;
-  const mtpDepths = trainer.model.config.numNextnPredictLayers;
-  const mixture = new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed: recipe.seed + index * 1000 });
-  if (run.state.cursors.length > 0) mixture.restore(run.state.cursors);
-  return mixture;
-}
-
 /** Runs what is left of a stage; false if it was interrupted. */
 async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const { options, state, trainer, recipe } = run;
-  const mixture = await mixtureOf(run, stage, state.stage);
+  const mtpDepths = trainer.model.config.numNextnPredictLayers;
+  const seed = recipe.seed + state.stage * 1000;
+  const mixture = await mixtureOf(stage, { tokenizer: run.tokenizer, mtpDepths, seed }, options);
+  if (state.cursors.length > 0) mixture.restore(state.cursors);
   const rows = stage.batchSequences * stage.sequenceLength;
   const stageTokens = stepsOf(stage) * rows;
   const micro = stage.microBatchSequences ?? stage.batchSequences;
@@ -357,36 +298,4 @@ function checkpoint(run: Run): void {
   const dir = checkpointsOf(options.out);
   saveState(dir, state.step, { buffers: { flat, m: trainer.m, v: trainer.v, biases }, json: { ...state } });
   rotateStates(dir, recipe.checkpoint.keep);
-}
-
-/** Writes the finished model as a Hugging Face folder. */
-function exportModel(run: Run): string {
-  const { options, recipe, trainer, tokenizer } = run;
-  const dir = join(options.out, "model");
-  const { config } = trainer.model;
-  const generation = {
-    bos_token_id: config.bosTokenId,
-    eos_token_id: config.eosTokenIds,
-    do_sample: true,
-    temperature: 0.7,
-    top_p: 0.95,
-  };
-  const tokenizerDir = join(options.out, "tokenizer");
-  const extraFiles = {
-    ...Object.fromEntries(
-      ["tokenizer.json", "tokenizer_config.json"]
-        .filter((name) => existsSync(join(tokenizerDir, name)))
-        .map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")]),
-    ),
-    "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
-  };
-  const folderConfig = { ...configToJson(config), vocab_size: tokenizer.vocabSize };
-  writeFolder(dir, {
-    config: folderConfig,
-    tensors: storedTensors(trainer.training.weights),
-    dtype: recipe.export,
-    kernels: options.kernels,
-    extraFiles,
-  });
-  return dir;
 }

@@ -1,0 +1,46 @@
+/** The finished model as the folder that transformers, vLLM and Shoal itself load. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { storedTensors, writeFolder } from "../checkpoint/index.ts";
+import { configToJson, type ModelConfig } from "../model/index.ts";
+import type { Kernels } from "../tensor/index.ts";
+
+export interface ModelToExport {
+  config: ModelConfig;
+  weights: Parameters<typeof storedTensors>[0];
+  /** The folder whose tokenizer files go along. */
+  tokenizerDir: string;
+  vocabSize: number;
+  dtype: "f32" | "bf16" | "fp8";
+  kernels: Kernels;
+}
+
+/** Writes the finished model as a Hugging Face folder. */
+export function exportModel(
+  dir: string,
+  { config, weights, tokenizerDir, vocabSize, dtype, kernels }: ModelToExport,
+): void {
+  const generation = {
+    bos_token_id: config.bosTokenId,
+    eos_token_id: config.eosTokenIds,
+    do_sample: true,
+    temperature: 0.7,
+    top_p: 0.95,
+  };
+  const extraFiles = {
+    ...Object.fromEntries(
+      ["tokenizer.json", "tokenizer_config.json"]
+        .filter((name) => existsSync(join(tokenizerDir, name)))
+        .map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")]),
+    ),
+    "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
+  };
+  const folderConfig = { ...configToJson(config), vocab_size: vocabSize };
+  writeFolder(dir, {
+    config: folderConfig,
+    tensors: storedTensors(weights),
+    dtype,
+    kernels,
+    extraFiles,
+  });
+}

@@ -1,0 +1,86 @@
+/** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { expandPath, Mixture, readDocuments, type Source, tokenise } from "../data/index.ts";
+import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
+import type { Recipe, Stage } from "./recipe.ts";
+
+export interface InputOptions {
+  /** The run's folder: keeps the tokenizer and the tokenised corpora. */
+  out: string;
+  /** Where relative paths of the recipe begin (default: the current folder). */
+  data?: string;
+  onMessage?: (message: string) => void;
+}
+
+/** Where a run's folder keeps its tokenizer. */
+export const tokenizerFolder = (out: string) => join(out, "tokenizer");
+
+/** A path of the recipe, beginning at the data folder. */
+export function resolveData(path: string, options: InputOptions): string {
+  return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
+}
+
+/** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
+export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
+  const dir = tokenizerFolder(options.out);
+  if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
+  mkdirSync(dir, { recursive: true });
+  const settings = recipe.tokenizer;
+  if ("from" in settings) {
+    const from = resolveData(settings.from, options);
+    const tokenizer = loadTokenizer(from);
+    for (const name of ["tokenizer.json", "tokenizer_config.json"])
+      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
+    return tokenizer;
+  }
+  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
+  const texts = await sampleTexts(recipe, options, settings.trainBytes);
+  const tokenizer = trainBpe({
+    texts,
+    vocabSize: settings.vocabSize,
+    digits: settings.digits,
+    chatTemplate: DEEPSEEK_TEMPLATE,
+    onProgress: ({ merges, of }) => merges % 1024 === 0 && options.onMessage?.(`tokenizer: ${merges} of ${of} merges`),
+  });
+  saveTokenizer(tokenizer, dir);
+  return tokenizer;
+}
+
+/** Text of all sources of the recipe, from each at most its part of `bytes`. */
+async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number): Promise<string[]> {
+  const paths = [...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path)))];
+  const texts: string[] = [];
+  for (const path of paths) {
+    let left = bytes / paths.length;
+    for (const file of expandPath(resolveData(path, options))) {
+      for await (const document of readDocuments(file)) {
+        const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
+        texts.push(text);
+        left -= Buffer.byteLength(text);
+        if (left <= 0) break;
+      }
+      if (left <= 0) break;
+    }
+  }
+  return texts;
+}
+
+/** The sequences of a stage, from its first. */
+export async function mixtureOf(
+  stage: Stage,
+  { tokenizer, mtpDepths, seed }: { tokenizer: Tokenizer; mtpDepths: number; seed: number },
+  options: InputOptions,
+): Promise<Mixture> {
+  const sources: Source[] = [];
+  for (const { path, weight } of stage.mixture) {
+    const corpus = await tokenise(resolveData(path, options), tokenizer, join(options.out, "cache"), {
+      onProgress: ({ path: file, documents, tokens }) =>
+        documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
+    });
+    if (corpus.skipped > 0) options.onMessage?.(`${path}: ${corpus.skipped} documents skipped`);
+    sources.push({ corpus, weight });
+  }
+  const { packing, loss, sequenceLength } = stage;
+  return new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });
+}
