@@ -12,15 +12,15 @@ import { trainCommand } from "./train.ts";
 const program = new Command("shoal")
   .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
   .option("--verbose", "show where an error came from", false)
-  .showHelpAfterError("(add --help for what can be said)")
+  .configureOutput({ outputError: oneLine })
   .exitOverride();
 
 for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand]) {
   program.addCommand(
     command
       .option("--verbose", "show where an error came from", false)
-      .exitOverride()
-      .showHelpAfterError("(add --help for what can be said)"),
+      .configureOutput({ outputError: oneLine })
+      .exitOverride(),
   );
 }
 
@@ -34,6 +34,16 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
+}
+
+/** Wrong usage in one line, with where to read on. */
+function oneLine(message: string, write: (text: string) => void): void {
+  write(
+    `${message
+      .trim()
+      .replaceAll("\n", " ")
+      .replace(/^error: /, "shoal: ")} (--help shows what can be said)\n`,
+  );
 }
 
 /** 0 for help, 2 for wrong usage (commander has said what), 130 for Ctrl-C, else 1 with one line. */

@@ -11,10 +11,13 @@ export class Sequence {
   readonly ids: number[] = [];
   private readonly model: Model;
   private cache: LatentCache;
+  /** The last logits, out of the arena that all sequences of the model share. */
+  private readonly last: F32;
 
   constructor(model: Model) {
     this.model = model;
     this.cache = new LatentCache(model.config, Math.min(512, this.limit), model.dtype);
+    this.last = new Float32Array(model.config.vocabSize);
   }
 
   /** Tokens that fit at most: the model's context. */
@@ -28,7 +31,7 @@ export class Sequence {
   }
 
   /**
-   * Appends tokens and returns the logits [V] after the last of them, in memory that lasts until the next call.
+   * Appends tokens and returns the logits [V] after the last of them, in memory of the sequence that lasts until its next call.
    * @throws InputError if they do not fit into the context, or an id is not in the vocabulary
    */
   append(ids: ArrayLike<number>): F32 {
@@ -47,7 +50,6 @@ export class Sequence {
         );
     }
     this.reserve(this.ids.length + ids.length);
-    let logits: F32 | null = null;
     for (let from = 0; from < ids.length; from += PREFILL_CHUNK) {
       const count = Math.min(PREFILL_CHUNK, ids.length - from);
       const chunk: I32 = Int32Array.from({ length: count }, (_, i) => ids[from + i]);
@@ -60,9 +62,9 @@ export class Sequence {
         this.cache,
       );
       for (const id of chunk) this.ids.push(id);
-      if (from + count === ids.length) logits = model.transformer.logits(tape, lastRow(hidden)).data;
+      if (from + count === ids.length) this.last.set(model.transformer.logits(tape, lastRow(hidden)).data);
     }
-    return logits!;
+    return this.last;
   }
 
   /** Grows the cache by doubling, keeping its rows. */

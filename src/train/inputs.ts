@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { expandPath, Mixture, readDocuments, type Source, tokenise } from "../data/index.ts";
+import { InputError } from "../tensor/index.ts";
 import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
 import type { Recipe, Stage } from "./recipe.ts";
 
@@ -21,6 +22,16 @@ export function resolveData(path: string, options: InputOptions): string {
   return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
 }
 
+/** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
+export function checkPaths(recipe: Recipe, options: InputOptions): void {
+  for (const path of corpusPaths(recipe)) expandPath(resolveData(path, options));
+  if (recipe.validation) expandPath(resolveData(recipe.validation.path, options));
+}
+
+const corpusPaths = (recipe: Recipe) => [
+  ...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path))),
+];
+
 /** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
 export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
   const dir = tokenizerFolder(options.out);
@@ -34,8 +45,10 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
       if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
     return tokenizer;
   }
-  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
   const texts = await sampleTexts(recipe, options, settings.trainBytes);
+  if (texts.length === 0)
+    throw new InputError(`${corpusPaths(recipe).join(", ")}: there is no text in it to train a tokenizer on`);
+  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
   const tokenizer = trainBpe({
     texts,
     vocabSize: settings.vocabSize,
@@ -49,7 +62,7 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
 
 /** Text of all sources of the recipe, from each at most its part of `bytes`. */
 async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number): Promise<string[]> {
-  const paths = [...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path)))];
+  const paths = corpusPaths(recipe);
   const texts: string[] = [];
   for (const path of paths) {
     let left = bytes / paths.length;

@@ -11,7 +11,7 @@ import { Arena, InputError, type Kernels } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { loadValidation, type ValidationText, validate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
-import { type InputOptions, mixtureOf, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
+import { checkPaths, type InputOptions, mixtureOf, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger, type LedgerRecord, type StepRecord } from "./ledger.ts";
 import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
 import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
@@ -121,6 +121,7 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
       `${out}: the recipe is not the one that this run began with; put it back, or begin a new run with --out`,
     );
   }
+  checkPaths(recipe, options);
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
   const tokenizer = await tokenizerOf(recipe, options);

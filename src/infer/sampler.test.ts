@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Random } from "../tensor/index.ts";
+import { logSumExp, type SamplingOptions, sample } from "./sampler.ts";
+
+const LOGITS = Float32Array.from([2, 1, 0, -1, -2, 0.5]);
+
+/** How often each id is drawn. */
+function shares(options: SamplingOptions, draws = 40_000, seen: number[] = []): number[] {
+  const random = new Random(11);
+  const counts = new Array(LOGITS.length).fill(0);
+  for (let i = 0; i < draws; i++) counts[sample(LOGITS, options, random, seen).id]++;
+  return counts.map((count) => count / draws);
+}
+
+const softmax = (x: readonly number[]) => {
+  const total = logSumExp(x);
+  return x.map((value) => Math.exp(value - total));
+};
+
+function expectShares(measured: number[], expected: number[]): void {
+  // Five standard deviations of a share over 40,000 draws.
+  measured.forEach((share, id) => {
+    const deviation = Math.sqrt((expected[id] * (1 - expected[id])) / 40_000);
+    expect(Math.abs(share - expected[id])).toBeLessThanOrEqual(5 * deviation);
+  });
+}
+
+/** The softmax over those ids alone. */
+const among = (ids: readonly number[], temperature = 1) =>
+  softmax([...LOGITS].map((value, id) => (ids.includes(id) ? value / temperature : Number.NEGATIVE_INFINITY)));
+
+describe("sample", () => {
+  it("temperature 0 takes the likeliest, the first of equals", () => {
+    expect(sample(LOGITS, { temperature: 0 }, new Random(1)).id).toBe(0);
+    expect(sample(Float32Array.from([1, 3, 3, 2]), { temperature: 0 }, new Random(1)).id).toBe(1);
+  });
+
+  it("draws from the softmax of logits over temperature", () => {
+    expectShares(shares({ temperature: 1 }), among([0, 1, 2, 3, 4, 5]));
+    expectShares(shares({ temperature: 0.5 }), among([0, 1, 2, 3, 4, 5], 0.5));
+    expectShares(shares({ temperature: 3 }), among([0, 1, 2, 3, 4, 5], 3));
+  });
+
+  it("top-k keeps the k likeliest, top-p the fewest that reach the sum, min-p those with a share of the best", () => {
+    expectShares(shares({ temperature: 1, topK: 2 }), among([0, 1]));
+    expectShares(shares({ temperature: 1, topK: 99 }), among([0, 1, 2, 3, 4, 5]));
+    const p = softmax([...LOGITS]);
+    expectShares(shares({ temperature: 1, topP: p[0] - 0.01 }), among([0]));
+    expectShares(shares({ temperature: 1, topP: p[0] + 0.01 }), among([0, 1]));
+    // exp(0.5 − 2) = 0.22, exp(0 − 2) = 0.135
+    expectShares(shares({ temperature: 1, minP: 0.2 }), among([0, 1, 5]));
+    expectShares(shares({ temperature: 1, topK: 4, topP: 0.999, minP: 0.2 }), among([0, 1, 5]));
+  });
+
+  it("top-p 0 and min-p 1 leave the likeliest", () => {
+    expect(shares({ temperature: 1, topP: 0 }, 100)[0]).toBe(1);
+    expect(shares({ temperature: 1, minP: 1 }, 100)[0]).toBe(1);
+  });
+
+  it("the penalty divides positive logits of tokens seen and multiplies negative ones, once each", () => {
+    const expected = softmax([2 / 1.5, 1, 0, -1.5, -2, 0.5]);
+    expectShares(shares({ temperature: 1, repetitionPenalty: 1.5 }, 40_000, [0, 3, 0, 2]), expected);
+  });
+
+  it("gives the log probability of the model's own distribution, whatever the filters", () => {
+    const p = softmax([...LOGITS]);
+    const { id, logprob } = sample(LOGITS, { temperature: 0.3, topK: 1, repetitionPenalty: 2 }, new Random(1), [0, 1]);
+    expect(Math.exp(logprob)).toBeCloseTo(p[id], 6);
+  });
+
+  it("never picks what is impossible, and leaves the logits as they are", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(
+            { weight: 4, arbitrary: fc.float({ min: -80, max: 80, noNaN: true }) },
+            fc.constant(Number.NEGATIVE_INFINITY),
+          ),
+          {
+            minLength: 1,
+            maxLength: 40,
+          },
+        ),
+        fc.record({
+          temperature: fc.double({ min: 0.01, max: 50, noNaN: true }),
+          topK: fc.nat(50),
+          topP: fc.double({ min: 0, max: 1, noNaN: true }),
+          minP: fc.double({ min: 0, max: 1, noNaN: true }),
+        }),
+        fc.nat(1000),
+        (values, options, seed) => {
+          fc.pre(values.some(Number.isFinite));
+          const logits = Float32Array.from(values);
+          const { id, logprob } = sample(logits, options, new Random(seed));
+          expect(logits).toEqual(Float32Array.from(values));
+          expect(Number.isFinite(logits[id])).toBe(true);
+          expect(logprob).toBeLessThanOrEqual(1e-6);
+          if (options.topK > 0)
+            expect(values.filter((value) => Math.fround(value) > logits[id]).length).toBeLessThan(options.topK);
+        },
+      ),
+      { seed: 4, numRuns: 1000 },
+    );
+  });
+});
