@@ -208,12 +208,13 @@ export function writeSafetensors(
   metadata: Record<string, string> = { format: "pt" },
 ): void {
   const list = [...tensors];
-  const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
-  for (const { name, dtype, shape, data } of list) {
-    header[name] = { dtype, shape, data_offsets: [at, at + data.byteLength] };
+  const entries = list.map(({ name, dtype, shape, data }) => {
+    const begin = at;
     at += data.byteLength;
-  }
+    return [name, { dtype, shape, data_offsets: [begin, at] }] as const;
+  });
+  const header = Object.fromEntries<unknown>([["__metadata__", metadata], ...entries]);
   // Spaces after the header put the data on an 8-byte border, so that typed arrays can look at it where it is mapped.
   const json = JSON.stringify(header);
   const length = Math.ceil(Buffer.byteLength(json) / TYPED_ALIGN) * TYPED_ALIGN;
