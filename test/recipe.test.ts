@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { tinyRecipe } from "../../test/tiny.ts";
-import { loadRecipe, parseRecipe } from "./recipe.ts";
-import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
+import { loadRecipe, parseRecipe } from "../src/train/recipe.ts";
+import { biasUpdateSpeed, learningRate, mtpWeight } from "../src/train/schedule.ts";
+import { tinyRecipe } from "./tiny.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-recipe-"));
 afterAll(() => rmSync(dir, { recursive: true }));

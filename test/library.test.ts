@@ -1,0 +1,36 @@
+/** Shoal as a library: what `import … from "shoal"` gives. */
+import { describe, expect, it } from "vitest";
+import * as shoal from "../src/index.ts";
+
+describe("the library", () => {
+  it("exports what the README promises, and nothing by accident", () => {
+    expect(Object.keys(shoal).sort()).toEqual([
+      "Chat",
+      "InputError",
+      "Tokenizer",
+      "applyChatTemplate",
+      "availableIsas",
+      "configToJson",
+      "countParameters",
+      "createKernels",
+      "encodeChat",
+      "generate",
+      "loadModel",
+      "loadRecipe",
+      "loadTokenizer",
+      "openFolder",
+      "openSafetensors",
+      "parseConfig",
+      "parseRecipe",
+      "readDocuments",
+      "sample",
+      "saveTokenizer",
+      "score",
+      "tokenise",
+      "train",
+      "trainBpe",
+      "writeFolder",
+      "writeSafetensors",
+    ]);
+  });
+});
