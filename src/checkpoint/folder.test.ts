@@ -74,6 +74,12 @@ describe("a folder", () => {
     expect(openFolder(path).tensors.get("model.embed_tokens.weight")?.dtype).toBe("BF16");
   });
 
+  it("writes whole numbers of float fields with a point, as transformers demands", () => {
+    const path = join(dir, "floats");
+    writeFolder(path, { config: { ...json, routed_scaling_factor: 1 }, tensors: [], dtype: "f32", kernels });
+    expect(readFileSync(join(path, "config.json"), "utf8")).toMatch(/"routed_scaling_factor": 1\.0[,\n]/);
+  });
+
   it("without its MTP layers it is a model without them", () => {
     const without = [...storedTensors(training.weights)].filter(
       ({ name }) => !name.startsWith(`model.layers.${config.numHiddenLayers}.`),

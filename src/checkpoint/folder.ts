@@ -246,7 +246,13 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     dtype: dtype === "f32" ? "float32" : "bfloat16",
     ...(dtype === "fp8" && { quantization_config }),
   };
-  writeAtomically(join(dir, "config.json"), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)]);
+  writeAtomically(join(dir, "config.json"), [Buffer.from(configText(config))]);
+}
+
+/** JSON in which fields that transformers declares as float have a decimal point: it refuses `1` where it wants `1.0`. */
+function configText(config: Json): string {
+  const wholeFloat = /("(?:routed_scaling_factor|initializer_range|rms_norm_eps)": -?\d+)(?=,?\n)/g;
+  return `${JSON.stringify(config, null, 2)}\n`.replace(wholeFloat, "$1.0");
 }
 
 function encodeTensor(
