@@ -6,6 +6,7 @@ import { chatCommand } from "./chat.ts";
 import { UserAbort } from "./common.ts";
 import { generateCommand } from "./generate.ts";
 import { inspectCommand } from "./inspect.ts";
+import { planCommand } from "./plan.ts";
 import { scoreCommand } from "./score.ts";
 import { trainCommand } from "./train.ts";
 
@@ -15,7 +16,7 @@ const program = new Command("shoal")
   .configureOutput({ outputError: oneLine })
   .exitOverride();
 
-for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand]) {
+for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand, planCommand]) {
   program.addCommand(
     command
       .option("--verbose", "show where an error came from", false)
