@@ -16,14 +16,18 @@ const program = new Command("shoal")
   .configureOutput({ outputError: oneLine })
   .exitOverride();
 
-for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand, planCommand]) {
-  program.addCommand(
-    command
-      .option("--verbose", "show where an error came from", false)
-      .configureOutput({ outputError: oneLine })
-      .exitOverride(),
-  );
+/** Settings that a command does not take over from its parent. */
+function prepare(command: Command): Command {
+  command
+    .option("--verbose", "show where an error came from", false)
+    .configureOutput({ outputError: oneLine })
+    .exitOverride();
+  for (const inner of command.commands) prepare(inner);
+  return command;
 }
+
+for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand, planCommand])
+  program.addCommand(prepare(command));
 
 // A reader that goes away (shoal generate | head) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

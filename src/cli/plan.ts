@@ -15,6 +15,7 @@ import {
   findHardware,
   HARDWARE,
   type Hardware,
+  PUBLISHED_RUNS,
   parseDense,
   parseHardware,
   planBudget,
@@ -175,8 +176,7 @@ const deepseekPlan = new Command("deepseek-v3")
   .action((flags: { json: boolean; html?: string }) => {
     const bill = deepseekBill();
     if (flags.html !== undefined) {
-      const [{ request }] = [{ request: againstPublished()[0].run.request }];
-      writePage(flags.html, bill.pretraining, request);
+      writePage(flags.html, bill.pretraining, PUBLISHED_RUNS[0].request);
     }
     if (flags.json) console.log(JSON.stringify(bill));
     else printBill(bill);
@@ -242,6 +242,8 @@ Examples:
     if (flags.json) console.log(JSON.stringify(plan));
     else printBudget(plan);
   });
+// A flag after "train" is that command's own, though plan itself has one of the same name.
+planCommand.enablePositionalOptions();
 for (const command of [trainPlan, deepseekPlan, servePlan, hardwarePlan]) planCommand.addCommand(command);
 
 /** 2664000 → "2.664M": four figures. */
@@ -258,7 +260,7 @@ function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-const line = (name: string, value: string) => console.log(`${name.padEnd(26)}${value}`);
+const line = (name: string, value: string) => console.log(`${name.padEnd(28)}${value}`);
 
 function printTraining(plan: TrainPlan): void {
   const range = (values: { low: number; mid: number; high: number }, unit = "", before = "") =>
