@@ -219,6 +219,89 @@ describe("chat", () => {
   });
 });
 
+describe("plan", () => {
+  it("train --json: the contract", async () => {
+    const { out } = await shoal([
+      "plan",
+      "train",
+      "--params",
+      "8.03e9",
+      "--tokens",
+      "15e12",
+      "--gpu",
+      "H100",
+      "--gpus",
+      "2048",
+      "--precision",
+      "bf16",
+      "--price",
+      "3",
+      "--json",
+    ]);
+    const plan = JSON.parse(out);
+    const range = { low: expect.any(Number), mid: expect.any(Number), high: expect.any(Number) };
+    expect(plan).toMatchObject({
+      gpuHours: range,
+      usd: range,
+      days: range,
+      mfu: range,
+      flops: 6 * 8.03e9 * 15e12,
+      gpu: "H100",
+      gpus: 2048,
+      bound: expect.any(String),
+    });
+    expect(plan.assumptions.length).toBeGreaterThan(2);
+    expect(plan.usd.mid / plan.gpuHours.mid).toBeCloseTo(3, 9);
+  });
+
+  it("--config counts what inspect counts", async () => {
+    const [plan, inspect] = await Promise.all([
+      shoal([
+        "plan",
+        "train",
+        "--config",
+        join(model, "config.json"),
+        "--tokens",
+        "1M",
+        "--cpu",
+        "--gpus",
+        "2",
+        "--json",
+      ]),
+      shoal(["inspect", "--model", model, "--json"]),
+    ]);
+    const { active } = JSON.parse(inspect.out).parameters;
+    expect(JSON.parse(plan.out)).toMatchObject({ gpu: "CPU-AVX512", gpus: 2 });
+    expect(JSON.parse(plan.out).flops).toBeGreaterThan(active * 1e6 * 4);
+  });
+
+  it("deepseek-v3, budgets, serving and hardware speak for themselves", async () => {
+    const [bill, budget, serve, hardware] = await Promise.all([
+      shoal(["plan", "deepseek-v3"]),
+      shoal(["plan", "--budget", "5.6M", "--gpu", "H800", "--json"]),
+      shoal(["plan", "serve", "--config", join(model, "config.json"), "--gpu", "RTX4090", "--json"]),
+      shoal(["plan", "hardware"]),
+    ]);
+    expect(bill.out).toMatch(/in all +2\.788M .*\$5\.576M/);
+    expect(JSON.parse(budget.out).purchases.map(({ kind }: { kind: string }) => kind)).toEqual([
+      "dense",
+      "mixture of experts",
+    ]);
+    expect(JSON.parse(serve.out)).toMatchObject({ gpu: "RTX4090", gpus: 1 });
+    expect(hardware.out).toMatch(/^H800 .*160 GB\/s/m);
+  });
+
+  it("--html writes one page that asks nobody for anything", async () => {
+    const path = join(dir, "plan.html");
+    await shoal(["plan", "train", "--params", "70e9", "--tokens", "15e12", "--html", path]);
+    const page = readFileSync(path, "utf8");
+    expect(page).toMatch(/^<!doctype html>/);
+    expect(page).not.toMatch(/(src|href)=|https?:|@import/);
+    expect(page.match(/<svg/g)?.length).toBe(3);
+    expect(page.match(/type="range"/g)?.length).toBe(5);
+  });
+});
+
 describe("bad input", () => {
   const generate = (path: string, ...more: string[]) => ["generate", "--model", path, "--prompt", "x", ...more];
   const cases: [string, () => string[], RegExp, number?][] = [
@@ -304,6 +387,24 @@ describe("bad input", () => {
       () => ["train", join(dir, "good.json"), "--data", join(dir, "void"), "--out", join(dir, "o2")],
       /no text/,
     ],
+    [
+      "a plan for an unknown machine",
+      () => ["plan", "train", "--params", "1e9", "--tokens", "1e9", "--gpu", "H10"],
+      /--gpu "H10" is not known; the nearest is H100/,
+    ],
+    [
+      "a plan for 0 devices",
+      () => ["plan", "train", "--params", "8B", "--tokens", "1T", "--gpus", "0"],
+      /--gpus 0: must be above 0/,
+    ],
+    [
+      "a plan for less than nothing",
+      () => ["plan", "train", "--params", "-3", "--tokens", "1"],
+      /--params -3: must be above 0/,
+    ],
+    ["a plan without tokens", () => ["plan", "train", "--params", "8B"], /--tokens is missing/],
+    ["a number that is none", () => ["plan", "--budget", "lots"], /"lots" is not a number; write 5\.6M/],
+    ["an unknown flag of a nested command", () => ["plan", "train", "--what"], /unknown option '--what'/, 2],
     ["an unknown instruction set", () => ["inspect", "--isa", "sse"], /unknown option '--isa'/, 2],
   ];
   writeFileSync(join(dir, "latin.txt"), Buffer.from([0xe9, 0x20]));

@@ -13,12 +13,14 @@ import { trainCommand } from "./train.ts";
 const program = new Command("shoal")
   .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
   .option("--verbose", "show where an error came from", false)
+  .enablePositionalOptions()
   .configureOutput({ outputError: oneLine })
   .exitOverride();
 
-/** Settings that a command does not take over from its parent. */
+/** Settings that a command does not take over from its parent. A flag is the command's after which it stands: plan and plan train share some names. */
 function prepare(command: Command): Command {
   command
+    .enablePositionalOptions()
     .option("--verbose", "show where an error came from", false)
     .configureOutput({ outputError: oneLine })
     .exitOverride();

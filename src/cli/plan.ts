@@ -242,8 +242,6 @@ Examples:
     if (flags.json) console.log(JSON.stringify(plan));
     else printBudget(plan);
   });
-// A flag after "train" is that command's own, though plan itself has one of the same name.
-planCommand.enablePositionalOptions();
 for (const command of [trainPlan, deepseekPlan, servePlan, hardwarePlan]) planCommand.addCommand(command);
 
 /** 2664000 → "2.664M": four figures. */
