@@ -13,6 +13,7 @@ export {
   score,
 } from "./infer/index.ts";
 export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";
+export { countDeepseek, findHardware, planBudget, planServing, planTraining, trainingFlops } from "./plan/index.ts";
 export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
 export {
   applyChatTemplate,

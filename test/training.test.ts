@@ -72,6 +72,9 @@ describe("a run", () => {
       expect(step.coreHours).toBeGreaterThanOrEqual(steps[i - 1]?.coreHours ?? 0);
       expect(step.usd).toBeCloseTo(step.coreHours * 0.02, 12);
       expect(step.idle.length).toBe(step.busiest.length);
+      // 65,000 parameters' worth of products, give or take, forward and backward.
+      expect((step.tflops * 1e12) / step.tokensPerSecond).toBeGreaterThan(6 * 40_000);
+      expect(step.utilisation).toBeUndefined();
     }
   });
 

@@ -128,9 +128,9 @@ function whatIfs(actual: TrainPlan): WhatIf[] {
       `${DENSE_FOR_EQUAL_QUALITY} × the operations (DeepSeekMoE 16B against a dense 7B), no all-to-all`,
     ),
     factorOf(
-      "the same for all that it knows: dense with all 671B parameters active",
+      "all 671B parameters active",
       (counts.total / counts.active) * (actual.mfu.mid / (dense.mfu * 1.05)),
-      "if nothing could be left idle",
+      "a dense model of the same size, on as many tokens",
     ),
     factorOf(
       "bf16 instead of FP8, and V2's communication",

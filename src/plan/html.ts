@@ -18,25 +18,25 @@ export function short(value: number): string {
   return Math.abs(value) < 0.01 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 
-/** Predicted intervals (bars), mids (ticks) and published hours (dots), on a logarithmic axis. */
+/** Predicted intervals (bars) and mids (ticks) as multiples of the published hours (the line at 1). */
 function publishedChart(rows: ReturnType<typeof againstPublished>): string {
-  const all = rows.flatMap(({ run, plan }) => [run.gpuHours, plan.gpuHours.low, plan.gpuHours.high]);
-  const [least, most] = [Math.log10(Math.min(...all)) - 0.1, Math.log10(Math.max(...all)) + 0.1];
-  const x = (hours: number) => 230 + ((Math.log10(hours) - least) / (most - least)) * 480;
-  const height = rows.length * 34 + 40;
-  const lines = rows.map(({ run, plan }, i) => {
-    const y = 20 + i * 34;
-    const { low, mid, high } = plan.gpuHours;
-    return `<text x="0" y="${y + 5}">${escapeHtml(run.name)}</text>
-<rect class="range" x="${x(low)}" y="${y - 7}" width="${x(high) - x(low)}" height="14" rx="3"><title>predicted ${short(low)} to ${short(high)} GPU-hours</title></rect>
-<rect class="mid" x="${x(mid) - 1}" y="${y - 9}" width="2" height="18"/>
-<circle class="dot" cx="${x(run.gpuHours)}" cy="${y}" r="5"><title>published ${short(run.gpuHours)} GPU-hours</title></circle>`;
-  });
-  const ticks = Array.from({ length: Math.floor(most) - Math.ceil(least) + 1 }, (_, i) => Math.ceil(least) + i).map(
-    (power) =>
-      `<line class="tick" x1="${x(10 ** power)}" x2="${x(10 ** power)}" y1="4" y2="${height - 24}"/><text class="small" text-anchor="middle" x="${x(10 ** power)}" y="${height - 8}">${short(10 ** power)}</text>`,
+  const [least, most] = [Math.log2(0.5), Math.log2(2)];
+  const x = (ratio: number) => 230 + ((Math.log2(ratio) - least) / (most - least)) * 400;
+  const height = rows.length * 30 + 36;
+  const ticks = [0.5, 0.7, 1, 1.4, 2].map(
+    (ratio) =>
+      `<line class="${ratio === 1 ? "one" : "tick"}" x1="${x(ratio)}" x2="${x(ratio)}" y1="4" y2="${height - 24}"/><text class="small" text-anchor="middle" x="${x(ratio)}" y="${height - 8}">${ratio} ×</text>`,
   );
-  return `<svg viewBox="0 0 720 ${height}" role="img" aria-label="Predicted and published GPU-hours">${ticks.join("")}${lines.join("")}</svg>`;
+  const lines = rows.map(({ run, plan }, i) => {
+    const y = 18 + i * 30;
+    const [low, mid, high] = [plan.gpuHours.low, plan.gpuHours.mid, plan.gpuHours.high].map((hours) =>
+      x(hours / run.gpuHours),
+    );
+    return `<text x="0" y="${y + 5}">${escapeHtml(run.name)}</text>
+<rect class="range" x="${low}" y="${y - 8}" width="${high - low}" height="16" rx="3"><title>predicted ${short(plan.gpuHours.low)} to ${short(plan.gpuHours.high)} GPU-hours</title></rect>
+<circle class="mid" cx="${mid}" cy="${y}" r="5"/><text class="small" x="650" y="${y + 5}">${short(run.gpuHours)} h</text>`;
+  });
+  return `<svg viewBox="0 0 720 ${height}" role="img" aria-label="Predicted GPU-hours as multiples of the published">${lines.join("")}${ticks.join("")}</svg>`;
 }
 
 function barChart(rows: { name: string; value: number; label: string }[], label: string): string {
@@ -48,14 +48,14 @@ function barChart(rows: { name: string; value: number; label: string }[], label:
   return `<svg viewBox="0 0 720 ${rows.length * 30 + 6}" role="img" aria-label="${escapeHtml(label)}">${lines.join("")}</svg>`;
 }
 
-const STYLE = `:root{color-scheme:light dark;--ink:#14202b;--paper:#fbfcfd;--quiet:#5b6b7a;--line:#d8e0e7;--accent:#0b6e8f;--soft:#bfdfe9;--dot:#d4512b}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0e1620;--quiet:#93a4b4;--line:#263545;--accent:#4fb3d3;--soft:#1d4a5c;--dot:#ff8a5c}}
+const STYLE = `:root{color-scheme:light dark;--ink:#14202b;--paper:#fbfcfd;--quiet:#5b6b7a;--line:#d8e0e7;--accent:#0b6e8f;--soft:#bfdfe9;--one:#d4512b}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0e1620;--quiet:#93a4b4;--line:#263545;--accent:#4fb3d3;--soft:#1d4a5c;--one:#ff8a5c}}
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:46rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.7rem}h2{margin-top:2.2rem;font-size:1.2rem}svg{width:100%;height:auto;font:13px system-ui,sans-serif;fill:var(--ink)}
-.range{fill:var(--soft)}.mid{fill:var(--accent)}.dot{fill:var(--dot)}.tick{stroke:var(--line)}.small,small,.quiet{fill:var(--quiet);color:var(--quiet);font-size:.85rem}
+.range{fill:var(--soft)}.mid{fill:var(--accent)}.one{stroke:var(--one);stroke-width:2}.tick{stroke:var(--line)}.small,small,.quiet{fill:var(--quiet);color:var(--quiet);font-size:.85rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.3rem .5rem;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}
 .scroll{overflow-x:auto}label{display:grid;grid-template-columns:11rem 1fr 6rem;gap:.6rem;align-items:center;margin:.4rem 0}input{width:100%;accent-color:var(--accent)}output{font-variant-numeric:tabular-nums}
-@media(max-width:34rem){label{grid-template-columns:1fr 5rem}label input{grid-column:1/-1}}.sum{font-size:1.4rem;margin:1rem 0}`;
+@media(max-width:34rem){label{grid-template-columns:1fr 5rem}label input{grid-column:1/-1;grid-row:2}}.sum{font-size:1.4rem;margin:1rem 0}`;
 
 /** Plain functions of the page: the same arithmetic as `planTraining` with the efficiency as a slider. */
 const SCRIPT = `const start=JSON.parse(document.getElementById("plan").textContent);
@@ -112,7 +112,7 @@ ${barChart(
   "Where the hours go",
 )}
 <h2>Predicted and published</h2>
-<p class="quiet">Bars: predicted interval; line: mid; dot: as published, in GPU-hours. These runs also set the factors (docs/plan.md).</p>
+<p class="quiet">Bars: predicted interval; dots: mid; line: as published, which stands at the right in GPU-hours. These runs also set the factors (docs/plan.md).</p>
 ${publishedChart(published)}
 <h2>DeepSeek-V3's bill</h2>
 <div class="scroll"><table><thead><tr><th>stage</th><th>published hours</th><th>predicted</th><th>interval</th><th>published $</th><th>predicted $</th></tr></thead><tbody>${table}</tbody></table></div>

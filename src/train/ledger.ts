@@ -13,6 +13,10 @@ export interface StepRecord {
   gradNorm: number;
   lr: number;
   tokensPerSecond: number;
+  /** Operations of the model's products in this step over its seconds, as the planner counts them, in TFLOP/s. */
+  tflops: number;
+  /** tflops over the recipe's peak, where it names one. */
+  utilisation?: number;
   /** Wall-clock time of the run so far, pauses between sessions left out. */
   seconds: number;
   /** CPU time used so far. */

@@ -73,7 +73,13 @@ const recipeSchema = z.strictObject({
     .strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) })
     .optional(),
   checkpoint: z.strictObject({ everyMinutes: positive.default(5), keep: whole.default(2) }).prefault({}),
-  price: z.strictObject({ usdPerCoreHour: z.number().min(0).default(0.02) }).prefault({}),
+  price: z
+    .strictObject({
+      usdPerCoreHour: z.number().min(0).default(0.02),
+      /** Measured peak of the machine in bf16 products, TFLOP/s: the ledger then tells the utilisation. */
+      peakTflops: positive.optional(),
+    })
+    .prefault({}),
   /** Dtype of the finished model's folder. */
   export: z.enum(["f32", "bf16", "fp8"]).default("bf16"),
 });

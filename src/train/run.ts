@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { latestState, rotateStates, saveState } from "../checkpoint/index.ts";
 import type { Cursor } from "../data/index.ts";
 import { createTrainingWeights, Transformer } from "../model/index.ts";
+import { countDeepseek, trainingFlops } from "../plan/index.ts";
 import { Arena, InputError, type Kernels } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { loadValidation, type ValidationText, validate } from "./evaluate.ts";
@@ -190,6 +191,10 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const rows = stage.batchSequences * stage.sequenceLength;
   const stageTokens = stepsOf(stage) * rows;
   const micro = stage.microBatchSequences ?? stage.batchSequences;
+  const flopsPerToken = trainingFlops(countDeepseek(trainer.model.config), {
+    context: stage.sequenceLength,
+    mtp: stage.mtpWeight[0] > 0,
+  });
   let lastSave = performance.now();
   let skippedInARow = 0;
   while (state.stageTokens < stageTokens) {
@@ -214,7 +219,8 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     state.seconds += seconds;
     state.coreSeconds += (used.user + used.system) / 1e6;
     run.lastLoss = result.loss;
-    report(run, { ...result, stage: stage.name, lr, tokensPerSecond: rows / seconds });
+    const tflops = (flopsPerToken * rows) / seconds / 1e12;
+    report(run, { ...result, stage: stage.name, lr, tokensPerSecond: rows / seconds, tflops });
     skippedInARow = result.skipped ? skippedInARow + 1 : 0;
     if (skippedInARow === MOST_SKIPPED) {
       throw new InputError(
@@ -246,7 +252,10 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
 
 function report(
   run: Run,
-  step: Pick<StepRecord, "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond"> & {
+  step: Pick<
+    StepRecord,
+    "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond" | "tflops"
+  > & {
     skipped: boolean;
   },
 ): void {
@@ -258,6 +267,7 @@ function report(
     step: state.step,
     tokens: state.tokens,
     ...numbers,
+    ...(recipe.price.peakTflops !== undefined && { utilisation: step.tflops / recipe.price.peakTflops }),
     seconds: state.seconds,
     coreHours,
     usd: coreHours * recipe.price.usdPerCoreHour,
