@@ -2,6 +2,7 @@
 /** The `shoal` command. */
 import { Command, CommanderError } from "commander";
 import { InputError } from "../tensor/index.ts";
+import { benchCommand } from "./bench.ts";
 import { chatCommand } from "./chat.ts";
 import { UserAbort } from "./common.ts";
 import { generateCommand } from "./generate.ts";
@@ -28,7 +29,15 @@ function prepare(command: Command): Command {
   return command;
 }
 
-for (const command of [chatCommand, generateCommand, scoreCommand, inspectCommand, trainCommand, planCommand])
+for (const command of [
+  chatCommand,
+  generateCommand,
+  scoreCommand,
+  inspectCommand,
+  trainCommand,
+  planCommand,
+  benchCommand,
+])
   program.addCommand(prepare(command));
 
 // A reader that goes away (shoal generate | head) is no error.

@@ -14,6 +14,7 @@ export const ROOMS = [
   "plan",
   "train",
   "infer",
+  "bench",
   "serve",
   "eval",
   "audit",

@@ -1,0 +1,128 @@
+/** shoal bench */
+import { Command, Option } from "commander";
+import {
+  benchDecode,
+  benchKernels,
+  benchPrefill,
+  benchTrain,
+  type Ceilings,
+  INFERENCE_SHAPES,
+  measureCeilings,
+  randomWeights,
+  TRAIN_SHAPE,
+} from "../bench/index.ts";
+import { countDeepseek, inferenceFlops } from "../plan/index.ts";
+import { createKernels, type Kernels } from "../tensor/index.ts";
+import { announceKernels, integer } from "./common.ts";
+
+interface Flags {
+  threads?: number;
+  json: boolean;
+}
+
+/** A command that measures: what it gives is printed with the machine's ceilings, as JSON or by `print`. */
+function measuring<More extends Flags, Result extends object>(
+  name: string,
+  description: string,
+  measure: (kernels: Kernels, flags: More) => Result,
+  print: (result: Result, ceilings: Ceilings) => void,
+): Command {
+  return new Command(name)
+    .description(description)
+    .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256))
+    .option("--json", "print one JSON object", false)
+    .action((flags: More) => {
+      const kernels = createKernels({ threads: flags.threads });
+      announceKernels(kernels);
+      const ceilings = measureCeilings(kernels);
+      const result = measure(kernels, flags);
+      if (flags.json) console.log(JSON.stringify({ isa: kernels.isa, ceilings, ...result }));
+      else {
+        console.log(
+          `${kernels.isa}: reads ${gb(ceilings.readBandwidth)} GB/s, multiplies ${gflops(ceilings.matrixPeak)} GFLOP/s in bf16`,
+        );
+        print(result, ceilings);
+      }
+    });
+}
+
+const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
+const gflops = (flops: number) => (flops / 1e9).toFixed(0);
+const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+
+const train = measuring<Flags & { steps: number }, ReturnType<typeof benchTrain>>(
+  "train",
+  "the training step on a model of 25M parameters, 16 × 512 tokens",
+  (kernels, { steps }) => benchTrain(TRAIN_SHAPE, kernels, { steps }),
+  ({ step, tokensPerSecond, flops, pageFaultsPerStep, residentBytes }, { matrixPeak }) => {
+    console.log(
+      `${tokensPerSecond.toFixed(0)} tokens/s (a step ${step.median.toFixed(3)} s, ${step.least.toFixed(3)} to ${step.most.toFixed(3)})`,
+    );
+    console.log(
+      `${gflops(flops)} GFLOP/s of the model's products, ${percent(flops / matrixPeak)} of the peak; ${pageFaultsPerStep.toFixed(0)} page faults a step; ${gb(residentBytes)} GB resident`,
+    );
+  },
+).option("--steps <n>", "steps to measure", integer("--steps", 2, 1000), 5);
+
+type Shaped = Flags & { shape: "small" | "big" };
+const shape = () =>
+  new Option("--shape <shape>", "111M parameters (41M active), or 636M (143M active), random weights in bf16")
+    .choices(["small", "big"])
+    .default("small");
+
+const prefill = measuring<Shaped & { tokens: number }, ReturnType<typeof benchPrefill> & { flops: number }>(
+  "prefill",
+  "reading a prompt",
+  (kernels, flags) => {
+    const config = INFERENCE_SHAPES[flags.shape];
+    const result = benchPrefill(config, randomWeights(config), kernels, flags.tokens);
+    return { ...result, flops: inferenceFlops(countDeepseek(config), flags.tokens).prefill * result.tokensPerSecond };
+  },
+  ({ tokensPerSecond, flops }, { matrixPeak }) =>
+    console.log(
+      `${tokensPerSecond.toFixed(0)} tokens/s, ${gflops(flops)} GFLOP/s, ${percent(flops / matrixPeak)} of the peak`,
+    ),
+)
+  .addOption(shape())
+  .option("--tokens <n>", "tokens of the prompt", integer("--tokens", 1, 4000), 512);
+
+const decode = measuring<Shaped & { sequences: number }, ReturnType<typeof benchDecode>>(
+  "decode",
+  "writing tokens, one at a time or for several sequences together",
+  (kernels, { shape, sequences }) => {
+    const config = INFERENCE_SHAPES[shape];
+    return benchDecode(config, randomWeights(config), kernels, { sequences });
+  },
+  ({ tokensPerSecond, step, bytesPerStep }, { readBandwidth }) =>
+    console.log(
+      `${tokensPerSecond.toFixed(1)} tokens/s (a step ${(step.median * 1e3).toFixed(2)} ms); reads ${gb(bytesPerStep / step.median)} GB/s of weights, ${percent(bytesPerStep / step.median / readBandwidth)} of the bandwidth`,
+    ),
+)
+  .addOption(shape())
+  .option("--sequences <n>", "sequences decoded together", integer("--sequences", 1, 64), 1);
+
+const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
+  "kernels",
+  "the matrix products of the training step, one by one",
+  (kernels) => ({ rows: benchKernels(kernels) }),
+  ({ rows }, { matrixPeak }) => {
+    for (const { name, shape, flops, microseconds } of rows)
+      console.log(
+        `${name.padEnd(10)}${shape.padEnd(22)}${microseconds.toFixed(0).padStart(8)} µs ${gflops(flops).padStart(7)} GFLOP/s  ${percent(flops / matrixPeak)}`,
+      );
+  },
+);
+
+export const benchCommand = new Command("bench")
+  .description("how fast, and how near to what the machine can do")
+  .addHelpText(
+    "after",
+    `
+Every figure stands beside the machine's measured ceilings. Timings need an otherwise idle machine; compare ratios of one run.
+
+Examples:
+  shoal bench train
+  shoal bench decode --shape big --json
+  SHOAL_ISA=avx2 shoal bench prefill`,
+  );
+for (const command of [train, prefill, decode, kernels]) benchCommand.addCommand(command);
