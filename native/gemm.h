@@ -4,12 +4,10 @@
 // routine serve f32, bf16 rounded to f32 (processors without bf16), vdpbf16ps and AMX tiles:
 //   B panel: [units][kNR columns]       A rows: [rows][kRowStride units], or A panel: [units][kMR rows] where A comes transposed.
 #pragma once
+#include "pack512.h"
 #include "pool.h"
 #include "tile.h"
 #include "vec.h"
-#if defined(SHOAL_BF16_DOT)
-#include <immintrin.h>
-#endif
 
 namespace SHOAL_ISA {
 
@@ -67,13 +65,23 @@ template <Mode mode, class T>
 static void packContiguous(uint32_t* dst, ptrdiff_t lineStride, ptrdiff_t unitStride, const T* src, ptrdiff_t lineStep, int lines, int K) {
   constexpr int per = kPerUnit(mode);
   const int whole = K / per;
+  int done = 0;
+#if defined(SHOAL_BF16_DOT)
+  if (mode == Mode::kPair && unitStride != 1) {
+    for (int line = 0; line < lines; line += 16)
+      done = packColumns512(dst + line * lineStride, unitStride, src + line * lineStep, lineStep, lines - line, whole);
+  }
+#endif
   for (int line = 0; line < lines; line++) {
     const T* from = src + line * lineStep;
     uint32_t* to = dst + line * lineStride;
     if (unitStride == 1) {
-      for (int u = 0; u < whole; u++) to[u] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
+#if defined(SHOAL_BF16_DOT)
+      if (mode == Mode::kPair) done = packLine512(to, from, whole);
+#endif
+      for (int u = done; u < whole; u++) to[u] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     } else {
-      for (int u = 0; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
+      for (int u = done; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     }
     if (per == 2 && K % 2) to[whole * unitStride] = unitOf<mode>(from[K - 1], T(0));
   }
@@ -86,6 +94,12 @@ static void packInterleaved(uint32_t* dst, int width, const T* src, ptrdiff_t kS
   for (int k = 0; k < K; k += per, dst += width) {
     const T* first = src + k * kStep;
     const T* second = k + per - 1 < K ? first + (per - 1) * kStep : nullptr;
+#if defined(SHOAL_BF16_DOT)
+    if (mode == Mode::kPair) {
+      packAcross512(dst, width, first, second, lines);
+      continue;
+    }
+#endif
     if (second) {
       for (int line = 0; line < lines; line++) dst[line] = unitOf<mode>(first[line], second[line]);
     } else {
