@@ -99,6 +99,70 @@ describe("generate", () => {
   });
 });
 
+describe("drafting with the MTP depth", () => {
+  const noStop = new Set<number>();
+
+  it("greedy text is the same to the token, and some guesses are right", async () => {
+    let accepted = 0;
+    for (const text of ["Ada sees", "Bo", "Fay draws the blue", "x"]) {
+      const options = { temperature: 0, maxTokens: 60, stopIds: noStop };
+      const [plain, drafted] = [await all(encode(text), options), await all(encode(text), { ...options, draft: true })];
+      expect(drafted.ids).toEqual(plain.ids);
+      expect(drafted.text).toBe(plain.text);
+      expect(drafted.draftedTokens).toBeGreaterThan(20);
+      accepted += drafted.acceptedTokens;
+    }
+    expect(accepted).toBeGreaterThan(40);
+  });
+
+  it("to the end of the context, too", async () => {
+    const prompt = encode(sentences(60, 1)).slice(0, 100);
+    const options = { temperature: 0, stopIds: noStop };
+    expect((await all(prompt, { ...options, draft: true })).ids).toEqual((await all(prompt, options)).ids);
+  });
+
+  it("sampled text has the same distribution", async () => {
+    const prompt = encode("Ada sees");
+    const count = async (draft: boolean) => {
+      const counts = new Map<string, number>();
+      for (let seed = 0; seed < 700; seed++) {
+        const { ids } = await all(prompt, {
+          temperature: 0.8,
+          seed: seed + (draft ? 10_000 : 0),
+          maxTokens: 3,
+          stopIds: noStop,
+          draft,
+        });
+        for (const key of [`second ${ids[1]}`, `third ${ids[2]}`]) counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+      return counts;
+    };
+    const [plain, drafted] = [await count(false), await count(true)];
+    for (const [key, n] of plain) {
+      const m = drafted.get(key) ?? 0;
+      // Two counts of the same share differ by √(n + m) or so.
+      expect(Math.abs(n - m), key).toBeLessThan(5 * Math.sqrt(n + m + 1));
+    }
+  });
+
+  it("a chat goes on from a drafted reply", async () => {
+    const plain = new Chat(model);
+    const drafting = new Chat(model, undefined, { drafts: true });
+    for (const text of ["Who is number 2?", "Who is number 4?", "Who is number 5?"]) {
+      const replies = await Promise.all(
+        [plain, drafting].map(async (chat) => {
+          const tokens = chat.send(text, { temperature: 0, maxTokens: 6, draft: true });
+          for (;;) {
+            const next = await tokens.next();
+            if (next.done) return next.value.text;
+          }
+        }),
+      );
+      expect(replies[1]).toBe(replies[0]);
+    }
+  });
+});
+
 describe("chat", () => {
   const send = async (chat: Chat, text: string) => {
     const tokens = chat.send(text, { temperature: 0, maxTokens: 8 });

@@ -9,9 +9,10 @@ export class Chat {
   private readonly model: Model;
   private readonly sequence: Sequence;
 
-  constructor(model: Model, system?: string) {
+  /** drafts: replies are drafted with the MTP depth (see `GenerateOptions.draft`). */
+  constructor(model: Model, system?: string, options: { drafts?: boolean } = {}) {
     this.model = model;
-    this.sequence = new Sequence(model);
+    this.sequence = new Sequence(model, options);
     if (system) this.messages.push({ role: "system", content: system });
   }
 

@@ -2,7 +2,7 @@
 export { Chat } from "./chat.ts";
 export { type FinishReason, type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
 export { type LoadOptions, loadModel, type Model } from "./model.ts";
-export { logSumExp, type Sampled, type SamplingOptions, sample } from "./sampler.ts";
+export { logSumExp, type Sampled, type SamplingOptions, sample, verify } from "./sampler.ts";
 export { type Score, score } from "./score.ts";
 export { Sequence } from "./sequence.ts";
 export { StopMatcher } from "./stop.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../tensor/index.ts";
-import { logSumExp, type SamplingOptions, sample } from "./sampler.ts";
+import { distribution, draw, logSumExp, type SamplingOptions, sample, verify } from "./sampler.ts";
 
 const LOGITS = Float32Array.from([2, 1, 0, -1, -2, 0.5]);
 
@@ -102,5 +102,46 @@ describe("sample", () => {
       ),
       { seed: 4, numRuns: 1000 },
     );
+  });
+});
+
+describe("verify", () => {
+  const guesses = Float32Array.from([0, 2, 1, -1, 0.5, 0]);
+
+  it.each<[string, SamplingOptions]>([
+    ["plain", { temperature: 1 }],
+    ["hot", { temperature: 2 }],
+    ["with filters", { temperature: 1, topK: 3, topP: 0.95 }],
+    ["with a share of the best", { temperature: 0.7, minP: 0.2 }],
+  ])("%s: a drafted token, kept or replaced, is distributed as the model's own", (_, options) => {
+    const random = new Random(21);
+    const [q, p] = [distribution(guesses, options), distribution(LOGITS, options)];
+    const counts = new Array(6).fill(0);
+    let accepted = 0;
+    for (let i = 0; i < 40_000; i++) {
+      const verdict = verify(draw(q, random), q, p, random);
+      counts[verdict.id]++;
+      accepted += Number(verdict.accepted);
+    }
+    const total = p.weights.reduce((a, b) => a + b, 0);
+    const expected = new Array(6).fill(0);
+    p.ids.forEach((id, i) => {
+      expected[id] = p.weights[i] / total;
+    });
+    expectShares(
+      counts.map((count) => count / 40_000),
+      expected,
+    );
+    // Kept as often as can be: Σ min(p, q).
+    const totalQ = q.weights.reduce((a, b) => a + b, 0);
+    const overlap = q.ids.reduce((sum, id, i) => sum + Math.min(q.weights[i] / totalQ, expected[id]), 0);
+    expect(accepted / 40_000).toBeCloseTo(overlap, 1);
+  });
+
+  it("greedy: kept when it is the likeliest, else replaced by it", () => {
+    const p = distribution(LOGITS, { temperature: 0 });
+    const random = new Random(1);
+    expect(verify(0, distribution(LOGITS, { temperature: 0 }), p, random)).toEqual({ id: 0, accepted: true });
+    expect(verify(1, distribution(guesses, { temperature: 0 }), p, random)).toEqual({ id: 0, accepted: false });
   });
 });

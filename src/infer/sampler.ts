@@ -39,15 +39,38 @@ function argmax(x: ArrayLike<number>): number {
 
 /** The next token. `seen`: ids of the prompt and of what was generated, for the repetition penalty. Logits are left as they are. */
 export function sample(logits: F32, options: SamplingOptions, random: Random, seen: Iterable<number> = []): Sampled {
+  const id = draw(distribution(logits, options, seen), random);
+  return { id, logprob: logits[id] - logSumExp(logits) };
+}
+
+/** What the next token is drawn from: the tokens that the options leave, with weights that need not add up to 1. Greedy: one token. */
+export function distribution(logits: F32, options: SamplingOptions, seen: Iterable<number> = []): Candidates {
   const { temperature = 0.7, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  const total = logSumExp(logits);
   const scores = repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, seen);
-  if (temperature === 0) {
-    const id = argmax(scores);
-    return { id, logprob: logits[id] - total };
-  }
-  const id = draw(candidates(scores, temperature, topK, topP, minP), random);
-  return { id, logprob: logits[id] - total };
+  if (temperature === 0) return { ids: Int32Array.of(argmax(scores)), weights: Float64Array.of(1) };
+  return candidates(scores, temperature, topK, topP, minP);
+}
+
+/**
+ * Verifies a drafted token (Leviathan et al. 2023; Chen et al. 2023): `drafted` was drawn from q where p should have been drawn from. It is kept with
+ * probability min(1, p / q); else a token is drawn from what p has beyond q. Either way the token is distributed as p.
+ */
+export function verify(
+  drafted: number,
+  q: Candidates,
+  p: Candidates,
+  random: Random,
+): { id: number; accepted: boolean } {
+  const qOf = probabilities(q);
+  const pOf = probabilities(p);
+  if (random.uniform() * (qOf.get(drafted) ?? 0) < (pOf.get(drafted) ?? 0)) return { id: drafted, accepted: true };
+  const weights = Float64Array.from(p.ids, (id) => Math.max(0, pOf.get(id)! - (qOf.get(id) ?? 0)));
+  return { id: draw({ ids: p.ids, weights }, random), accepted: false };
+}
+
+function probabilities({ ids, weights }: Candidates): Map<number, number> {
+  const total = weights.reduce((a, b) => a + b, 0);
+  return new Map(Array.from(ids, (id, i) => [id, weights[i] / total]));
 }
 
 function penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
@@ -56,7 +79,7 @@ function penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
   return scores;
 }
 
-interface Candidates {
+export interface Candidates {
   ids: Int32Array;
   /** Not normalised. */
   weights: Float64Array;
@@ -88,7 +111,8 @@ function candidates(scores: F32, temperature: number, topK: number, topP: number
   return { ids, weights };
 }
 
-function draw({ ids, weights }: Candidates, random: Random): number {
+/** A token by its weight. */
+export function draw({ ids, weights }: Candidates, random: Random): number {
   let rest = random.uniform() * weights.reduce((a, b) => a + b, 0);
   for (let i = 0; i < ids.length; i++) {
     rest -= weights[i];
