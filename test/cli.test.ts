@@ -56,6 +56,8 @@ describe("generate", () => {
       "finishReason",
       "promptTokens",
       "completionTokens",
+      "draftedTokens",
+      "acceptedTokens",
       "prefillTokensPerSecond",
       "decodeTokensPerSecond",
     ]);
@@ -63,6 +65,27 @@ describe("generate", () => {
       completionTokens: json.ids.length,
       finishReason: expect.stringMatching(/^(length|stop)$/),
     });
+  });
+
+  it("--draft gives the same greedy text", async () => {
+    const args = [
+      "generate",
+      "--model",
+      model,
+      "--prompt",
+      "Ada sees",
+      "--max-tokens",
+      "30",
+      "--temperature",
+      "0",
+      "--json",
+    ];
+    const [plain, drafted] = (await Promise.all([shoal(args), shoal([...args, "--draft"])])).map(({ out }) =>
+      JSON.parse(out),
+    );
+    expect(drafted.ids).toEqual(plain.ids);
+    expect(plain.draftedTokens).toBe(0);
+    expect(drafted.draftedTokens).toBeGreaterThan(0);
   });
 
   it("--chat puts the prompt into the template", async () => {

@@ -49,12 +49,12 @@ class Session {
   constructor(model: Model, flags: Flags) {
     this.model = model;
     const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty = 1.1, seed, maxTokens = 512 } = flags;
-    this.options = { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens };
-    this.chat = new Chat(model, flags.system);
+    this.options = { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens, draft: flags.draft };
+    this.chat = new Chat(model, flags.system, { drafts: flags.draft });
   }
 
   reset(system?: string): void {
-    this.chat = new Chat(this.model, system);
+    this.chat = new Chat(this.model, system, { drafts: this.options.draft });
     this.turns = 0;
   }
 
@@ -98,10 +98,14 @@ async function converse(session: Session, minnow: boolean): Promise<void> {
       if (!command(session, line, terminal)) break;
     } else if (line.trim() !== "") {
       reply = new AbortController();
-      const { ids, decodeSeconds, finishReason } = await session.reply(line, reply.signal);
+      const { ids, decodeSeconds, finishReason, draftedTokens, acceptedTokens } = await session.reply(
+        line,
+        reply.signal,
+      );
       reply = null;
+      const drafts = draftedTokens > 0 ? ` · ${acceptedTokens} of ${draftedTokens} guesses right` : "";
       const note = finishReason === "abort" ? " · stopped" : finishReason === "length" ? " · cut at the limit" : "";
-      console.log(dim(`\n${ids.length} tokens · ${(ids.length / decodeSeconds).toFixed(0)} a second${note}`));
+      console.log(dim(`\n${ids.length} tokens · ${(ids.length / decodeSeconds).toFixed(0)} a second${drafts}${note}`));
     }
     terminal.prompt();
   }

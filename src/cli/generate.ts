@@ -44,7 +44,7 @@ Examples:
     const ids = flags.chat
       ? encodeChat(model.tokenizer, [{ role: "user", content: flags.prompt }], { addGenerationPrompt: true }).ids
       : model.tokenizer.encode(flags.prompt, { addBos: true });
-    const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty, seed, maxTokens = 200, stop } = flags;
+    const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty, seed, maxTokens = 200, stop, draft } = flags;
     const generation = await untilInterrupted(async (signal): Promise<Generation> => {
       const tokens = generate(model, ids, {
         temperature,
@@ -55,6 +55,7 @@ Examples:
         seed,
         maxTokens,
         stop,
+        draft,
         signal,
       });
       for (;;) {
@@ -65,12 +66,22 @@ Examples:
     });
     if (flags.json) {
       const { text, ids: out, finishReason, promptTokens, prefillSeconds, decodeSeconds } = generation;
+      const { draftedTokens, acceptedTokens } = generation;
       const rates = {
         prefillTokensPerSecond: promptTokens / prefillSeconds,
         decodeTokensPerSecond: out.length / decodeSeconds,
       };
       console.log(
-        JSON.stringify({ text, ids: out, finishReason, promptTokens, completionTokens: out.length, ...rates }),
+        JSON.stringify({
+          text,
+          ids: out,
+          finishReason,
+          promptTokens,
+          completionTokens: out.length,
+          draftedTokens,
+          acceptedTokens,
+          ...rates,
+        }),
       );
     } else process.stdout.write("\n");
     if (generation.finishReason === "abort") throw new UserAbort();

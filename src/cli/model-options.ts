@@ -40,6 +40,7 @@ export interface SamplingFlags {
   repetitionPenalty?: number;
   seed?: number;
   maxTokens?: number;
+  draft: boolean;
 }
 
 export function addSamplingOptions(command: Command): Command {
@@ -61,6 +62,11 @@ export function addSamplingOptions(command: Command): Command {
       "--repetition-penalty <r>",
       "above 1: less of what was said before",
       real("--repetition-penalty", 0.01, 100),
+    )
+    .option(
+      "--draft",
+      "guess tokens ahead with the model's MTP head and verify them: the same text, in fewer passes",
+      false,
     )
     .option("--seed <n>", "the same seed gives the same text", integer("--seed", 0, Number.MAX_SAFE_INTEGER));
 }
