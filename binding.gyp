@@ -5,7 +5,7 @@
     "openssl_fips": "",
     "kernel_sources": [
       "native/matmul.cc", "native/norm-rope.cc", "native/attention.cc",
-      "native/experts.cc", "native/loss.cc", "native/elementwise.cc", "native/table.cc",
+      "native/experts.cc", "native/loss.cc", "native/elementwise.cc", "native/quantised.cc", "native/table.cc",
     ],
   },
   "target_defaults": {

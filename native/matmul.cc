@@ -3,6 +3,7 @@
 #include "args.h"
 #include "gemm.h"
 #include "pool.h"
+#include "product.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -287,6 +288,14 @@ double groupedMatmul(const Arg* x) {
 }
 
 }  // namespace
+
+void multiplyRows(float* out, const float* a, const uint16_t* w, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K) {
+  Product p{};
+  p.out = out, p.M = M, p.N = N, p.K = K, p.ldo = N;
+  p.a = {a, false, K, 1};
+  p.b = {w, true, K, 1};
+  run(&p, 1, true);
+}
 
 extern const Entry matmulFamily[] = {{"matmul", matmul}, {"groupedMatmul", groupedMatmul}, {nullptr, nullptr}};
 

@@ -7,7 +7,7 @@ export {
   readJsonObject,
   writeFolder,
 } from "./folder.ts";
-export { configOf, loadTrainingWeights, loadWeights, storedTensors } from "./model-weights.ts";
+export { configOf, loadTrainingWeights, loadWeights, storedTensors, type WeightDtype } from "./model-weights.ts";
 export {
   openSafetensors,
   SAFETENSORS_LIMITS,

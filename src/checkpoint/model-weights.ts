@@ -8,7 +8,7 @@ import {
   type Slot,
   type TrainingWeights,
 } from "../model/index.ts";
-import { allocate, type Bf16, type F32, type Kernels, size } from "../tensor/index.ts";
+import { allocate, type Bf16, type F32, type I8, type Kernels, type QuantisedBlocks, size } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 
 /** The folder's configuration, with as many MTP depths as it really holds: published configs name some that files leave out. */
@@ -23,6 +23,9 @@ export function configOf(folder: CheckpointFolder): ModelConfig {
   return { ...config, numNextnPredictLayers: depths };
 }
 
+/** How weights are held for inference. int8 and int4: the large matrices in blocks of 32, the rest in bf16. */
+export type WeightDtype = "f32" | "bf16" | "int8" | "int4";
+
 /**
  * Loads every weight for inference: matrices in `dtype`, norms, router and bias in f32.
  * @throws InputError naming a missing tensor, or one of a wrong shape
@@ -30,16 +33,49 @@ export function configOf(folder: CheckpointFolder): ModelConfig {
 export function loadWeights(
   folder: CheckpointFolder,
   config: ModelConfig,
-  dtype: "f32" | "bf16",
+  dtype: WeightDtype,
   kernels: Kernels,
 ): ModelWeights {
   return buildWeights(config, (slot) => {
     const length = size(slot.shape);
+    if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot))
+      return {
+        data: new Uint16Array(0),
+        quantised: readQuantised(folder, slot, dtype, kernels),
+        shape: slot.shape,
+        grad: null,
+      };
     const data: F32 | Bf16 =
       dtype === "f32" || slot.keepF32 ? new Float32Array(allocate(length * 4)) : new Uint16Array(allocate(length * 2));
     readSlot(folder, slot, data, kernels);
     return { data, shape: slot.shape, grad: null };
   });
+}
+
+/** Matrices that one product reads whole. kv_b_proj is taken apart by the absorbed form, eh_proj by its two inputs, the embedding by rows. */
+function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
+  const [{ name }] = stored;
+  return !keepF32 && shape[shape.length - 1] % 32 === 0 && !/(kv_b_proj|eh_proj|embed_tokens)\.weight$/.test(name);
+}
+
+/** Reads a slot part by part, so that only one stored tensor stands in memory as f32. */
+function readQuantised(
+  folder: CheckpointFolder,
+  slot: Slot,
+  dtype: "int8" | "int4",
+  kernels: Kernels,
+): QuantisedBlocks {
+  const bits = dtype === "int8" ? 8 : 4;
+  const n = size(slot.shape);
+  const codes: I8 = new Int8Array(allocate((n * bits) / 8));
+  const scales: Bf16 = new Uint16Array(allocate((n / 32) * 2));
+  for (const { name, shape, offset } of slot.stored) {
+    const x = new Float32Array(size(shape));
+    folder.read(name, shape, x, kernels);
+    const part = { codes: codes.subarray((offset * bits) / 8), scales: scales.subarray(offset / 32) };
+    kernels.quantise({ ...part, bits, x, n: x.length });
+  }
+  return { codes, scales, bits };
 }
 
 /** Loads every weight in f32, laid out for training. */

@@ -2,13 +2,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import type { WeightDtype } from "../checkpoint/index.ts";
 import { loadModel, type Model } from "../infer/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { announceKernels, integer, MINNOW, real } from "./common.ts";
 
 export interface ModelOptions {
   model: string;
-  dtype?: "f32" | "bf16";
+  dtype?: WeightDtype;
   threads?: number;
 }
 
@@ -16,7 +17,12 @@ export function addModelOptions(command: Command): Command {
   return command
     .option("--model <dir>", "a Hugging Face folder with model_type deepseek_v3 (default: Minnow)", MINNOW)
     .addOption(
-      new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices(["f32", "bf16"]),
+      new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices([
+        "f32",
+        "bf16",
+        "int8",
+        "int4",
+      ]),
     )
     .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256));
 }

@@ -1,14 +1,14 @@
 /** A model that is ready to run: a Hugging Face folder, loaded. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { configOf, loadWeights, openFolder, readJsonObject } from "../checkpoint/index.ts";
+import { configOf, loadWeights, openFolder, readJsonObject, type WeightDtype } from "../checkpoint/index.ts";
 import { type ModelConfig, Transformer } from "../model/index.ts";
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 
 export interface LoadOptions {
-  /** How weights are held: f32, or bf16 (the default where the folder stores them in 16 bits or fewer). */
-  dtype?: "f32" | "bf16";
+  /** How weights are held: f32, bf16 (the default where the folder stores them in 16 bits or fewer), or quantised to int8 or int4. */
+  dtype?: WeightDtype;
   isa?: Isa;
   threads?: number;
 }
@@ -19,6 +19,7 @@ export interface Model {
   transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
+  /** How the cache is held: as the weights, or in bf16 where they are quantised. */
   dtype: "f32" | "bf16";
   precision: Precision;
   /** Ids that end a reply. */
@@ -39,8 +40,9 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   }
   const kernels = createKernels({ isa: options.isa, threads: options.threads });
   const stored = folder.tensors.get("model.embed_tokens.weight")?.dtype;
-  const dtype = options.dtype ?? (stored === "F32" ? "f32" : "bf16");
-  const transformer = new Transformer(config, loadWeights(folder, config, dtype, kernels));
+  const held = options.dtype ?? (stored === "F32" ? "f32" : "bf16");
+  const transformer = new Transformer(config, loadWeights(folder, config, held, kernels));
+  const dtype = held === "f32" ? "f32" : "bf16";
   const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
   return { dir, config, transformer, tokenizer, kernels, dtype, precision: dtype, stopIds, arena: new Arena(16 << 20) };
 }

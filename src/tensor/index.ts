@@ -19,7 +19,7 @@ export {
   viewOf,
 } from "./dtype.ts";
 export { InputError } from "./errors.ts";
-export type { Isa, Kernels, Precision } from "./kernels.ts";
+export type { Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 export { allocate, mapFile } from "./memory.ts";
 export type { RopeTable } from "./ops.ts";
 export * as ops from "./ops.ts";

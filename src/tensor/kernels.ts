@@ -14,7 +14,7 @@
  * - Callers are trusted (they are `ops.ts`, the optimiser and the decoder): kernels check sizes, not values; ids and indices
  *   are validated where they enter the program. A buffer that is too short throws a RangeError that names it.
  */
-import type { Bf16, F8, F32, I32, Storage } from "./dtype.ts";
+import type { Bf16, F8, F32, I8, I32, Storage } from "./dtype.ts";
 
 export type Precision = "f32" | "bf16";
 export type Isa = "reference" | "portable" | "avx2" | "avx512" | "amx";
@@ -335,6 +335,30 @@ export interface Fp8Blocks {
   C: number;
 }
 
+/**
+ * Weights in 8 or 4 bits: numbers in blocks of 32, each with a bf16 scale; value = code · scale. 8 bits: one code a byte, −127 … 127. 4 bits: byte j of a
+ * block's 16 holds code j in its low half and code j + 16 in its high half, both 8 too large (−8 … 7).
+ */
+export interface QuantisedBlocks {
+  codes: I8;
+  /** One for each block. */
+  scales: Bf16;
+  bits: 8 | 4;
+}
+/**
+ * out[J,N] = a[J,K] · w[e][N,K]ᵀ, rows offsets[e] … offsets[e+1] with weights e of E (offsets null: all rows with the only one). K is a multiple of 32.
+ * a is rounded to bf16; with more than 8 rows for a weight, so may be the widened weights.
+ */
+export interface QuantisedMatmul extends QuantisedBlocks {
+  out: F32;
+  a: F32;
+  offsets: I32 | null;
+  J: number;
+  E: number;
+  N: number;
+  K: number;
+}
+
 /** Every kernel. One object per instruction set; `createKernels` makes it. */
 export interface Kernels {
   readonly isa: Isa;
@@ -368,4 +392,7 @@ export interface Kernels {
   quantiseFp8(p: Fp8Blocks & { x: F32 }): void;
   /** out[R,C] = codes · factor */
   dequantiseFp8(p: Fp8Blocks & { out: F32 | Bf16 }): void;
+  /** codes, scales ← x[n], n a multiple of 32: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
+  quantise(p: QuantisedBlocks & { x: F32; n: number }): void;
+  quantisedMatmul(p: QuantisedMatmul): void;
 }

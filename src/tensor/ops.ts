@@ -29,6 +29,7 @@ export function linear(
   precision: Precision = tape.precision,
 ): Tensor {
   const parts = Array.isArray(inputs) ? inputs : [inputs];
+  if (w_NK.quantised) return quantisedLinear(tape, parts, w_NK, null);
   const [N, ldb] = w_NK.shape;
   const T = parts[0].shape[0];
   const out = tape.tensor(T, N);
@@ -64,6 +65,18 @@ export function linear(
       at += K;
     }
   });
+  return out;
+}
+
+/** As `linear` and `groupedLinear`, of a quantised weight: for inference only. */
+function quantisedLinear(tape: Tape, parts: Tensor[], weight: Weight, offsets: I32 | null): Tensor {
+  if (tape.recording || parts.length !== 1)
+    throw new Error("a quantised weight took part in a recorded pass, or in a product of several inputs");
+  const [N, K] = weight.shape.slice(-2);
+  const E = offsets ? weight.shape[0] : 1;
+  const J = parts[0].shape[0];
+  const out = tape.tensor(J, N);
+  tape.kernels.quantisedMatmul({ ...weight.quantised!, out: out.data, a: parts[0].data, offsets, J, E, N, K });
   return out;
 }
 
@@ -269,6 +282,7 @@ export function gatherForExperts(tape: Tape, x: Tensor, routed: Routed): Tensor 
 
 /** y_JN: each row of x_JK through the weight of its expert, w_ENK. */
 export function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32): Tensor {
+  if (w_ENK.quantised) return quantisedLinear(tape, [x], w_ENK, offsets);
   const [E, N, K] = w_ENK.shape;
   const out = tape.tensor(x.shape[0], N);
   const shape = { offsets, E, N, K, precision: tape.precision };

@@ -4,7 +4,7 @@
  */
 import type { Arena } from "./arena.ts";
 import type { Bf16, F32 } from "./dtype.ts";
-import type { Kernels, Precision } from "./kernels.ts";
+import type { Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 
 /** A dense row-major array of numbers, and what is known of d loss / d data. */
 export interface Tensor {
@@ -16,7 +16,10 @@ export interface Tensor {
 
 /** A weight. Trained ones are f32 with a gradient that outlives the tape; for inference they may be bf16, without one. */
 export interface Weight {
+  /** Empty where the weight is quantised. */
   readonly data: F32 | Bf16;
+  /** For inference: the numbers in blocks of 32 along the last dimension. */
+  readonly quantised?: QuantisedBlocks;
   readonly shape: readonly number[];
   readonly grad: F32 | null;
 }

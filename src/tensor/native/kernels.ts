@@ -287,6 +287,25 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.quantiseFp8(codes, factors, x, R, C);
     },
 
+    quantise({ codes, scales, bits, x, n }) {
+      if (n % 32) throw new RangeError(`quantise: n ${n} is no multiple of 32`);
+      need("quantise", { codes: [codes, (n * bits) / 8], scales: [scales, n / 32], x: [x, n] });
+      table.quantise(codes, scales, x, n, bits);
+    },
+
+    quantisedMatmul({ out, a, codes, scales, bits, offsets, J, E, N, K }) {
+      if (K % 32) throw new RangeError(`quantisedMatmul: K ${K} is no multiple of 32`);
+      if (offsets) need("quantisedMatmul", { offsets: [offsets, E + 1] });
+      const n = E * N * K;
+      need("quantisedMatmul", {
+        out: [out, J * N],
+        a: [a, J * K],
+        codes: [codes, (n * bits) / 8],
+        scales: [scales, n / 32],
+      });
+      table.quantisedMatmul(out, a, codes, scales, offsets, J, E, N, K, bits);
+    },
+
     dequantiseFp8({ codes, factors, out, R, C }) {
       need("dequantiseFp8", {
         codes: [codes, R * C],

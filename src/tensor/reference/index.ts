@@ -7,6 +7,7 @@ import { lossKernels } from "./loss.ts";
 import { matmulKernels } from "./matmul.ts";
 import { normRopeKernels } from "./norm-rope.ts";
 import { optimizerKernels } from "./optimizer.ts";
+import { quantisedKernels } from "./quantised.ts";
 
 export const referenceKernels: Kernels = {
   isa: "reference",
@@ -17,4 +18,5 @@ export const referenceKernels: Kernels = {
   ...lossKernels,
   ...optimizerKernels,
   ...convertKernels,
+  ...quantisedKernels,
 };
