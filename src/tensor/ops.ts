@@ -335,7 +335,9 @@ export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I3
   for (let from = 0; from < T; from += rows) {
     const M = Math.min(rows, T - from);
     const a = h.data.subarray(from * D, (from + M) * D);
-    kernels.matmul({ out: logits, a, b: w_VD.data, M, N: V, K: D, bT: true, precision });
+    const { quantised } = w_VD;
+    if (quantised) kernels.quantisedMatmul({ ...quantised, out: logits, a, offsets: null, J: M, E: 1, N: V, K: D });
+    else kernels.matmul({ out: logits, a, b: w_VD.data, M, N: V, K: D, bT: true, precision });
     const chunk = { logits, losses, targets: targets.subarray(from, from + M), T: M, V };
     kernels.crossEntropy({ ...chunk, gradScale: dh ? gradScale : null });
     for (let t = 0; t < M; t++) sum += losses[t];
