@@ -1,7 +1,7 @@
 /** Generation: a prompt in, tokens and text out, one by one. */
 import { Random } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
-import { distribution, draw, logSumExp, type Sampled, type SamplingOptions, sample, verify } from "./sampler.ts";
+import { distribution, draw, type Sampled, type SamplingOptions, sample, sampled, verify } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -22,8 +22,8 @@ export interface GenerateOptions extends SamplingOptions {
 export interface GeneratedToken {
   /** Null for text that was held back until the end. */
   id: number | null;
-  /** log p of the token in the model's distribution. */
-  logprob: number;
+  /** log p of the token in the model's distribution; null unless `logprobs` asked for it. */
+  logprob: number | null;
   /** Text that has become certain with this token: it may lag behind while a character or a stop string is incomplete. */
   text: string;
 }
@@ -109,7 +109,7 @@ export async function* generate(
     const shown = matcher.push(decoder.end());
     const rest = shown.stopped ? shown.text : shown.text + matcher.end();
     text += rest;
-    if (rest) yield { id: null, logprob: 0, text: rest };
+    if (rest) yield { id: null, logprob: null, text: rest };
   }
   return {
     text,
@@ -142,7 +142,7 @@ function step(
   const guess = draw(q, random);
   const [first, second] = sequence.appendEach([id, guess]);
   const verdict = verify(guess, q, distribution(first, options, seen), random);
-  const chosen = { id: verdict.id, logprob: first[verdict.id] - logSumExp(first) };
+  const chosen = sampled(verdict.id, first, options);
   drafts.drafted++;
   if (!verdict.accepted) {
     sequence.truncate(sequence.ids.length - 1);

@@ -65,8 +65,14 @@ describe("sample", () => {
 
   it("gives the log probability of the model's own distribution, whatever the filters", () => {
     const p = softmax([...LOGITS]);
-    const { id, logprob } = sample(LOGITS, { temperature: 0.3, topK: 1, repetitionPenalty: 2 }, new Random(1), [0, 1]);
-    expect(Math.exp(logprob)).toBeCloseTo(p[id], 6);
+    const { id, logprob } = sample(
+      LOGITS,
+      { temperature: 0.3, topK: 1, repetitionPenalty: 2, logprobs: true },
+      new Random(1),
+      [0, 1],
+    );
+    expect(Math.exp(logprob!)).toBeCloseTo(p[id], 6);
+    expect(sample(LOGITS, {}, new Random(1)).logprob).toBeNull();
   });
 
   it("never picks what is impossible, and leaves the logits as they are", () => {
@@ -92,7 +98,7 @@ describe("sample", () => {
         (values, options, seed) => {
           fc.pre(values.some(Number.isFinite));
           const logits = Float32Array.from(values);
-          const { id, logprob } = sample(logits, options, new Random(seed));
+          const { id, logprob } = sample(logits, { ...options, logprobs: true }, new Random(seed));
           expect(logits).toEqual(Float32Array.from(values));
           expect(Number.isFinite(logits[id])).toBe(true);
           expect(logprob).toBeLessThanOrEqual(1e-6);
@@ -101,6 +107,42 @@ describe("sample", () => {
         },
       ),
       { seed: 4, numRuns: 1000 },
+    );
+  });
+});
+
+describe("distribution", () => {
+  it("leaves what a full sort would leave", () => {
+    const number = fc.oneof(fc.float({ min: -60, max: 60, noNaN: true }), fc.constantFrom(0, 1, 1, 2));
+    fc.assert(
+      fc.property(
+        fc.array(number, { minLength: 1, maxLength: 80 }),
+        fc.constantFrom(0, 1, 2, 5, 50, 100),
+        fc.constantFrom(0, 0.3, 0.9, 0.999, 1),
+        fc.constantFrom(0.05, 0.7, 1, 9),
+        (values, topK, topP, temperature) => {
+          const logits = Float32Array.from(values);
+          const largest = Math.max(...logits);
+          const weight = (id: number) => Math.exp((logits[id] - largest) / temperature);
+          let ids = values.map((_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
+          if (topK > 0) ids = ids.slice(0, topK);
+          if (topP < 1) {
+            const total = ids.reduce((sum, id) => sum + weight(id), 0);
+            let sum = 0;
+            ids = ids.filter((id, i) => {
+              const before = sum;
+              sum += weight(id);
+              return i === 0 || before < topP * total * (1 - 1e-12);
+            });
+          }
+          const got = distribution(logits, { temperature, topK, topP });
+          expect([...got.ids].sort((a, b) => a - b)).toEqual([...ids].sort((a, b) => a - b));
+          got.ids.forEach((id, i) => {
+            expect(got.weights[i]).toBeCloseTo(weight(id), 12);
+          });
+        },
+      ),
+      { seed: 12, numRuns: 2_000 },
     );
   });
 });

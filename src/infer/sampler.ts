@@ -14,12 +14,14 @@ export interface SamplingOptions {
   minP?: number;
   /** Logits of tokens seen before are divided by this where positive and multiplied where negative (Keskar et al. 2019); 1: as they are. */
   repetitionPenalty?: number;
+  /** Also give each token's log probability: an exponential for every token of the vocabulary. Default false. */
+  logprobs?: boolean;
 }
 
 export interface Sampled {
   id: number;
-  /** log p of the token in the model's own distribution, before penalty, temperature and filters. */
-  logprob: number;
+  /** log p of the token in the model's own distribution, before penalty, temperature and filters; null unless asked for. */
+  logprob: number | null;
 }
 
 /** log Σ exp(x) */
@@ -40,7 +42,12 @@ function argmax(x: ArrayLike<number>): number {
 /** The next token. `seen`: ids of the prompt and of what was generated, for the repetition penalty. Logits are left as they are. */
 export function sample(logits: F32, options: SamplingOptions, random: Random, seen: Iterable<number> = []): Sampled {
   const id = draw(distribution(logits, options, seen), random);
-  return { id, logprob: logits[id] - logSumExp(logits) };
+  return sampled(id, logits, options);
+}
+
+/** A token with its log probability, where the options ask for it. */
+export function sampled(id: number, logits: F32, { logprobs = false }: SamplingOptions): Sampled {
+  return { id, logprob: logprobs ? logits[id] - logSumExp(logits) : null };
 }
 
 /** What the next token is drawn from: the tokens that the options leave, with weights that need not add up to 1. Greedy: one token. */
@@ -85,30 +92,76 @@ export interface Candidates {
   weights: Float64Array;
 }
 
+/** Distances from the best score, over the temperature, fall into bins of 1/16; what is 32 or more away into the last. */
+const BINS = 512;
+const BINS_PER_UNIT = 16;
+
 /** The tokens that the filters leave, the likeliest first where a filter sorted them; never none. */
 function candidates(scores: F32, temperature: number, topK: number, topP: number, minP: number): Candidates {
+  const n = scores.length;
   const largest = scores[argmax(scores)];
-  const weightOf = (id: number) => Math.exp((scores[id] - largest) / temperature);
-  let ids: Int32Array = Int32Array.from(scores.keys());
-  if (topK > 0 || topP < 1) ids.sort((a, b) => scores[b] - scores[a] || a - b);
-  if (topK > 0) ids = ids.subarray(0, Math.min(topK, ids.length));
-  let weights = Float64Array.from(ids, weightOf);
-  if (topP < 1) {
-    const target = topP * weights.reduce((a, b) => a + b, 0);
-    let sum = 0;
-    let kept = 0;
-    // The token that crosses the border stays, so that at least one does.
-    do sum += weights[kept++];
-    while (sum < target && kept < weights.length);
-    ids = ids.subarray(0, kept);
-    weights = weights.subarray(0, kept);
+  const all = new Float64Array(n);
+  for (let id = 0; id < n; id++) all[id] = Math.exp((scores[id] - largest) / temperature);
+  let ids: Int32Array;
+  if (topK > 0 || topP < 1) {
+    ids = likeliest(scores, all, largest, temperature, topK > 0 ? Math.min(topK, n) : n, topP);
+  } else {
+    ids = new Int32Array(n);
+    for (let id = 0; id < n; id++) ids[id] = id;
   }
-  if (minP > 0) {
-    // The likeliest token has weight 1.
-    ids = ids.filter((id) => weightOf(id) >= minP);
-    weights = Float64Array.from(ids, weightOf);
-  }
+  // The likeliest token has weight 1.
+  if (minP > 0) ids = ids.filter((id) => all[id] >= minP);
+  const weights = new Float64Array(ids.length);
+  for (let i = 0; i < ids.length; i++) weights[i] = all[ids[i]];
   return { ids, weights };
+}
+
+/**
+ * The `most` likeliest tokens, sorted, cut where their weights reach the share topP of those tokens. Only bins that can hold one of them are sorted: sorting
+ * a whole vocabulary would take longer than the model's pass.
+ */
+function likeliest(
+  scores: F32,
+  weights: Float64Array,
+  largest: number,
+  temperature: number,
+  most: number,
+  topP: number,
+): Int32Array {
+  const n = scores.length;
+  const binOf = (id: number) => Math.min(BINS - 1, Math.floor(((largest - scores[id]) / temperature) * BINS_PER_UNIT));
+  const counts = new Int32Array(BINS);
+  const sums = new Float64Array(BINS);
+  let total = 0;
+  for (let id = 0; id < n; id++) {
+    const bin = binOf(id);
+    counts[bin]++;
+    sums[bin] += weights[id];
+    total += weights[id];
+  }
+  // With both filters the share is one of the k likeliest, whose sum is not known yet: only the count limits the bins then. One bin more than the sum
+  // asks for, because sums of another order may differ in their last digit.
+  let bins = 0;
+  let count = 0;
+  let sum = 0;
+  let before = 0;
+  while (bins < BINS && count < most && (most < n || topP >= 1 || before < topP * total || bins === 0)) {
+    before = sum;
+    count += counts[bins];
+    sum += sums[bins++];
+  }
+  const ids = new Int32Array(count);
+  let at = 0;
+  for (let id = 0; id < n; id++) if (binOf(id) < bins) ids[at++] = id;
+  const sorted = ids.sort((a, b) => scores[b] - scores[a] || a - b).subarray(0, most);
+  if (topP >= 1) return sorted;
+  const target = topP * (most < n ? sorted.reduce((partial, id) => partial + weights[id], 0) : total);
+  let kept = 0;
+  let reached = 0;
+  // The token that crosses the border stays, so that at least one does.
+  do reached += weights[sorted[kept++]];
+  while (reached < target && kept < sorted.length);
+  return sorted.subarray(0, kept);
 }
 
 /** A token by its weight. */

@@ -65,7 +65,9 @@ describeTwins("quantised weights", (native) => {
         const o = new Operands(s);
         const K = blocks * 32;
         const experts = grouped ? E : 1;
-        const offsets = Int32Array.from({ length: experts + 1 }, (_, e) => rows.slice(0, e).reduce<number>((a, b) => a + b, 0));
+        const offsets = Int32Array.from({ length: experts + 1 }, (_, e) =>
+          rows.slice(0, e).reduce<number>((a, b) => a + b, 0),
+        );
         const J = grouped ? offsets[experts] : rows[0];
         const { blocks: w } = weights(o, experts, N, K, bits);
         const a = o.f32(J * K);
