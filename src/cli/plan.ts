@@ -1,7 +1,8 @@
 /** shoal plan */
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { Command, Option } from "commander";
+import { measureCeilings } from "../bench/index.ts";
 import { readJsonObject } from "../checkpoint/index.ts";
 import { parseConfig } from "../model/index.ts";
 import {
@@ -26,7 +27,7 @@ import {
   type TrainPlan,
   type TrainRequest,
 } from "../plan/index.ts";
-import { InputError } from "../tensor/index.ts";
+import { createKernels, InputError } from "../tensor/index.ts";
 
 /** "5.6M", "15e12", "671B", "15T" → a number; NaN for anything else, which the planner refuses by name. */
 function amount(text: string): number {
@@ -50,7 +51,7 @@ interface MachineFlags {
 const machineOptions = (command: Command): Command =>
   command
     .option("--gpu <name>", "the machine (default: H100); shoal plan hardware lists them")
-    .option("--cpu [name]", "this computer's cores, or a kind of them: avx2, avx512, amx")
+    .option("--cpu [name]", "this computer's cores, measured; or a kind of them: avx2, avx512, amx")
     .option("--peak <flops>", "measured peak of one device or core in bf16, FLOP/s", amount)
     .option("--gpus <n>", "devices, or cores with --cpu", amount)
     .option("--price <usd>", "US$ per device-hour, or core-hour", amount)
@@ -67,11 +68,30 @@ function machineOf(flags: MachineFlags): Hardware {
   const file = flags.hardware;
   const more = file === undefined ? [] : parseHardware(readJsonList(file), file);
   if (flags.cpu !== undefined && flags.gpu !== undefined) throw new InputError("--cpu and --gpu: give one of them");
+  if (flags.cpu === true && flags.peak === undefined) return thisComputer();
   const name = flags.cpu === undefined ? (flags.gpu ?? "H100") : `CPU-${flags.cpu === true ? "AVX512" : flags.cpu}`;
   const found = findHardware(name, more);
   if (flags.peak === undefined) return found;
   if (!(flags.peak > 0)) throw new InputError(`--peak ${flags.peak}: must be above 0, in FLOP/s`);
   return { ...found, bf16: flags.peak, source: "--peak" };
+}
+
+/** A core of this computer, its peak and bandwidth measured now. */
+function thisComputer(): Hardware {
+  const cores = availableParallelism();
+  process.stderr.write("measuring this computer …\n");
+  const kernels = createKernels();
+  const { matrixPeak, readBandwidth } = measureCeilings(kernels);
+  const source = `measured on ${kernels.isa} kernels, ${cores} cores together`;
+  const base = findHardware("CPU-AVX512");
+  return {
+    ...base,
+    name: "CPU",
+    bf16: matrixPeak / cores,
+    bandwidth: readBandwidth / cores,
+    memory: totalmem() / cores,
+    source,
+  };
 }
 
 function readJsonList(path: string): unknown {

@@ -92,7 +92,7 @@ function kernels({ name, kind, bf16 }: Hardware): number {
 }
 
 /** Share of a core's peak that `shoal train` reaches on the sizes that a CPU can train; measured, see docs/log.md. */
-const CPU_EFFICIENCY = 0.3;
+const CPU_EFFICIENCY = 0.48;
 
 function smallMatrices({ kind }: Hardware, active: number): number {
   const { parameters, exponent } = CALIBRATION.smallMatrices;
@@ -111,7 +111,9 @@ function thinSpread({ kind, bf16 }: Hardware, devices: number, active: number): 
   return 1 - weight * (1 - Math.min(1, (active / enough) ** exponent));
 }
 
-function precisionFactor({ fp8 }: Hardware, experts: boolean, precision: "bf16" | "fp8"): number {
+function precisionFactor({ fp8, kind }: Hardware, experts: boolean, precision: "bf16" | "fp8"): number {
+  // One memory: nothing goes from one device to another.
+  if (kind === "cpu") return 1;
   const useFp8 = precision === "fp8" && fp8 !== null;
   if (experts) return useFp8 ? CALIBRATION.experts.fp8 : CALIBRATION.experts.bf16;
   return useFp8 ? CALIBRATION.denseFp8 : 1;

@@ -138,6 +138,12 @@ describe("planTraining", () => {
     expect(mfu(512)).toBeGreaterThan(mfu(16384));
   });
 
+  it("a CPU trains mixtures as well as dense models: nothing travels", () => {
+    const cpu = findHardware("CPU-AVX512");
+    const mfu = (active: number) => planTraining({ params: 20e6, active, tokens: 1e9, hardware: cpu, gpus: 2 }).mfu.mid;
+    expect(mfu(5e6)).toBe(mfu(20e6));
+  });
+
   it("a configuration and its numbers alone agree", () => {
     const common = { tokens: 2e12, hardware: findHardware("A100"), gpus: 2048 };
     const exact = planTraining({ counts: llama70, ...common });
