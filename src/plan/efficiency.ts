@@ -91,12 +91,13 @@ function kernels({ name, kind, bf16 }: Hardware): number {
   return bf16 > 1.5e15 ? 0.45 : 0.5;
 }
 
-/** Share of a core's peak that `shoal train` reaches on the sizes that a CPU can train; measured, see docs/log.md. */
+/** Share of a CPU's measured peak that `shoal train` reaches from 6M active parameters on, and how it falls below: measured, see docs/log.md. */
 const CPU_EFFICIENCY = 0.48;
+const CPU_SMALL = { parameters: 6e6, exponent: 0.18 };
 
 function smallMatrices({ kind }: Hardware, active: number): number {
-  const { parameters, exponent } = CALIBRATION.smallMatrices;
-  return kind === "cpu" ? 1 : Math.min(1, (active / parameters) ** exponent);
+  const { parameters, exponent } = kind === "cpu" ? CPU_SMALL : CALIBRATION.smallMatrices;
+  return Math.min(1, (active / parameters) ** exponent);
 }
 
 function links({ kind }: Hardware, devices: number): number {
