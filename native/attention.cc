@@ -353,29 +353,50 @@ double latentAttention(const Arg* args) {
       for (ptrdiff_t j = 0; j < count; j++) {
         float* row = rows + j * padded;
         const ptrdiff_t at = (rowStart[n] + from + j) * width;
-        if (cache.isBf16()) for (ptrdiff_t c = 0; c < width; c++) row[c] = loadBf16One(cache.bf16() + at + c);
-        else memcpy(row, cache.f32() + at, (size_t)width * 4);
+        if (cache.isBf16()) {
+          ptrdiff_t c = 0;
+          for (; c + kLanes <= width; c += kLanes) store(row + c, loadBf16(cache.bf16() + at + c));
+          for (; c < width; c++) row[c] = loadBf16One(cache.bf16() + at + c);
+        } else memcpy(row, cache.f32() + at, (size_t)width * 4);
         for (ptrdiff_t c = width; c < padded; c++) row[c] = 0;
       }
       for (ptrdiff_t h = 0; h < heads; h++) {
         float* s = scores + h * kCacheRows;
         float peak = peaks[h];
-        for (ptrdiff_t j = 0; j < count; j++) {
-          Vf lanes = {};
-          for (ptrdiff_t c = 0; c < padded; c += kLanes) lanes = lanes + load(q + h * padded + c) * load(rows + j * padded + c);
-          s[j] = lanesSum(lanes) * scale;
-          peak = s[j] > peak ? s[j] : peak;
+        for (ptrdiff_t j = 0; j < count; j += 4) {
+          // Rows past the count hold old numbers; their scores are not used.
+          Vf lanes[4] = {};
+          for (ptrdiff_t c = 0; c < padded; c += kLanes) {
+            const Vf x = load(q + h * padded + c);
+            for (int i = 0; i < 4; i++) lanes[i] = lanes[i] + x * load(rows + (j + i) * padded + c);
+          }
+          for (int i = 0; i < 4 && j + i < count; i++) {
+            s[j + i] = lanesSum(lanes[i]) * scale;
+            peak = s[j + i] > peak ? s[j + i] : peak;
+          }
         }
+        for (ptrdiff_t j = count; j % kLanes; j++) s[j] = -INFINITY;
         const float correction = peaks[h] == -INFINITY ? 0 : expf(peaks[h] - peak);
         peaks[h] = peak;
         totals[h] *= correction;
         float* sum = sums + h * columns;
-        for (ptrdiff_t c = 0; c < columns; c += kLanes) store(sum + c, load(sum + c) * splat(correction));
-        for (ptrdiff_t j = 0; j < count; j++) {
-          const float weight = expf(s[j] - peak);
-          totals[h] += weight;
-          // Numbers past R in the last vector belong to k_rope; they land in padding that is never read.
-          for (ptrdiff_t c = 0; c < columns; c += kLanes) store(sum + c, load(sum + c) + splat(weight) * load(rows + j * padded + c));
+        Vf total = {};
+        for (ptrdiff_t j = 0; j < count; j += kLanes) {
+          const Vf weights = exp(load(s + j) - splat(peak));
+          store(s + j, weights);
+          total = total + weights;
+        }
+        totals[h] += lanesSum(total);
+        // Numbers past R in the last vector belong to k_rope; they land in padding that is never read.
+        for (ptrdiff_t c = 0; c < columns; c += kLanes) {
+          Vf even = load(sum + c) * splat(correction), odd = {};
+          ptrdiff_t j = 0;
+          for (; j + 2 <= count; j += 2) {
+            even = even + splat(s[j]) * load(rows + j * padded + c);
+            odd = odd + splat(s[j + 1]) * load(rows + (j + 1) * padded + c);
+          }
+          if (j < count) even = even + splat(s[j]) * load(rows + j * padded + c);
+          store(sum + c, even + odd);
         }
       }
     }

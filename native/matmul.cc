@@ -127,16 +127,14 @@ void runPacked(Product* products, ptrdiff_t count) {
 
 constexpr ptrdiff_t kFewRows = 8;
 
-/** Rows of A as f32 (rounded to bf16 where asked), contiguous, in shared scratch. */
-float* fewRowsOf(const Product& p, bool round) {
-  float* rows = (float*)sharedScratch(1, (size_t)p.M * (p.K + 64) * 4);
+/** Rows of A as f32 (rounded to bf16 where asked), contiguous. */
+void copyRows(const Product& p, bool round, float* rows) {
   for (ptrdiff_t m = 0; m < p.M; m++) {
     for (ptrdiff_t k = 0; k < p.K; k++) {
       float x = p.a.bf16 ? loadBf16One((const uint16_t*)p.a.at(m, k)) : *(const float*)p.a.at(m, k);
       rows[m * p.K + k] = round && !p.a.bf16 ? roundToBf16(x) : x;
     }
   }
-  return rows;
 }
 
 SHOAL_INLINE Vf loadB(const float* p, bool round) { return round ? roundToBf16(load(p)) : load(p); }
@@ -150,7 +148,7 @@ SHOAL_INLINE void dots(const float* a, ptrdiff_t K, const T* b, bool round, floa
   Vf sum[M][2] = {};
   ptrdiff_t k = 0;
   for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
-    __builtin_prefetch((const char*)(b + k) + 2048);
+    __builtin_prefetch((const char*)(b + k) + 4096);
     const Vf b0 = loadB(b + k, round), b1 = loadB(b + k + kLanes, round);
     for (int m = 0; m < M; m++) {
       sum[m][0] = sum[m][0] + load(a + m * K + k) * b0;
@@ -164,73 +162,102 @@ SHOAL_INLINE void dots(const float* a, ptrdiff_t K, const T* b, bool round, floa
   }
 }
 
+/** Columns from … to−1 of the product, where k runs contiguously in B. */
 template <class T>
-void fewRowsContiguous(const Product& p, const float* a, const T* b, bool round) {
-  const ptrdiff_t grain = 1 + 65536 / (p.K + 1);
-  parallelRange(p.N, grain, [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t n = from; n < to; n++) {
-      const T* column = b + n * p.b.lineStep;
-      float results[kFewRows];
-      ptrdiff_t m = 0;
-      for (; m + 4 <= p.M; m += 4) dots<4>(a + m * p.K, p.K, column, round, results + m);
-      if (p.M - m == 3) dots<3>(a + m * p.K, p.K, column, round, results + m);
-      if (p.M - m == 2) dots<2>(a + m * p.K, p.K, column, round, results + m);
-      if (p.M - m == 1) dots<1>(a + m * p.K, p.K, column, round, results + m);
-      for (m = 0; m < p.M; m++) p.out[m * p.ldo + n] = results[m] + (p.accumulate ? p.out[m * p.ldo + n] : 0);
-    }
-  });
-}
-
-template <class T>
-void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round) {
-  constexpr int width = 4 * kLanes;
-  parallelRange(p.N, width * (1 + 16384 / (width * (p.K + 1))), [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t m = 0; m < p.M; m++) {
-      float* out = p.out + m * p.ldo;
-      ptrdiff_t n = from;
-      for (; n + width <= to; n += width) {
-        Vf sum[4];
-        for (int v = 0; v < 4; v++) sum[v] = p.accumulate ? load(out + n + v * kLanes) : Vf{};
-        for (ptrdiff_t k = 0; k < p.K; k++) {
-          const Vf x = splat(a[m * p.K + k]);
-          for (int v = 0; v < 4; v++) sum[v] = sum[v] + x * loadB(b + k * p.b.kStep + n + v * kLanes, round);
-        }
-        for (int v = 0; v < 4; v++) store(out + n + v * kLanes, sum[v]);
-      }
-      for (; n < to; n++) {
-        float sum = p.accumulate ? out[n] : 0;
-        for (ptrdiff_t k = 0; k < p.K; k++) sum += a[m * p.K + k] * loadOne(b + k * p.b.kStep + n, round);
-        out[n] = sum;
-      }
-    }
-  });
-}
-
-void runFewRows(const Product& p, bool bf16) {
-  const float* a = fewRowsOf(p, bf16);
-  if (p.b.kStep == 1) {
-    if (p.b.bf16) fewRowsContiguous(p, a, (const uint16_t*)p.b.data, bf16);
-    else fewRowsContiguous(p, a, (const float*)p.b.data, bf16);
-  } else {
-    if (p.b.bf16) fewRowsInterleaved(p, a, (const uint16_t*)p.b.data, bf16);
-    else fewRowsInterleaved(p, a, (const float*)p.b.data, bf16);
+void fewRowsContiguous(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
+  for (ptrdiff_t n = from; n < to; n++) {
+    const T* column = b + n * p.b.lineStep;
+    float results[kFewRows];
+    ptrdiff_t m = 0;
+    for (; m + 4 <= p.M; m += 4) dots<4>(a + m * p.K, p.K, column, round, results + m);
+    if (p.M - m == 3) dots<3>(a + m * p.K, p.K, column, round, results + m);
+    if (p.M - m == 2) dots<2>(a + m * p.K, p.K, column, round, results + m);
+    if (p.M - m == 1) dots<1>(a + m * p.K, p.K, column, round, results + m);
+    for (m = 0; m < p.M; m++) p.out[m * p.ldo + n] = results[m] + (p.accumulate ? p.out[m * p.ldo + n] : 0);
   }
+}
+
+/** The same where B's columns run contiguously at each k. */
+template <class T>
+void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
+  constexpr int width = 4 * kLanes;
+  for (ptrdiff_t m = 0; m < p.M; m++) {
+    float* out = p.out + m * p.ldo;
+    ptrdiff_t n = from;
+    for (; n + width <= to; n += width) {
+      Vf sum[4];
+      for (int v = 0; v < 4; v++) sum[v] = p.accumulate ? load(out + n + v * kLanes) : Vf{};
+      for (ptrdiff_t k = 0; k < p.K; k++) {
+        const Vf x = splat(a[m * p.K + k]);
+        for (int v = 0; v < 4; v++) sum[v] = sum[v] + x * loadB(b + k * p.b.kStep + n + v * kLanes, round);
+      }
+      for (int v = 0; v < 4; v++) store(out + n + v * kLanes, sum[v]);
+    }
+    for (; n < to; n++) {
+      float sum = p.accumulate ? out[n] : 0;
+      for (ptrdiff_t k = 0; k < p.K; k++) sum += a[m * p.K + k] * loadOne(b + k * p.b.kStep + n, round);
+      out[n] = sum;
+    }
+  }
+}
+
+/** Columns that a task takes: about 128 KB of B. */
+ptrdiff_t fewRowsGrain(const Product& p) {
+  if (p.b.kStep == 1) return 1 + 65536 / (p.K + 1);
+  constexpr ptrdiff_t width = 4 * kLanes;
+  return width * (1 + 65536 / (width * (p.K + 1)));
+}
+
+/** Runs products of a few rows side by side, in one go of all threads. */
+void runFewRows(Product* products, ptrdiff_t count, bool bf16) {
+  ptrdiff_t numbers = 0, tasks = 0;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    Product& p = products[i];
+    p.packed = numbers;
+    numbers += p.M * p.K + 16;
+    p.firstTask = tasks;
+    tasks += ceilDiv(p.N, fewRowsGrain(p));
+  }
+  float* rows = (float*)sharedScratch(1, (size_t)(numbers + 64) * 4);
+  for (ptrdiff_t i = 0; i < count; i++) copyRows(products[i], bf16, rows + products[i].packed);
+  parallelFor(tasks, [&](ptrdiff_t task) {
+    // The last product whose first task is not after this one.
+    ptrdiff_t low = 0, high = count - 1;
+    while (low < high) {
+      const ptrdiff_t middle = (low + high + 1) / 2;
+      if (products[middle].firstTask <= task) low = middle;
+      else high = middle - 1;
+    }
+    const Product& p = products[low];
+    const float* a = rows + p.packed;
+    const ptrdiff_t grain = fewRowsGrain(p), from = (task - p.firstTask) * grain, to = from + grain < p.N ? from + grain : p.N;
+    if (p.b.kStep == 1) {
+      if (p.b.bf16) fewRowsContiguous(p, a, (const uint16_t*)p.b.data, bf16, from, to);
+      else fewRowsContiguous(p, a, (const float*)p.b.data, bf16, from, to);
+    } else {
+      if (p.b.bf16) fewRowsInterleaved(p, a, (const uint16_t*)p.b.data, bf16, from, to);
+      else fewRowsInterleaved(p, a, (const float*)p.b.data, bf16, from, to);
+    }
+  });
 }
 
 /** Runs `count` products that are not to be split by hand; those without work are dropped. */
 void run(Product* products, ptrdiff_t count, bool bf16) {
-  ptrdiff_t kept = 0;
+  // Products of a few rows are put aside; the others stay in their order.
+  ptrdiff_t kept = 0, few = 0;
+  Product* aside = (Product*)sharedScratch(7, (size_t)(count + 1) * sizeof(Product));
   for (ptrdiff_t i = 0; i < count; i++) {
     const Product& p = products[i];
     if (p.M == 0 || p.N == 0) continue;
     if (p.K == 0) {
       if (!p.accumulate) zeroRows(p);
     } else if (p.M <= kFewRows && p.a.kStep == 1) {
-      runFewRows(p, bf16);
+      aside[few++] = p;
     } else {
       products[kept++] = p;
     }
   }
+  if (few > 0) runFewRows(aside, few, bf16);
   if (kept == 0) return;
   if (bf16) runPacked<kBf16Mode>(products, kept);
   else runPacked<Mode::kF32>(products, kept);

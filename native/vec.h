@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if SHOAL_VECTOR_BYTES >= 32
+#include <immintrin.h>
+#endif
 
 #ifndef SHOAL_VECTOR_BYTES
 #error "compile kernels through binding.gyp, which names the instruction set"
@@ -33,6 +36,16 @@ SHOAL_INLINE Vf min(Vf a, Vf b) { return a < b ? a : b; }
 
 /** Sum of the lanes, by halves: the order is fixed. */
 SHOAL_INLINE float lanesSum(Vf v) {
+#if SHOAL_VECTOR_BYTES >= 32
+#if SHOAL_VECTOR_BYTES == 64
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), _mm512_extractf32x8_ps((__m512)v, 1));
+#else
+  const __m256 eight = (__m256)v;
+#endif
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+#endif
   float lanes[kLanes];
   store(lanes, v);
   for (int width = kLanes / 2; width > 0; width /= 2)
