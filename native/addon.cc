@@ -92,7 +92,8 @@ bool multipliesRight(const InstructionSet& set) {
     for (double bf16 = 0; bf16 < 2; bf16++) {
       const Arg args[] = {{out, M * N, kF32, 0}, {a, M * K, kF32, 0}, {b, N * K, kF32, 0}, {0, 0, kNumber, M}, {0, 0, kNumber, N},
                           {0, 0, kNumber, K},    {0, 0, kNumber, 0},  {0, 0, kNumber, 1},  {0, 0, kNumber, K}, {0, 0, kNumber, K},
-                          {0, 0, kNumber, N},    {0, 0, kNumber, 0},  {0, 0, kNumber, bf16}};
+                          {0, 0, kNumber, N},    {0, 0, kNumber, 0},  {0, 0, kNumber, bf16},
+                          {0, 0, kNumber, 1},    {0, 0, kNumber, 0},  {0, 0, kNumber, 0},  {0, 0, kNumber, 0}};
       entry->kernel(args);
       for (int m = 0; m < M; m++) {
         for (int n = 0; n < N; n++) {

@@ -267,7 +267,12 @@ Source rowsOf(const Arg& x, bool transposed, ptrdiff_t ld) {
   return {x.data, x.isBf16(), transposed ? 1 : ld, transposed ? ld : 1};
 }
 
-/** out, a, b, M, N, K, aT, bT, lda, ldb, ldo, accumulate, bf16 */
+Source offset(Source s, ptrdiff_t elements) {
+  s.data = s.bf16 ? (const void*)((const uint16_t*)s.data + elements) : (const void*)((const float*)s.data + elements);
+  return s;
+}
+
+/** out, a, b, M, N, K, aT, bT, lda, ldb, ldo, accumulate, bf16, and of a batch: count, steps of a, b, out */
 double matmul(const Arg* x) {
   Product p{};
   p.out = x[0].f32();
@@ -275,13 +280,16 @@ double matmul(const Arg* x) {
   p.a = rowsOf(x[1], x[6].flag(), x[8].size());
   p.b = rowsOf(x[2], !x[7].flag(), x[9].size());
   p.accumulate = x[11].flag();
-  run(&p, 1, x[12].flag());
+  const ptrdiff_t count = x[13].size();
+  Product* products = (Product*)sharedScratch(2, (size_t)(count + 1) * sizeof(Product));
+  for (ptrdiff_t i = 0; i < count; i++) {
+    products[i] = p;
+    products[i].a = offset(p.a, i * x[14].size());
+    products[i].b = offset(p.b, i * x[15].size());
+    products[i].out = p.out + i * x[16].size();
+  }
+  run(products, count, x[12].flag());
   return 0;
-}
-
-Source offset(Source s, ptrdiff_t elements) {
-  s.data = s.bf16 ? (const void*)((const uint16_t*)s.data + elements) : (const void*)((const float*)s.data + elements);
-  return s;
 }
 
 /** kind (0 forward, 1 input, 2 weight), out, a, b, offsets, E, N, K, accumulate, bf16 */

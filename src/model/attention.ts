@@ -160,42 +160,37 @@ function absorbed(
   const mark = arena.mark();
   const q = rows.q.subarray(rows.from * H * (N + P));
   const qLatent = arena.take("f32", M * H * R);
-  for (let h = 0; h < H; h++) {
-    // q_nope[M,N] · W_UK[N,R]: the rows of kv_b_proj that make head h's keys
-    const b = w.kvB.data.subarray(h * (N + V) * R);
-    kernels.matmul({
-      out: qLatent.subarray(h * R),
-      a: q.subarray(h * (N + P)),
-      b,
-      M,
-      N: R,
-      K: N,
-      lda: H * (N + P),
-      ldo: H * R,
-      precision,
-    });
-  }
+  // Head by head, q_nope[M,N] · W_UK[N,R]: the rows of kv_b_proj that make the head's keys.
+  kernels.matmul({
+    out: qLatent,
+    a: q,
+    b: w.kvB.data,
+    M,
+    N: R,
+    K: N,
+    lda: H * (N + P),
+    ldo: H * R,
+    batch: { count: H, a: N + P, b: (N + V) * R, out: R },
+    precision,
+  });
   const rowStart: I32 = new Int32Array(M).fill(span.rowStart);
   const rowCount: I32 = Int32Array.from({ length: M }, (_, i) => span.past + i + 1);
   const outLatent = arena.take("f32", M * H * R);
   const queries = { qLatent, qRope: q.subarray(N), ldq: H * (N + P), qHeadStride: N + P };
   kernels.latentAttention({ out: outLatent, ...queries, cache: cache.data, rowStart, rowCount, Nq: M, H, R, P, scale });
-  for (let h = 0; h < H; h++) {
-    // out[M,R] · W_UV[V,R]ᵀ: the rows of kv_b_proj that make head h's values
-    const b = w.kvB.data.subarray((h * (N + V) + N) * R);
-    const out = rows.out.subarray(rows.from * H * V + h * V);
-    kernels.matmul({
-      out,
-      a: outLatent.subarray(h * R),
-      b,
-      M,
-      N: V,
-      K: R,
-      bT: true,
-      lda: H * R,
-      ldo: H * V,
-      precision,
-    });
-  }
+  // Head by head, out[M,R] · W_UV[V,R]ᵀ: the rows of kv_b_proj that make the head's values.
+  kernels.matmul({
+    out: rows.out.subarray(rows.from * H * V),
+    a: outLatent,
+    b: w.kvB.data.subarray(N * R),
+    M,
+    N: V,
+    K: R,
+    bT: true,
+    lda: H * R,
+    ldo: H * V,
+    batch: { count: H, a: R, b: (N + V) * R, out: V },
+    precision,
+  });
   arena.release(mark);
 }

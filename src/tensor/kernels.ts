@@ -36,6 +36,8 @@ export interface Matmul {
   ldo?: number;
   accumulate?: boolean;
   precision: Precision;
+  /** Several products of one shape (attention heads): operands of the next begin that many elements on. Default: one product. */
+  batch?: { count: number; a: number; b: number; out: number };
 }
 
 /**

@@ -17,6 +17,8 @@ function extent(rows: number, columns: number, ld: number): number {
   return rows === 0 || columns === 0 ? 0 : (rows - 1) * ld + columns;
 }
 
+const ONE = { count: 1, a: 0, b: 0, out: 0 };
+
 const isBf16 = (precision: Precision) => precision === "bf16";
 
 /** Packed rows of a head hold this many numbers; no published model has wider heads. */
@@ -45,13 +47,16 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
 
     matmul(p) {
       const { out, a, b, M, N, K, aT = false, bT = false, accumulate = false } = p;
-      const { lda = aT ? M : K, ldb = bT ? K : N, ldo = N } = p;
+      const { lda = aT ? M : K, ldb = bT ? K : N, ldo = N, batch = ONE } = p;
+      const last = batch.count - 1;
+      if (last < 0) return;
       need("matmul", {
-        out: [out, extent(M, N, ldo)],
-        a: [a, aT ? extent(K, M, lda) : extent(M, K, lda)],
-        b: [b, bT ? extent(N, K, ldb) : extent(K, N, ldb)],
+        out: [out, last * batch.out + extent(M, N, ldo)],
+        a: [a, last * batch.a + (aT ? extent(K, M, lda) : extent(M, K, lda))],
+        b: [b, last * batch.b + (bT ? extent(N, K, ldb) : extent(K, N, ldb))],
       });
-      table.matmul(out, a, b, M, N, K, aT, bT, lda, ldb, ldo, accumulate, isBf16(p.precision));
+      const layout = [aT, bT, lda, ldb, ldo, accumulate, isBf16(p.precision)] as const;
+      table.matmul(out, a, b, M, N, K, ...layout, batch.count, batch.a, batch.b, batch.out);
     },
 
     groupedMatmul(p) {

@@ -52,6 +52,33 @@ describeTwins("matrix products", (native) => {
     );
   });
 
+  it("a batch is its products one by one", () => {
+    const batched = fc.record({
+      count: size(9),
+      M: positiveSize(20),
+      N: positiveSize(40),
+      K: positiveSize(40),
+      bT: fc.boolean(),
+      seed: fc.nat(99),
+    });
+    fc.assert(
+      fc.property(batched, ({ count, M, N, K, bT, seed }) => {
+        const operands = new Operands(seed);
+        // Operands of one product stand between those of the others, as heads do in a row.
+        const [lda, ldo] = [count * (K + 3), count * N];
+        const [a, b] = [operands.f32(M * lda), operands.bf16(count * N * K)];
+        const run = (kernels: Kernels): F32 => {
+          const out = new Float32Array(M * ldo);
+          const batch = { count, a: K + 3, b: N * K, out: N };
+          kernels.matmul({ out, a, b, M, N, K, bT, lda, ldo, batch, precision: "bf16" });
+          return out;
+        };
+        expectClose(run(native), run(reference), 3e-5, "out");
+      }),
+      runs(40),
+    );
+  });
+
   const grouped = fc.record({
     kind: fc.constantFrom("forward" as const, "input" as const, "weight" as const),
     E: positiveSize(17),

@@ -60,6 +60,22 @@ function productOfRows(
 }
 
 function matmul(p: Matmul): void {
+  const { batch, ...one } = p;
+  if (!batch) {
+    product(one);
+    return;
+  }
+  for (let i = 0; i < batch.count; i++) {
+    product({
+      ...one,
+      out: p.out.subarray(i * batch.out),
+      a: p.a.subarray(i * batch.a) as F32 | Bf16,
+      b: p.b.subarray(i * batch.b) as F32 | Bf16,
+    });
+  }
+}
+
+function product(p: Omit<Matmul, "batch">): void {
   const { out, a, b, M, N, K, aT = false, bT = false, accumulate = false, precision } = p;
   const { lda = aT ? M : K, ldb = bT ? K : N, ldo = N } = p;
   if (M === 0 || N === 0) return;
