@@ -74,7 +74,11 @@ function bytesRead(config: ModelConfig, weights: ModelWeights): number {
   for (const { slot, weight } of weights.slots) {
     if (weight === weights.embed && !config.tieWordEmbeddings) continue;
     const share = slot.shape.length === 3 ? config.numExpertsPerTok / config.nRoutedExperts : 1;
-    bytes += size(slot.shape) * weight.data.BYTES_PER_ELEMENT * share;
+    const { quantised, data } = weight;
+    const stored = quantised
+      ? quantised.codes.byteLength + quantised.scales.byteLength
+      : size(slot.shape) * data.BYTES_PER_ELEMENT;
+    bytes += stored * share;
   }
   return bytes;
 }

@@ -1,4 +1,5 @@
 /** The models that speed is measured on. Their peers in PyTorch have the same shapes (bench/README.md). */
+import { isQuantisable } from "../checkpoint/index.ts";
 import { buildWeights, type ModelConfig, type ModelWeights, parseConfig } from "../model/index.ts";
 import { allocate, f32ToBf16, Random, size } from "../tensor/index.ts";
 
@@ -73,13 +74,20 @@ export const INFERENCE_SHAPES: Record<"small" | "big", ModelConfig> = {
   ),
 };
 
-/** Random weights for inference: matrices in bf16. A table of numbers repeats: speed does not depend on them. */
-export function randomWeights(config: ModelConfig, seed = 1): ModelWeights {
+/** Random weights for inference, matrices in `dtype`. A table of numbers repeats: speed does not depend on them. */
+export function randomWeights(config: ModelConfig, dtype: "bf16" | "int8" | "int4" = "bf16", seed = 1): ModelWeights {
   const random = new Random(seed);
   const table = Float32Array.from({ length: 65_521 }, () => random.normal() * config.initializerRange);
   const bits = Uint16Array.from(table, f32ToBf16);
-  return buildWeights(config, ({ shape, keepF32, init }) => {
+  return buildWeights(config, (slot) => {
+    const { shape, keepF32, init } = slot;
     const length = size(shape);
+    if (dtype !== "bf16" && isQuantisable(slot)) {
+      const bits = dtype === "int8" ? 8 : 4;
+      const codes = new Int8Array(allocate((length * bits) / 8)).fill(37);
+      const scales = new Uint16Array(allocate((length / 32) * 2)).fill(f32ToBf16(config.initializerRange / 64));
+      return { data: new Uint16Array(0), quantised: { codes, scales, bits }, shape, grad: null };
+    }
     const data = keepF32 ? new Float32Array(allocate(length * 4)) : new Uint16Array(allocate(length * 2));
     if (init === "ones") data.fill(1);
     else if (init === "normal") {

@@ -7,7 +7,14 @@ export {
   readJsonObject,
   writeFolder,
 } from "./folder.ts";
-export { configOf, loadTrainingWeights, loadWeights, storedTensors, type WeightDtype } from "./model-weights.ts";
+export {
+  configOf,
+  isQuantisable,
+  loadTrainingWeights,
+  loadWeights,
+  storedTensors,
+  type WeightDtype,
+} from "./model-weights.ts";
 export {
   openSafetensors,
   SAFETENSORS_LIMITS,

@@ -53,7 +53,7 @@ export function loadWeights(
 }
 
 /** Matrices that one product reads whole. kv_b_proj is taken apart by the absorbed form, eh_proj by its two inputs, the embedding by rows. */
-function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
+export function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
   const [{ name }] = stored;
   return !keepF32 && shape[shape.length - 1] % 32 === 0 && !/(kv_b_proj|eh_proj|embed_tokens)\.weight$/.test(name);
 }

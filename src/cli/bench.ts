@@ -66,7 +66,7 @@ const train = measuring<Flags & { steps: number }, ReturnType<typeof benchTrain>
 
 type Shaped = Flags & { shape: "small" | "big" };
 const shape = () =>
-  new Option("--shape <shape>", "111M parameters (41M active), or 636M (143M active), random weights in bf16")
+  new Option("--shape <shape>", "111M parameters (41M active), or 636M (143M active), random weights")
     .choices(["small", "big"])
     .default("small");
 
@@ -86,12 +86,15 @@ const prefill = measuring<Shaped & { tokens: number }, ReturnType<typeof benchPr
   .addOption(shape())
   .option("--tokens <n>", "tokens of the prompt", integer("--tokens", 1, 4000), 512);
 
-const decode = measuring<Shaped & { sequences: number }, ReturnType<typeof benchDecode>>(
+const decode = measuring<
+  Shaped & { sequences: number; weights: "bf16" | "int8" | "int4" },
+  ReturnType<typeof benchDecode>
+>(
   "decode",
   "writing tokens, one at a time or for several sequences together",
-  (kernels, { shape, sequences }) => {
+  (kernels, { shape, sequences, weights }) => {
     const config = INFERENCE_SHAPES[shape];
-    return benchDecode(config, randomWeights(config), kernels, { sequences });
+    return benchDecode(config, randomWeights(config, weights), kernels, { sequences });
   },
   ({ tokensPerSecond, step, bytesPerStep }, { readBandwidth }) =>
     console.log(
@@ -99,6 +102,11 @@ const decode = measuring<Shaped & { sequences: number }, ReturnType<typeof bench
     ),
 )
   .addOption(shape())
+  .addOption(
+    new Option("--weights <dtype>", "how the large matrices are held")
+      .choices(["bf16", "int8", "int4"])
+      .default("bf16"),
+  )
   .option("--sequences <n>", "sequences decoded together", integer("--sequences", 1, 64), 1);
 
 const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
