@@ -4,7 +4,7 @@
   "variables": {
     "openssl_fips": "",
     "kernel_sources": [
-      "native/matmul.cc", "native/norm-rope.cc", "native/attention.cc",
+      "native/matmul.cc", "native/norm-rope.cc", "native/attention.cc", "native/latent-attention.cc",
       "native/experts.cc", "native/loss.cc", "native/elementwise.cc", "native/quantised.cc", "native/table.cc",
     ],
   },

@@ -6,12 +6,12 @@
 #define SHOAL_JOIN(a, b) SHOAL_JOIN2(a, b)
 
 namespace SHOAL_ISA {
-extern const Entry matmulFamily[], normRopeFamily[], attentionFamily[], expertsFamily[], lossFamily[], elementwiseFamily[], quantisedFamily[];
+extern const Entry matmulFamily[], normRopeFamily[], attentionFamily[], latentAttentionFamily[], expertsFamily[], lossFamily[], elementwiseFamily[], quantisedFamily[];
 }
 
 /** Families of this instruction set, ended by null: familiesOf_avx512 and so on. */
 extern "C" const Family* SHOAL_JOIN(familiesOf_, SHOAL_ISA)() {
   using namespace SHOAL_ISA;
-  static const Family families[] = {matmulFamily, normRopeFamily, attentionFamily, expertsFamily, lossFamily, elementwiseFamily, quantisedFamily, nullptr};
+  static const Family families[] = {matmulFamily, normRopeFamily, attentionFamily, latentAttentionFamily, expertsFamily, lossFamily, elementwiseFamily, quantisedFamily, nullptr};
   return families;
 }
