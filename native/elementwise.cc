@@ -10,14 +10,15 @@ namespace {
 
 constexpr ptrdiff_t kGrain = 1 << 15;
 
-/** out, a, b, n */
+/** out, a, b, n, scaleA, scaleB */
 double add(const Arg* x) {
   float* out = x[0].f32();
   const float *a = x[1].f32(), *b = x[2].f32();
+  const float scaleA = x[4].real(), scaleB = x[5].real();
   parallelRange(x[3].size(), kGrain, [&](ptrdiff_t from, ptrdiff_t to) {
     ptrdiff_t i = from;
-    for (; i + kLanes <= to; i += kLanes) store(out + i, load(a + i) + load(b + i));
-    for (; i < to; i++) out[i] = a[i] + b[i];
+    for (; i + kLanes <= to; i += kLanes) store(out + i, load(a + i) * splat(scaleA) + load(b + i) * splat(scaleB));
+    for (; i < to; i++) out[i] = a[i] * scaleA + b[i] * scaleB;
   });
   return 0;
 }

@@ -384,8 +384,8 @@ export interface Kernels {
   combineBackward(p: CombineBackward): void;
   crossEntropy(p: CrossEntropy): void;
   adamw(p: Adamw): void;
-  /** out = a + b, elementwise over n (out may be a or b) */
-  add(p: { out: F32; a: F32; b: F32; n: number }): void;
+  /** out = scaleA · a + scaleB · b, elementwise over n (out may be a or b). Both scales are 1 unless given. */
+  add(p: { out: F32; a: F32; b: F32; n: number; scaleA?: number; scaleB?: number }): void;
   /** Σ x² over n, summed in float64 in an order that depends on n alone */
   sumSquares(p: { x: F32; n: number }): number;
   /** out = x converted, elementwise over n: between f32, bf16 and f8e4m3 (round to nearest even, f8 saturating) */

@@ -68,6 +68,16 @@ const recipeSchema = z.strictObject({
       clip: positive.default(1),
     })
     .prefault({}),
+  /** Where present, matrices inside layers are moved by Muon (orthogonalised momentum), the rest by AdamW, at one learning rate. */
+  muon: z
+    .strictObject({
+      momentum: share.default(0.95),
+      /** Newton-Schulz steps. */
+      iterations: whole.default(5),
+      /** RMS of an update at rate 1: that of AdamW's updates, as measured by Liu et al. 2025. */
+      updateRms: positive.default(0.2),
+    })
+    .optional(),
   precision: z.enum(["bf16", "f32"]).default("bf16"),
   validation: z
     .strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) })

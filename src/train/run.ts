@@ -145,9 +145,9 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
   const state = saved ? (saved.json as unknown as RunState) : fresh;
   if (saved) {
     const { flat, biases } = training;
-    for (const [name, data] of Object.entries({ flat, biases, m: trainer.m, v: trainer.v }))
+    for (const [name, data] of Object.entries({ flat, biases, m: trainer.optimizer.m, v: trainer.optimizer.v }))
       data.set(saved.buffers[name] as Float32Array);
-    trainer.updates = state.updates;
+    trainer.optimizer.updates = state.updates;
     options.onMessage?.(`going on from step ${state.step}`);
   } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
   ledger.rewind(state.ledgerBytes);
@@ -215,7 +215,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     state.step++;
     state.tokens += rows;
     state.stageTokens += rows;
-    state.updates = trainer.updates;
+    state.updates = trainer.optimizer.updates;
     state.seconds += seconds;
     state.coreSeconds += (used.user + used.system) / 1e6;
     run.lastLoss = result.loss;
@@ -306,7 +306,8 @@ function checkpoint(run: Run): void {
   const { state, trainer, recipe, options } = run;
   state.ledgerBytes = run.ledger.bytes;
   const { flat, biases } = trainer.training;
+  const { m, v } = trainer.optimizer;
   const dir = checkpointsOf(options.out);
-  saveState(dir, state.step, { buffers: { flat, m: trainer.m, v: trainer.v, biases }, json: { ...state } });
+  saveState(dir, state.step, { buffers: { flat, m, v, biases }, json: { ...state } });
   rotateStates(dir, recipe.checkpoint.keep);
 }

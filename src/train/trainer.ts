@@ -1,8 +1,8 @@
-/** One training step: micro-batches forward and backward, then clipping, AdamW and the balancing biases. */
+/** One training step: micro-batches forward and backward, then clipping, the optimiser and the balancing biases. */
 import type { Batch, TrainingWeights, Transformer } from "../model/index.ts";
-import { Arena, allocate, type F32, type Kernels, type Precision, Tape } from "../tensor/index.ts";
+import { Arena, type Kernels, type Precision, Tape } from "../tensor/index.ts";
 import { ExpertLoads } from "./balance.ts";
-import type { Recipe } from "./recipe.ts";
+import { Optimizer, type OptimizerSettings } from "./optimizer.ts";
 
 export interface StepOptions {
   lr: number;
@@ -27,30 +27,20 @@ export class Trainer {
   readonly model: Transformer;
   readonly training: TrainingWeights;
   readonly loads: ExpertLoads;
-  /** First and second moments of AdamW, laid out as the weights. */
-  readonly m: F32;
-  readonly v: F32;
-  /** Updates made so far. */
-  updates = 0;
+  readonly optimizer: Optimizer;
   private readonly kernels: Kernels;
   private readonly arena = new Arena();
   private readonly precision: Precision;
-  private readonly adamw: Recipe["adamw"];
+  private readonly clip: number;
 
-  constructor(
-    model: Transformer,
-    training: TrainingWeights,
-    kernels: Kernels,
-    recipe: Pick<Recipe, "precision" | "adamw">,
-  ) {
+  constructor(model: Transformer, training: TrainingWeights, kernels: Kernels, recipe: OptimizerSettings) {
     this.model = model;
     this.training = training;
     this.kernels = kernels;
     this.precision = recipe.precision;
-    this.adamw = recipe.adamw;
+    this.clip = recipe.adamw.clip;
     this.loads = new ExpertLoads(training.weights);
-    this.m = new Float32Array(allocate(training.flat.length * 4));
-    this.v = new Float32Array(allocate(training.flat.length * 4));
+    this.optimizer = new Optimizer(training, kernels, recipe);
   }
 
   /** A step over micro-batches, whose gradients add up to that of their mean over all targets. */
@@ -88,31 +78,10 @@ export class Trainer {
       options.mtpWeight > 0 ? counts.slice(1).map((count, i) => (count > 0 ? sums[i + 1] / count : 0)) : [];
     const skipped = !Number.isFinite(loss) || !Number.isFinite(gradNorm);
     if (!skipped) {
-      this.update(gradNorm, options.lr);
+      this.optimizer.step(options.lr, Math.min(1, this.clip / (gradNorm + 1e-6)));
       loads.moveBiases(options.biasUpdateSpeed);
     }
     return { loss, mtpLoss, balanceLoss, gradNorm, skipped };
-  }
-
-  private update(gradNorm: number, lr: number): void {
-    const { beta1, beta2, eps, weightDecay: decay, clip } = this.adamw;
-    const { flat: w, grad: g } = this.training;
-    const gradScale = Math.min(1, clip / (gradNorm + 1e-6));
-    this.updates++;
-    this.kernels.adamw({
-      w,
-      g,
-      m: this.m,
-      v: this.v,
-      n: w.length,
-      lr,
-      beta1,
-      beta2,
-      eps,
-      decay,
-      step: this.updates,
-      gradScale,
-    });
   }
 }
 

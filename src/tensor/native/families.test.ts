@@ -214,7 +214,9 @@ describeTwins("kernels", (native) => {
             gradScale: 0.5,
           });
           kernels.add({ out: sum, a: w0, b, n });
-          return { w, m, v, sum };
+          const weighted = g.slice();
+          kernels.add({ out: weighted, a: weighted, b, n, scaleA: -0.75, scaleB: 2.5 });
+          return { w, m, v, sum, weighted };
         });
       }),
       runs(25),

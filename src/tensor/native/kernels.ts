@@ -268,9 +268,9 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.adamw(w, g, m, v, n, lr, beta1, beta2, eps, decay, 1 - beta1 ** step, 1 - beta2 ** step, gradScale);
     },
 
-    add({ out, a, b, n }) {
+    add({ out, a, b, n, scaleA = 1, scaleB = 1 }) {
       need("add", { out: [out, n], a: [a, n], b: [b, n] });
-      table.add(out, a, b, n);
+      table.add(out, a, b, n, scaleA, scaleB);
     },
 
     sumSquares({ x, n }) {

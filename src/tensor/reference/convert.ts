@@ -47,8 +47,8 @@ function forEachBlock(
 }
 
 export const convertKernels: Pick<Kernels, "add" | "convert" | "sumSquares" | "quantiseFp8" | "dequantiseFp8"> = {
-  add({ out, a, b, n }) {
-    for (let i = 0; i < n; i++) out[i] = a[i] + b[i];
+  add({ out, a, b, n, scaleA = 1, scaleB = 1 }) {
+    for (let i = 0; i < n; i++) out[i] = scaleA * a[i] + scaleB * b[i];
   },
 
   convert({ out, x, n }) {
