@@ -1,14 +1,96 @@
-// Latent attention in its absorbed form, for decoding: every head reads the same latent cache.
+// Latent attention in its absorbed form, for decoding: every head reads the same latent cache. A few heads meet a few of its rows in registers.
 #include <math.h>
 
 #include "args.h"
-#include "gemm.h"
 #include "pool.h"
+#include "vec.h"
 
 namespace SHOAL_ISA {
 namespace {
 
-constexpr int kCacheRows = 64;  // rows of the cache in a tile: read once for all heads
+constexpr int kCacheRows = 64;                 // rows of the cache in a tile: widened once for all heads
+constexpr int kHeads = kLanes == 16 ? 4 : 2;  // heads that share what is loaded of the tile
+constexpr int kRows = 4;
+
+/** One query's heads from h0 on, over one tile of the cache. Rows are `padded` apart; the numbers beyond a row's own are 0. */
+struct Tile {
+  const float *q, *rows;
+  ptrdiff_t padded, columns, count;
+  float scale;
+  float *scores, *sums, *peaks, *totals;
+};
+
+/** scores[h][j] = scale · q[h] · rows[j] of heads h … h+heads−1. Rows past the count hold old numbers; their scores are not used. */
+template <int heads>
+void scoresOf(const Tile& t, ptrdiff_t h) {
+  for (ptrdiff_t j = 0; j < t.count; j += kRows) {
+    Vf lanes[heads][kRows] = {};
+    for (ptrdiff_t c = 0; c < t.padded; c += kLanes) {
+      Vf row[kRows];
+      for (int i = 0; i < kRows; i++) row[i] = load(t.rows + (j + i) * t.padded + c);
+      for (int k = 0; k < heads; k++) {
+        const Vf x = load(t.q + (h + k) * t.padded + c);
+        for (int i = 0; i < kRows; i++) lanes[k][i] = lanes[k][i] + x * row[i];
+      }
+    }
+    for (int k = 0; k < heads; k++)
+      for (int i = 0; i < kRows; i++) t.scores[(h + k) * kCacheRows + j + i] = lanesSum(lanes[k][i]) * t.scale;
+  }
+}
+
+/** Turns a head's scores into weights exp(score − peak), with the running peak and total. Returns what the sums so far shrink by. */
+float weigh(const Tile& t, ptrdiff_t h) {
+  float* s = t.scores + h * kCacheRows;
+  float peak = t.peaks[h];
+  for (ptrdiff_t j = 0; j < t.count; j++) peak = s[j] > peak ? s[j] : peak;
+  for (ptrdiff_t j = t.count; j % kLanes; j++) s[j] = -INFINITY;
+  const float correction = t.peaks[h] == -INFINITY ? 0 : expf(t.peaks[h] - peak);
+  Vf total = {};
+  for (ptrdiff_t j = 0; j < t.count; j += kLanes) {
+    const Vf weights = exp(load(s + j) - splat(peak));
+    store(s + j, weights);
+    total = total + weights;
+  }
+  t.peaks[h] = peak;
+  t.totals[h] = t.totals[h] * correction + lanesSum(total);
+  return correction;
+}
+
+/** sums[h] = sums[h] · correction + Σ_j weight[h][j] · rows[j]. In the last vector numbers past R belong to k_rope; they land in padding. */
+template <int heads>
+void sumRows(const Tile& t, ptrdiff_t h, const float* corrections) {
+  for (ptrdiff_t c = 0; c < t.columns; c += 2 * kLanes) {
+    // The last pair may have only one vector; the second then repeats the first and is not stored.
+    const bool two = c + kLanes < t.columns;
+    const ptrdiff_t second = two ? c + kLanes : c;
+    Vf sum[heads][2];
+    for (int k = 0; k < heads; k++) {
+      const Vf shrink = splat(corrections[k]);
+      sum[k][0] = load(t.sums + (h + k) * t.columns + c) * shrink;
+      sum[k][1] = load(t.sums + (h + k) * t.columns + second) * shrink;
+    }
+    for (ptrdiff_t j = 0; j < t.count; j++) {
+      const Vf first = load(t.rows + j * t.padded + c), next = load(t.rows + j * t.padded + second);
+      for (int k = 0; k < heads; k++) {
+        const Vf weight = splat(t.scores[(h + k) * kCacheRows + j]);
+        sum[k][0] = sum[k][0] + weight * first;
+        sum[k][1] = sum[k][1] + weight * next;
+      }
+    }
+    for (int k = 0; k < heads; k++) {
+      store(t.sums + (h + k) * t.columns + c, sum[k][0]);
+      if (two) store(t.sums + (h + k) * t.columns + second, sum[k][1]);
+    }
+  }
+}
+
+template <int heads>
+void attendTile(const Tile& t, ptrdiff_t h) {
+  scoresOf<heads>(t, h);
+  float corrections[heads];
+  for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
+  sumRows<heads>(t, h, corrections);
+}
 
 /** out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale */
 double latentAttention(const Arg* args) {
@@ -16,27 +98,27 @@ double latentAttention(const Arg* args) {
   const float *qLatent = args[1].f32(), *qRope = args[2].f32();
   const Arg& cache = args[3];
   const int32_t *rowStart = args[4].i32(), *rowCount = args[5].i32();
-  const ptrdiff_t H = args[7].size(), R = args[8].size(), P = args[9].size(), ldq = args[10].size(), headStride = args[11].size();
-  const float scale = args[12].real();
+  const ptrdiff_t Nq = args[6].size(), H = args[7].size(), R = args[8].size(), P = args[9].size(), ldq = args[10].size(), headStride = args[11].size();
   const ptrdiff_t width = R + P, padded = (width + kLanes - 1) / kLanes * kLanes, columns = (R + kLanes - 1) / kLanes * kLanes;
-  // A task is one query and half of its heads, whatever the number of threads.
-  const ptrdiff_t parts = H > 1 ? 2 : 1;
-  parallelFor(args[6].size() * parts, [&](ptrdiff_t task) {
-    const ptrdiff_t n = task / parts, h0 = H * (task % parts) / parts, h1 = H * (task % parts + 1) / parts, heads = h1 - h0;
+  // A task is one query, or half of its heads where there are few queries. A head's numbers are the same either way.
+  const ptrdiff_t parts = H > 1 && Nq < 8 ? 2 : 1;
+  parallelFor(Nq * parts, [&](ptrdiff_t task) {
+    const ptrdiff_t n = task / parts, h0 = H * (task % parts) / parts, heads = H * (task % parts + 1) / parts - h0;
     float* q = (float*)scratch(0, (size_t)(heads * (padded + columns + kCacheRows + 2) + kCacheRows * padded) * 4);
     float* sums = q + heads * padded;
     float* rows = sums + heads * columns;
     float* scores = rows + kCacheRows * padded;
-    float *peaks = scores + heads * kCacheRows, *totals = peaks + heads;
+    const Tile all{q, rows, padded, columns, 0, args[12].real(), scores, sums, scores + heads * kCacheRows, scores + heads * (kCacheRows + 1)};
     memset(q, 0, (size_t)(heads * (padded + columns)) * 4);
     for (ptrdiff_t h = 0; h < heads; h++) {
       memcpy(q + h * padded, qLatent + (n * H + h0 + h) * R, (size_t)R * 4);
       memcpy(q + h * padded + R, qRope + n * ldq + (h0 + h) * headStride, (size_t)P * 4);
-      peaks[h] = -INFINITY, totals[h] = 0;
+      all.peaks[h] = -INFINITY, all.totals[h] = 0;
     }
     for (ptrdiff_t from = 0; from < rowCount[n]; from += kCacheRows) {
-      const ptrdiff_t count = rowCount[n] - from < kCacheRows ? rowCount[n] - from : kCacheRows;
-      for (ptrdiff_t j = 0; j < count; j++) {
+      Tile t = all;
+      t.count = rowCount[n] - from < kCacheRows ? rowCount[n] - from : kCacheRows;
+      for (ptrdiff_t j = 0; j < t.count; j++) {
         float* row = rows + j * padded;
         const ptrdiff_t at = (rowStart[n] + from + j) * width;
         if (cache.isBf16()) {
@@ -46,48 +128,12 @@ double latentAttention(const Arg* args) {
         } else memcpy(row, cache.f32() + at, (size_t)width * 4);
         for (ptrdiff_t c = width; c < padded; c++) row[c] = 0;
       }
-      for (ptrdiff_t h = 0; h < heads; h++) {
-        float* s = scores + h * kCacheRows;
-        float peak = peaks[h];
-        for (ptrdiff_t j = 0; j < count; j += 4) {
-          // Rows past the count hold old numbers; their scores are not used.
-          Vf lanes[4] = {};
-          for (ptrdiff_t c = 0; c < padded; c += kLanes) {
-            const Vf x = load(q + h * padded + c);
-            for (int i = 0; i < 4; i++) lanes[i] = lanes[i] + x * load(rows + (j + i) * padded + c);
-          }
-          for (int i = 0; i < 4 && j + i < count; i++) {
-            s[j + i] = lanesSum(lanes[i]) * scale;
-            peak = s[j + i] > peak ? s[j + i] : peak;
-          }
-        }
-        for (ptrdiff_t j = count; j % kLanes; j++) s[j] = -INFINITY;
-        const float correction = peaks[h] == -INFINITY ? 0 : expf(peaks[h] - peak);
-        peaks[h] = peak;
-        totals[h] *= correction;
-        float* sum = sums + h * columns;
-        Vf total = {};
-        for (ptrdiff_t j = 0; j < count; j += kLanes) {
-          const Vf weights = exp(load(s + j) - splat(peak));
-          store(s + j, weights);
-          total = total + weights;
-        }
-        totals[h] += lanesSum(total);
-        // Numbers past R in the last vector belong to k_rope; they land in padding that is never read.
-        for (ptrdiff_t c = 0; c < columns; c += kLanes) {
-          Vf even = load(sum + c) * splat(correction), odd = {};
-          ptrdiff_t j = 0;
-          for (; j + 2 <= count; j += 2) {
-            even = even + splat(s[j]) * load(rows + j * padded + c);
-            odd = odd + splat(s[j + 1]) * load(rows + (j + 1) * padded + c);
-          }
-          if (j < count) even = even + splat(s[j]) * load(rows + j * padded + c);
-          store(sum + c, even + odd);
-        }
-      }
+      ptrdiff_t h = 0;
+      for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, h);
+      for (; h < heads; h++) attendTile<1>(t, h);
     }
     for (ptrdiff_t h = 0; h < heads; h++)
-      for (ptrdiff_t r = 0; r < R; r++) out[(n * H + h0 + h) * R + r] = sums[h * columns + r] / totals[h];
+      for (ptrdiff_t r = 0; r < R; r++) out[(n * H + h0 + h) * R + r] = sums[h * columns + r] / all.totals[h];
   });
   return 0;
 }

@@ -3,7 +3,6 @@
 #include "args.h"
 #include "gemm.h"
 #include "pool.h"
-#include "product.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -177,22 +176,30 @@ void fewRowsContiguous(const Product& p, const float* a, const T* b, bool round,
   }
 }
 
-/** The same where B's columns run contiguously at each k. */
+constexpr int kWide = kLanes == 16 ? 16 : 8;
+
+/** `vectors` · kLanes columns of one row of the product, where B's columns run contiguously at each k. */
+template <int vectors, class T>
+SHOAL_INLINE void columnsOf(const Product& p, float* out, const float* a, const T* b, bool round) {
+  Vf sum[vectors];
+  for (int v = 0; v < vectors; v++) sum[v] = p.accumulate ? load(out + v * kLanes) : Vf{};
+  for (ptrdiff_t k = 0; k < p.K; k++, b += p.b.kStep) {
+    const Vf x = splat(a[k]);
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++) sum[v] = sum[v] + x * loadB(b + v * kLanes, round);
+  }
+  for (int v = 0; v < vectors; v++) store(out + v * kLanes, sum[v]);
+}
+
+/** Columns from … to−1 of the product, where B's columns run contiguously at each k. */
 template <class T>
 void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
-  constexpr int width = 4 * kLanes;
   for (ptrdiff_t m = 0; m < p.M; m++) {
     float* out = p.out + m * p.ldo;
     ptrdiff_t n = from;
-    for (; n + width <= to; n += width) {
-      Vf sum[4];
-      for (int v = 0; v < 4; v++) sum[v] = p.accumulate ? load(out + n + v * kLanes) : Vf{};
-      for (ptrdiff_t k = 0; k < p.K; k++) {
-        const Vf x = splat(a[m * p.K + k]);
-        for (int v = 0; v < 4; v++) sum[v] = sum[v] + x * loadB(b + k * p.b.kStep + n + v * kLanes, round);
-      }
-      for (int v = 0; v < 4; v++) store(out + n + v * kLanes, sum[v]);
-    }
+    // As many columns at once as there are registers: at each k, B is read in long runs.
+    for (; n + kWide * kLanes <= to; n += kWide * kLanes) columnsOf<kWide>(p, out + n, a + m * p.K, b + n, round);
+    for (; n + kLanes <= to; n += kLanes) columnsOf<1>(p, out + n, a + m * p.K, b + n, round);
     for (; n < to; n++) {
       float sum = p.accumulate ? out[n] : 0;
       for (ptrdiff_t k = 0; k < p.K; k++) sum += a[m * p.K + k] * loadOne(b + k * p.b.kStep + n, round);
@@ -204,7 +211,7 @@ void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round
 /** Columns that a task takes: about 128 KB of B. */
 ptrdiff_t fewRowsGrain(const Product& p) {
   if (p.b.kStep == 1) return 1 + 65536 / (p.K + 1);
-  constexpr ptrdiff_t width = 4 * kLanes;
+  constexpr ptrdiff_t width = kWide * kLanes;
   return width * (1 + 65536 / (width * (p.K + 1)));
 }
 
@@ -323,14 +330,6 @@ double groupedMatmul(const Arg* x) {
 }
 
 }  // namespace
-
-void multiplyRows(float* out, const float* a, const uint16_t* w, ptrdiff_t M, ptrdiff_t N, ptrdiff_t K) {
-  Product p{};
-  p.out = out, p.M = M, p.N = N, p.K = K, p.ldo = N;
-  p.a = {a, false, K, 1};
-  p.b = {w, true, K, 1};
-  run(&p, 1, true);
-}
 
 extern const Entry matmulFamily[] = {{"matmul", matmul}, {"groupedMatmul", groupedMatmul}, {nullptr, nullptr}};
 

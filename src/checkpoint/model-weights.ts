@@ -54,8 +54,18 @@ export function loadWeights(
 
 /** Matrices that one product reads whole. kv_b_proj is taken apart by the absorbed form, eh_proj by its two inputs, the embedding by rows. */
 export function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
-  const [{ name }] = stored;
-  return !keepF32 && shape[shape.length - 1] % 32 === 0 && !/(kv_b_proj|eh_proj|embed_tokens)\.weight$/.test(name);
+  const [
+    {
+      name,
+      shape: [rows],
+    },
+  ] = stored;
+  return (
+    !keepF32 &&
+    rows % 16 === 0 &&
+    shape[shape.length - 1] % 32 === 0 &&
+    !/(kv_b_proj|eh_proj|embed_tokens)\.weight$/.test(name)
+  );
 }
 
 /** Reads a slot part by part, so that only one stored tensor stands in memory as f32. */
@@ -73,7 +83,7 @@ function readQuantised(
     const x = new Float32Array(size(shape));
     folder.read(name, shape, x, kernels);
     const part = { codes: codes.subarray((offset * bits) / 8), scales: scales.subarray(offset / 32) };
-    kernels.quantise({ ...part, bits, x, n: x.length });
+    kernels.quantise({ ...part, bits, x, N: shape[0], K: shape[1] });
   }
   return { codes, scales, bits };
 }

@@ -79,11 +79,15 @@ export function cachedAttention(
   cache.write(tape, spans, cKv.data, latent.data);
   const out = tape.tensor(T, config.numAttentionHeads * config.vHeadDim);
   let from = 0;
-  for (const span of spans) {
+  for (let i = 0; i < spans.length; ) {
     const rows = { q: q.data, out: out.data, from };
-    if (span.count >= NAIVE_FROM) naiveOverCache(tape, config, w, rows, cache, span);
-    else absorbed(tape, config, w, rows, cache, span);
-    from += span.count;
+    // Sequences with few new tokens go through the absorbed form together.
+    const few = spans.slice(i).findIndex(({ count }) => count >= NAIVE_FROM);
+    const run = spans.slice(i, few === -1 ? spans.length : i + Math.max(1, few));
+    if (few === 0) naiveOverCache(tape, config, w, rows, cache, run[0]);
+    else absorbed(tape, config, w, rows, cache, run);
+    from += run.reduce((sum, { count }) => sum + count, 0);
+    i += run.length;
   }
   return ops.linear(tape, out, w.o);
 }
@@ -144,19 +148,19 @@ function naiveOverCache(
   arena.release(mark);
 }
 
-/** One sequence's rows by the absorbed form, straight over the cached latents. */
+/** The rows of sequences by the absorbed form, straight over the cached latents. */
 function absorbed(
   tape: Tape,
   config: ModelConfig,
   w: AttentionWeights,
   rows: QueryRows,
   cache: LayerCache,
-  span: SequenceSpan,
+  spans: readonly SequenceSpan[],
 ): void {
   const { arena, kernels, precision } = tape;
   const { H, N, P, V, scale } = headShape(config);
   const R = config.kvLoraRank;
-  const M = span.count;
+  const M = spans.reduce((sum, { count }) => sum + count, 0);
   const mark = arena.mark();
   const q = rows.q.subarray(rows.from * H * (N + P));
   const qLatent = arena.take("f32", M * H * R);
@@ -173,8 +177,15 @@ function absorbed(
     batch: { count: H, a: N + P, b: (N + V) * R, out: R },
     precision,
   });
-  const rowStart: I32 = new Int32Array(M).fill(span.rowStart);
-  const rowCount: I32 = Int32Array.from({ length: M }, (_, i) => span.past + i + 1);
+  const rowStart: I32 = new Int32Array(M);
+  const rowCount: I32 = new Int32Array(M);
+  let row = 0;
+  for (const span of spans) {
+    for (let i = 0; i < span.count; i++, row++) {
+      rowStart[row] = span.rowStart;
+      rowCount[row] = span.past + i + 1;
+    }
+  }
   const outLatent = arena.take("f32", M * H * R);
   const queries = { qLatent, qRope: q.subarray(N), ldq: H * (N + P), qHeadStride: N + P };
   kernels.latentAttention({ out: outLatent, ...queries, cache: cache.data, rowStart, rowCount, Nq: M, H, R, P, scale });

@@ -338,18 +338,19 @@ export interface Fp8Blocks {
 }
 
 /**
- * Weights in 8 or 4 bits: numbers in blocks of 32, each with a bf16 scale; value = code · scale. 8 bits: one code a byte, −127 … 127. 4 bits: byte j of a
- * block's 16 holds code j in its low half and code j + 16 in its high half, both 8 too large (−8 … 7).
+ * Weights [N,K] in 8 or 4 bits, N a multiple of 16 and K of 32: 32 numbers of a row share a bf16 scale; value = code · scale.
+ * Codes are −127 … 127 stored 128 too large, or −8 … 7 stored 8 too large. They stand as a processor meets them: panels of 16 rows, of each panel one block of
+ * 32 columns after the other, of each block 8 quads of 4 columns, of each quad the 4 bytes of each row. With 4 bits a block has 4 quads, whose bytes hold
+ * column k < 16 in their low half and column k + 16 in their high half. Scales stand alike: [N/16][K/32][16].
  */
 export interface QuantisedBlocks {
   codes: I8;
-  /** One for each block. */
   scales: Bf16;
   bits: 8 | 4;
 }
 /**
- * out[J,N] = a[J,K] · w[e][N,K]ᵀ, rows offsets[e] … offsets[e+1] with weights e of E (offsets null: all rows with the only one). K is a multiple of 32.
- * a is rounded to bf16; with more than 8 rows for a weight, so may be the widened weights.
+ * out[J,N] = a[J,K] · w[e][N,K]ᵀ, rows offsets[e] … offsets[e+1] with weights e of E (offsets null: all rows with the only one).
+ * a is rounded to 8 bits in blocks of 32: scale = largest / 127, codes to the nearest (ties to even). Sums over a block are whole numbers.
  */
 export interface QuantisedMatmul extends QuantisedBlocks {
   out: F32;
@@ -394,7 +395,7 @@ export interface Kernels {
   quantiseFp8(p: Fp8Blocks & { x: F32 }): void;
   /** out[R,C] = codes · factor */
   dequantiseFp8(p: Fp8Blocks & { out: F32 | Bf16 }): void;
-  /** codes, scales ← x[n], n a multiple of 32: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
-  quantise(p: QuantisedBlocks & { x: F32; n: number }): void;
+  /** codes, scales ← x[N,K]: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
+  quantise(p: QuantisedBlocks & { x: F32; N: number; K: number }): void;
   quantisedMatmul(p: QuantisedMatmul): void;
 }

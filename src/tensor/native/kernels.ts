@@ -17,6 +17,11 @@ function extent(rows: number, columns: number, ld: number): number {
   return rows === 0 || columns === 0 ? 0 : (rows - 1) * ld + columns;
 }
 
+/** Quantised weights stand in panels of 16 rows and blocks of 32 columns. */
+function checkPanels(kernel: string, N: number, K: number): void {
+  if (N % 16 || K % 32) throw new RangeError(`${kernel}: a quantised matrix is a multiple of 16 × 32, not ${N} × ${K}`);
+}
+
 const ONE = { count: 1, a: 0, b: 0, out: 0 };
 
 const isBf16 = (precision: Precision) => precision === "bf16";
@@ -292,14 +297,15 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.quantiseFp8(codes, factors, x, R, C);
     },
 
-    quantise({ codes, scales, bits, x, n }) {
-      if (n % 32) throw new RangeError(`quantise: n ${n} is no multiple of 32`);
+    quantise({ codes, scales, bits, x, N, K }) {
+      checkPanels("quantise", N, K);
+      const n = N * K;
       need("quantise", { codes: [codes, (n * bits) / 8], scales: [scales, n / 32], x: [x, n] });
-      table.quantise(codes, scales, x, n, bits);
+      table.quantise(codes, scales, x, N, K, bits);
     },
 
     quantisedMatmul({ out, a, codes, scales, bits, offsets, J, E, N, K }) {
-      if (K % 32) throw new RangeError(`quantisedMatmul: K ${K} is no multiple of 32`);
+      checkPanels("quantisedMatmul", N, K);
       if (offsets) need("quantisedMatmul", { offsets: [offsets, E + 1] });
       const n = E * N * K;
       need("quantisedMatmul", {
