@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <mutex>
+#include <set>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -228,8 +229,22 @@ napi_value setThreadsCall(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/** Where files are mapped: memory that may be dropped, since a file holds it too. Leaked on purpose: finalizers run while the process exits. */
+struct MappedFiles {
+  std::mutex mutex;
+  std::set<void*> starts;
+};
+MappedFiles& mappedFiles() {
+  static MappedFiles* files = new MappedFiles;
+  return *files;
+}
+
 void finalize(napi_env env, void*, void* hint) {
   Block* block = (Block*)hint;
+  {
+    std::lock_guard<std::mutex> lock(mappedFiles().mutex);
+    mappedFiles().starts.erase(block->data);
+  }
   int64_t ignored;
   napi_adjust_external_memory(env, -(int64_t)block->bytes, &ignored);
   freeBlock(*block);
@@ -248,6 +263,10 @@ napi_value bufferOver(napi_env env, const Block& block, size_t bytes) {
   }
   void* copy = nullptr;
   if (napi_create_arraybuffer(env, bytes, &copy, &buffer) == napi_ok && copy) memcpy(copy, block.data, bytes);
+  {
+    std::lock_guard<std::mutex> lock(mappedFiles().mutex);
+    mappedFiles().starts.erase(block.data);
+  }
   freeBlock(block);
   delete kept;
   return buffer;
@@ -286,7 +305,27 @@ napi_value mapFile(napi_env env, napi_callback_info info) {
     napi_throw_error(env, nullptr, message);
     return nullptr;
   }
+  {
+    std::lock_guard<std::mutex> lock(mappedFiles().mutex);
+    mappedFiles().starts.insert(block.data);
+  }
   return bufferOver(env, block, block.bytes);
+}
+
+/** releaseMapped(buffer, from, to): only of buffers that mapFile made, whose bytes the file gives back. */
+napi_value releaseMapped(napi_env env, napi_callback_info info) {
+  size_t count = 3, length = 0;
+  napi_value args[3];
+  void* data = nullptr;
+  double from = 0, to = 0;
+  napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
+  if (count < 3 || napi_get_arraybuffer_info(env, args[0], &data, &length) != napi_ok) return fail(env, "releaseMapped(buffer, from, to)"), nullptr;
+  napi_get_value_double(env, args[1], &from);
+  napi_get_value_double(env, args[2], &to);
+  std::lock_guard<std::mutex> lock(mappedFiles().mutex);
+  if (!data || !mappedFiles().starts.count(data) || !(from >= 0 && from <= to && to <= (double)length)) return nullptr;
+  releasePages((char*)data + (size_t)from, (char*)data + (size_t)to);
+  return nullptr;
 }
 
 void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
@@ -314,6 +353,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   define(env, exports, "setThreads", setThreadsCall);
   define(env, exports, "allocate", allocate);
   define(env, exports, "mapFile", mapFile);
+  define(env, exports, "releaseMapped", releaseMapped);
   return exports;
 }
 

@@ -58,6 +58,13 @@ Block mapFileBlock(const char* path) {
   return {data, (size_t)info.st_size, true};
 }
 
+void releasePages(void* from, void* to) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char* first = (char*)roundUp((size_t)from, page);
+  char* last = (char*)((size_t)to / page * page);
+  if (last > first) madvise(first, (size_t)(last - first), MADV_DONTNEED);
+}
+
 void freeBlock(const Block& block) {
   if (block.mapped) munmap(block.data, block.bytes);
   else free(block.data);

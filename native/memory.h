@@ -12,4 +12,6 @@ struct Block {
 Block allocateBlock(size_t bytes);
 /** Maps a file privately: written pages never reach it. On failure data is null and errno says why. An empty file has data null and bytes 0 with errno 0. */
 Block mapFileBlock(const char* path);
+/** Lets the system drop the whole pages from `from` to `to` of a mapped file. They are read again when touched; what was written to them is lost. */
+void releasePages(void* from, void* to);
 void freeBlock(const Block& block);

@@ -1,6 +1,6 @@
 /** Speed of reading prompts and of writing tokens. */
 import { LatentCache, type ModelConfig, type ModelWeights, Transformer } from "../model/index.ts";
-import { Arena, type Kernels, size, Tape } from "../tensor/index.ts";
+import { Arena, type Kernels, Tape, type Weight } from "../tensor/index.ts";
 import { type Timing, timingOf } from "./measure.ts";
 
 export interface PrefillBench {
@@ -74,11 +74,16 @@ function bytesRead(config: ModelConfig, weights: ModelWeights): number {
   for (const { slot, weight } of weights.slots) {
     if (weight === weights.embed && !config.tieWordEmbeddings) continue;
     const share = slot.shape.length === 3 ? config.numExpertsPerTok / config.nRoutedExperts : 1;
-    const { quantised, data } = weight;
-    const stored = quantised
-      ? quantised.codes.byteLength + quantised.scales.byteLength
-      : size(slot.shape) * data.BYTES_PER_ELEMENT;
-    bytes += stored * share;
+    bytes += bytesOf(weight) * share;
   }
   return bytes;
+}
+
+function bytesOf({ quantised, data }: Weight): number {
+  return quantised ? quantised.codes.byteLength + quantised.scales.byteLength : data.byteLength;
+}
+
+/** Bytes of all weights as they are held. */
+export function heldBytes(weights: ModelWeights): number {
+  return weights.slots.reduce((sum, { weight }) => sum + bytesOf(weight), 0);
 }

@@ -1,7 +1,8 @@
 /** The Hugging Face folder: config.json and one safetensors file, or shards with an index. */
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type Bf16, type F8, type F32, InputError, type Kernels } from "../tensor/index.ts";
+import { type Bf16, type F8, type F32, InputError, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
 import {
   openSafetensors,
@@ -26,6 +27,10 @@ export interface CheckpointFolder {
   has(name: string): boolean;
   /** Reads a tensor of exactly this shape, converted to the dtype of `into`. @throws InputError naming the tensor and both shapes */
   read(name: string, shape: readonly number[], into: F32 | Bf16, kernels: Kernels): void;
+  /** These tensors' numbers where they are mapped, if they are bf16 and stand one after the other in one file; else null. */
+  view(tensors: readonly { name: string; shape: readonly number[] }[]): Bf16 | null;
+  /** Tells this folder's weights from others: a hash of its files' names, sizes and times. */
+  fingerprint(): string;
 }
 
 /** Reads a JSON file that must hold an object. @throws InputError */
@@ -59,21 +64,45 @@ export function openFolder(dir: string): CheckpointFolder {
   const tensors =
     existsSync(join(dir, INDEX)) && !existsSync(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
   const blockSize = fp8BlockSize(config, dir);
+  const find = (name: string, shape: readonly number[]) => {
+    const info = tensors.get(name);
+    if (!info) throw new InputError(`${dir}: tensor "${name}" is missing${nearest(name, tensors)}`);
+    if (info.shape.length !== shape.length || info.shape.some((extent, i) => extent !== shape[i])) {
+      throw new InputError(
+        `${info.path}: tensor "${name}" has shape [${info.shape.join(", ")}], but the configuration asks for [${shape.join(", ")}]`,
+      );
+    }
+    return info;
+  };
   return {
     dir,
     config,
     tensors,
     has: (name) => tensors.has(name),
     read(name, shape, into, kernels) {
-      const info = tensors.get(name);
-      if (!info) throw new InputError(`${dir}: tensor "${name}" is missing${nearest(name, tensors)}`);
-      if (info.shape.length !== shape.length || info.shape.some((extent, i) => extent !== shape[i])) {
-        throw new InputError(
-          `${info.path}: tensor "${name}" has shape [${info.shape.join(", ")}], but the configuration asks for [${shape.join(", ")}]`,
-        );
-      }
+      const info = find(name, shape);
       const bytesOf = (stored: TensorInfo) => files.get(stored.path)!.bytes(stored.name);
       convertInto(info, bytesOf, tensors, blockSize, into, kernels);
+      releaseMapped(bytesOf(info));
+    },
+    view(wanted) {
+      const infos = wanted.map(({ name, shape }) => find(name, shape));
+      const [first] = infos;
+      const inPlace = infos.every(
+        ({ dtype, path, begin }, i) =>
+          dtype === "BF16" && path === first.path && (i === 0 ? begin % 2 === 0 : begin === infos[i - 1].end),
+      );
+      if (!inPlace) return null;
+      const { buffer, byteOffset } = files.get(first.path)!.bytes(first.name);
+      return new Uint16Array(buffer, byteOffset, (infos[infos.length - 1].end - first.begin) / 2);
+    },
+    fingerprint() {
+      const hash = createHash("sha256").update(JSON.stringify(config));
+      for (const path of [...files.keys()].sort()) {
+        const { size, mtimeMs } = statSync(path);
+        hash.update(`${basename(path)} ${size} ${mtimeMs}\n`);
+      }
+      return hash.digest("hex");
     },
   };
 }

@@ -15,6 +15,7 @@ export {
   storedTensors,
   type WeightDtype,
 } from "./model-weights.ts";
+export { loadQuantised } from "./prepared.ts";
 export {
   openSafetensors,
   SAFETENSORS_LIMITS,

@@ -45,6 +45,9 @@ export function loadWeights(
         shape: slot.shape,
         grad: null,
       };
+    // Weights that stand in the file as they are needed are used where they are mapped; the others are copied.
+    const mapped = dtype === "bf16" && !slot.keepF32 ? folder.view(slot.stored) : null;
+    if (mapped) return { data: mapped, shape: slot.shape, grad: null };
     const data: F32 | Bf16 =
       dtype === "f32" || slot.keepF32 ? new Float32Array(allocate(length * 4)) : new Uint16Array(allocate(length * 2));
     readSlot(folder, slot, data, kernels);

@@ -41,7 +41,7 @@ export interface SafetensorsFile {
   path: string;
   metadata: Record<string, string>;
   tensors: Map<string, TensorInfo>;
-  /** The tensor's bytes: a view of the mapped file, not a copy. */
+  /** The tensor's bytes: a view of the mapped file, not a copy. `releaseMapped` gives the memory of a view back once it is read. */
   bytes(name: string): Uint8Array<ArrayBuffer>;
 }
 
@@ -196,7 +196,8 @@ export interface TensorToWrite {
   data: ArrayBufferView;
 }
 
-const TYPED_ALIGN = 8;
+/** The data begin on such a border, so that typed arrays and vectors can look at them where they are mapped. */
+const DATA_ALIGN = 64;
 
 /**
  * Writes a file at once or not at all: beside it first, then renamed into place.
@@ -215,9 +216,9 @@ export function writeSafetensors(
     return [name, { dtype, shape, data_offsets: [begin, at] }] as const;
   });
   const header = Object.fromEntries<unknown>([["__metadata__", metadata], ...entries]);
-  // Spaces after the header put the data on an 8-byte border, so that typed arrays can look at it where it is mapped.
+  // Spaces after the header fill up to the border.
   const json = JSON.stringify(header);
-  const length = Math.ceil(Buffer.byteLength(json) / TYPED_ALIGN) * TYPED_ALIGN;
+  const length = Math.ceil((8 + Buffer.byteLength(json)) / DATA_ALIGN) * DATA_ALIGN - 8;
   const head = Buffer.alloc(8 + length, " ");
   head.writeBigUInt64LE(BigInt(length));
   head.write(json, 8);

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import {
   benchDecode,
   benchKernels,
+  benchLoad,
   benchPrefill,
   benchTrain,
   type Ceilings,
@@ -14,6 +15,7 @@ import {
 import { countDeepseek, inferenceFlops } from "../plan/index.ts";
 import { createKernels, type Kernels } from "../tensor/index.ts";
 import { announceKernels, integer } from "./common.ts";
+import { addModelOptions, type ModelOptions } from "./model-options.ts";
 
 interface Flags {
   threads?: number;
@@ -47,6 +49,7 @@ function measuring<More extends Flags, Result extends object>(
 }
 
 const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
+const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
 const gflops = (flops: number) => (flops / 1e9).toFixed(0);
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
@@ -121,6 +124,21 @@ const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
   },
 );
 
+const load = addModelOptions(new Command("load"))
+  .description("starting up: seconds to the first token, and memory while decoding")
+  .option("--json", "print one JSON object", false)
+  .action(async ({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
+    const result = await benchLoad(model, { dtype, threads });
+    if (json) return console.log(JSON.stringify(result));
+    const { readySeconds, firstTokenSeconds, weightBytes, residentBytes, emptyBytes } = result;
+    console.log(
+      `weights ready after ${readySeconds.toFixed(2)} s, first token after ${firstTokenSeconds.toFixed(2)} s`,
+    );
+    console.log(
+      `${mb(residentBytes)} MB resident after 64 tokens, ${(residentBytes / weightBytes).toFixed(2)} × the weights' ${mb(weightBytes)} MB; ${mb(emptyBytes)} MB of it before the model was loaded`,
+    );
+  });
+
 export const benchCommand = new Command("bench")
   .description("how fast, and how near to what the machine can do")
   .addHelpText(
@@ -131,6 +149,7 @@ Every figure stands beside the machine's measured ceilings. Timings need an othe
 Examples:
   shoal bench train
   shoal bench decode --shape big --json
+  shoal bench load --dtype int4
   SHOAL_ISA=avx2 shoal bench prefill`,
   );
-for (const command of [train, prefill, decode, kernels]) benchCommand.addCommand(command);
+for (const command of [train, prefill, decode, kernels, load]) benchCommand.addCommand(command);

@@ -1,7 +1,14 @@
 /** A model that is ready to run: a Hugging Face folder, loaded. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { configOf, loadWeights, openFolder, readJsonObject, type WeightDtype } from "../checkpoint/index.ts";
+import {
+  configOf,
+  loadQuantised,
+  loadWeights,
+  openFolder,
+  readJsonObject,
+  type WeightDtype,
+} from "../checkpoint/index.ts";
 import { type ModelConfig, Transformer } from "../model/index.ts";
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
@@ -41,7 +48,11 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const kernels = createKernels({ isa: options.isa, threads: options.threads });
   const stored = folder.tensors.get("model.embed_tokens.weight")?.dtype;
   const held = options.dtype ?? (stored === "F32" ? "f32" : "bf16");
-  const transformer = new Transformer(config, loadWeights(folder, config, held, kernels));
+  const weights =
+    held === "int8" || held === "int4"
+      ? loadQuantised(folder, config, held, kernels)
+      : loadWeights(folder, config, held, kernels);
+  const transformer = new Transformer(config, weights);
   const dtype = held === "f32" ? "f32" : "bf16";
   const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
   return { dir, config, transformer, tokenizer, kernels, dtype, precision: dtype, stopIds, arena: new Arena(16 << 20) };

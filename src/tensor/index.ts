@@ -20,7 +20,7 @@ export {
 } from "./dtype.ts";
 export { InputError } from "./errors.ts";
 export type { Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
-export { allocate, mapFile } from "./memory.ts";
+export { allocate, mapFile, releaseMapped } from "./memory.ts";
 export type { RopeTable } from "./ops.ts";
 export * as ops from "./ops.ts";
 export { Random } from "./random.ts";

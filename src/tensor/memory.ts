@@ -27,3 +27,11 @@ export function mapFile(path: string): ArrayBuffer {
     closeSync(file);
   }
 }
+
+/**
+ * Gives the physical memory of a view of a mapped file back to the system; the view stays valid, and is read from the file again when touched.
+ * Only for views that nobody wrote to. Does nothing to other memory than `mapFile`'s.
+ */
+export function releaseMapped(view: Uint8Array<ArrayBuffer>): void {
+  addon?.releaseMapped(view.buffer, view.byteOffset, view.byteOffset + view.byteLength);
+}

@@ -18,6 +18,7 @@ export interface Addon {
   setThreads(count: number): void;
   allocate(bytes: number): ArrayBuffer;
   mapFile(path: string): ArrayBuffer;
+  releaseMapped(buffer: ArrayBuffer, from: number, to: number): void;
 }
 
 function find(): Addon | null {

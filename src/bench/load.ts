@@ -1,0 +1,27 @@
+/** Starting up: from the process's start to the first token, and the memory that decoding takes. */
+import { generate, type LoadOptions, loadModel } from "../infer/index.ts";
+import { heldBytes } from "./inference.ts";
+
+export interface LoadBench {
+  /** Seconds from the start of the process until the weights are there, and until the first token is. */
+  readySeconds: number;
+  firstTokenSeconds: number;
+  /** Bytes of all weights as they are held. */
+  weightBytes: number;
+  /** Memory of the process after `tokens` tokens, and before the model was loaded: the language's own. */
+  residentBytes: number;
+  emptyBytes: number;
+}
+
+/** Loads a folder in this process, which must not have done anything else, and decodes a little. */
+export async function benchLoad(dir: string, options: LoadOptions, tokens = 64): Promise<LoadBench> {
+  const emptyBytes = process.memoryUsage.rss();
+  const model = loadModel(dir, options);
+  const readySeconds = performance.now() / 1000;
+  let firstTokenSeconds = 0;
+  const prompt = model.tokenizer.encode("The", { addBos: true });
+  for await (const _ of generate(model, prompt, { maxTokens: tokens, temperature: 0, stopIds: new Set() }))
+    firstTokenSeconds ||= performance.now() / 1000;
+  const weightBytes = heldBytes(model.transformer.weights);
+  return { readySeconds, firstTokenSeconds, weightBytes, residentBytes: process.memoryUsage.rss(), emptyBytes };
+}

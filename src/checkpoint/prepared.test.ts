@@ -1,0 +1,108 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { createTrainingWeights, type ModelWeights, parseConfig } from "../model/index.ts";
+import { createKernels } from "../tensor/index.ts";
+import { loadQuantised, loadWeights, openFolder, storedTensors, writeFolder } from "./index.ts";
+
+const root = mkdtempSync(join(tmpdir(), "shoal-prepared-"));
+afterAll(() => rmSync(root, { recursive: true }));
+const kernels = createKernels();
+const json = {
+  model_type: "deepseek_v3",
+  vocab_size: 64,
+  hidden_size: 64,
+  num_hidden_layers: 2,
+  first_k_dense_replace: 1,
+  intermediate_size: 96,
+  moe_intermediate_size: 32,
+  n_routed_experts: 4,
+  n_shared_experts: 1,
+  num_experts_per_tok: 2,
+  n_group: 1,
+  topk_group: 1,
+  num_attention_heads: 2,
+  q_lora_rank: null,
+  kv_lora_rank: 32,
+  qk_nope_head_dim: 16,
+  qk_rope_head_dim: 16,
+  v_head_dim: 16,
+  max_position_embeddings: 64,
+};
+const config = parseConfig(json, "prepared");
+
+function folder(name: string, dtype: "bf16" | "f32" = "bf16", seed = 1): string {
+  const dir = join(root, name);
+  const { weights } = createTrainingWeights(config, seed);
+  writeFolder(dir, { config: json, tensors: storedTensors(weights), dtype, kernels });
+  return dir;
+}
+
+/** Every number of a model as bytes, slot by slot. */
+const bytesOf = ({ slots }: ModelWeights) =>
+  slots.map(({ weight: { quantised, data } }) =>
+    (quantised ? [quantised.codes, quantised.scales] : [data]).map((part) =>
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString("hex"),
+    ),
+  );
+const load = (dir: string, dtype: "int8" | "int4") => loadQuantised(openFolder(dir), config, dtype, kernels);
+
+it.each(["int8", "int4"] as const)(
+  "%s: the copy holds what quantising the folder gives, and is used again",
+  (dtype) => {
+    const dir = folder(`copy-${dtype}`);
+    const expected = bytesOf(loadWeights(openFolder(dir), config, dtype, kernels));
+    const path = join(dir, ".shoal", `${dtype}.safetensors`);
+    expect(existsSync(path)).toBe(false);
+    expect(bytesOf(load(dir, dtype))).toEqual(expected);
+    const made = readFileSync(path);
+    expect(bytesOf(load(dir, dtype))).toEqual(expected);
+    expect(readFileSync(path).equals(made)).toBe(true);
+  },
+);
+
+it("a copy of other weights is made again", () => {
+  const dir = folder("changed");
+  const before = bytesOf(load(dir, "int8"));
+  folder("changed", "bf16", 2);
+  const after = bytesOf(load(dir, "int8"));
+  expect(after).not.toEqual(before);
+  expect(after).toEqual(bytesOf(loadWeights(openFolder(dir), config, "int8", kernels)));
+});
+
+it("a damaged or cut copy is made again", () => {
+  const dir = folder("damaged");
+  const expected = bytesOf(load(dir, "int4"));
+  const path = join(dir, ".shoal", "int4.safetensors");
+  const whole = readFileSync(path);
+  const flipped = Buffer.from(whole);
+  flipped[flipped.length - 9] ^= 4;
+  for (const bytes of [flipped, whole.subarray(0, whole.length - 64), Buffer.from("nothing")]) {
+    writeFileSync(path, bytes);
+    expect(bytesOf(load(dir, "int4"))).toEqual(expected);
+    expect(readFileSync(path).equals(whole)).toBe(true);
+  }
+});
+
+it("a folder that cannot be written is loaded all the same", () => {
+  const dir = folder("read-only");
+  writeFileSync(join(dir, ".shoal"), "in the way");
+  chmodSync(dir, 0o555);
+  expect(bytesOf(load(dir, "int8"))).toEqual(bytesOf(loadWeights(openFolder(dir), config, "int8", kernels)));
+  chmodSync(dir, 0o755);
+});
+
+it("bf16 weights that stand in the file as they are needed are not copied", () => {
+  const dir = folder("mapped");
+  const mapped = loadWeights(openFolder(dir), config, "bf16", kernels);
+  const buffers = new Set(mapped.slots.filter(({ slot }) => !slot.keepF32).map(({ weight }) => weight.data.buffer));
+  expect(buffers.size).toBe(1);
+  const copied = loadWeights(openFolder(folder("f32", "f32")), config, "bf16", kernels);
+  // Routers and norms are read into f32 from whatever is stored.
+  const matrices = (weights: ModelWeights) => ({
+    ...weights,
+    slots: weights.slots.filter(({ slot }) => !slot.keepF32),
+  });
+  expect(bytesOf(matrices(mapped))).toEqual(bytesOf(matrices(copied)));
+});
