@@ -12,6 +12,10 @@ constexpr int kCacheRows = 64;                 // rows of the cache in a tile: w
 constexpr int kHeads = kLanes == 16 ? 4 : 2;  // heads that share what is loaded of the tile
 constexpr int kRows = 4;
 
+void widenCodes(float* out, const int8_t* codes, ptrdiff_t n, float scale) {
+  for (ptrdiff_t i = 0; i < n; i++) out[i] = (float)codes[i] * scale;
+}
+
 /** One query's heads from h0 on, over one tile of the cache. Rows are `padded` apart; the numbers beyond a row's own are 0. */
 struct Tile {
   const float *q, *rows;
@@ -92,13 +96,14 @@ void attendTile(const Tile& t, ptrdiff_t h) {
   sumRows<heads>(t, h, corrections);
 }
 
-/** out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale */
+/** out, qLatent, qRope, cache, cacheScales, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale */
 double latentAttention(const Arg* args) {
   float* out = args[0].f32();
   const float *qLatent = args[1].f32(), *qRope = args[2].f32();
   const Arg& cache = args[3];
-  const int32_t *rowStart = args[4].i32(), *rowCount = args[5].i32();
-  const ptrdiff_t Nq = args[6].size(), H = args[7].size(), R = args[8].size(), P = args[9].size(), ldq = args[10].size(), headStride = args[11].size();
+  const float* cacheScales = args[4].data ? args[4].f32() : nullptr;
+  const int32_t *rowStart = args[5].i32(), *rowCount = args[6].i32();
+  const ptrdiff_t Nq = args[7].size(), H = args[8].size(), R = args[9].size(), P = args[10].size(), ldq = args[11].size(), headStride = args[12].size();
   const ptrdiff_t width = R + P, padded = (width + kLanes - 1) / kLanes * kLanes, columns = (R + kLanes - 1) / kLanes * kLanes;
   // A task is one query, or half of its heads where there are few queries. A head's numbers are the same either way.
   const ptrdiff_t parts = H > 1 && Nq < 8 ? 2 : 1;
@@ -108,7 +113,7 @@ double latentAttention(const Arg* args) {
     float* sums = q + heads * padded;
     float* rows = sums + heads * columns;
     float* scores = rows + kCacheRows * padded;
-    const Tile all{q, rows, padded, columns, 0, args[12].real(), scores, sums, scores + heads * kCacheRows, scores + heads * (kCacheRows + 1)};
+    const Tile all{q, rows, padded, columns, 0, args[13].real(), scores, sums, scores + heads * kCacheRows, scores + heads * (kCacheRows + 1)};
     memset(q, 0, (size_t)(heads * (padded + columns)) * 4);
     for (ptrdiff_t h = 0; h < heads; h++) {
       memcpy(q + h * padded, qLatent + (n * H + h0 + h) * R, (size_t)R * 4);
@@ -120,8 +125,11 @@ double latentAttention(const Arg* args) {
       t.count = rowCount[n] - from < kCacheRows ? rowCount[n] - from : kCacheRows;
       for (ptrdiff_t j = 0; j < t.count; j++) {
         float* row = rows + j * padded;
-        const ptrdiff_t at = (rowStart[n] + from + j) * width;
-        if (cache.isBf16()) {
+        const ptrdiff_t cacheRow = rowStart[n] + from + j, at = cacheRow * width;
+        if (cacheScales) {
+          widenCodes(row, (const int8_t*)cache.data + at, R, cacheScales[cacheRow * 2]);
+          widenCodes(row + R, (const int8_t*)cache.data + at + R, P, cacheScales[cacheRow * 2 + 1]);
+        } else if (cache.isBf16()) {
           ptrdiff_t c = 0;
           for (; c + kLanes <= width; c += kLanes) store(row + c, loadBf16(cache.bf16() + at + c));
           for (; c < width; c++) row[c] = loadBf16One(cache.bf16() + at + c);

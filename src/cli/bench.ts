@@ -127,8 +127,8 @@ const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
 const load = addModelOptions(new Command("load"))
   .description("starting up: seconds to the first token, and memory while decoding")
   .option("--json", "print one JSON object", false)
-  .action(async ({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
-    const result = await benchLoad(model, { dtype, threads });
+  .action(({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
+    const result = benchLoad(model, { dtype, threads });
     if (json) return console.log(JSON.stringify(result));
     const { readySeconds, firstTokenSeconds, weightBytes, residentBytes, emptyBytes } = result;
     console.log(

@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import { loadModel, type Model } from "../infer/index.ts";
+import type { CacheDtype } from "../model/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { announceKernels, integer, MINNOW, real } from "./common.ts";
 
 export interface ModelOptions {
   model: string;
   dtype?: WeightDtype;
+  cache?: CacheDtype;
   threads?: number;
 }
 
@@ -24,6 +26,13 @@ export function addModelOptions(command: Command): Command {
         "int4",
       ]),
     )
+    .addOption(
+      new Option("--cache <dtype>", "how the latent cache is held (default: bf16, or f32 with f32 weights)").choices([
+        "f32",
+        "bf16",
+        "int8",
+      ]),
+    )
     .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256));
 }
 
@@ -33,7 +42,7 @@ export function openModel(options: ModelOptions): Model {
       `Minnow is not in ${MINNOW}; name a model with --model DIR, or train one with: shoal train recipes/tiny.json`,
     );
   }
-  const model = loadModel(options.model, { dtype: options.dtype, threads: options.threads });
+  const model = loadModel(options.model, { dtype: options.dtype, cache: options.cache, threads: options.threads });
   announceKernels(model.kernels);
   return model;
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { configOf, loadWeights, openFolder } from "../checkpoint/index.ts";
-import { batchOf, LatentCache, Transformer } from "../model/index.ts";
+import { batchOf, type CacheDtype, LatentCache, Transformer } from "../model/index.ts";
 import { Arena, availableIsas, createKernels, type Isa, Tape } from "../tensor/index.ts";
 
 function openCase(name: string, isa: Isa) {
@@ -28,7 +28,7 @@ function naiveLogits({ transformer, tape }: ReturnType<typeof openCase>): Float3
 function cachedLogits(
   { config, transformer, tape }: ReturnType<typeof openCase>,
   pieces: number[],
-  dtype: "f32" | "bf16",
+  dtype: CacheDtype,
 ): Float32Array {
   const cache = new LatentCache(config, ids.length + 3, dtype);
   const out = new Float32Array(ids.length * config.vocabSize);
@@ -82,6 +82,13 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
     const opened = openCase("yarn", isa);
     // Eight bits of mantissa, two layers deep: a few parts in a hundred.
     expect(worst(cachedLogits(opened, splits.uneven, "bf16"), naiveLogits(opened))).toBeLessThan(0.03);
+  });
+
+  it("in int8 stays near, at any split", () => {
+    const opened = openCase("base", isa);
+    const expected = naiveLogits(opened);
+    for (const pieces of Object.values(splits))
+      expect(worst(cachedLogits(opened, pieces, "int8"), expected)).toBeLessThan(0.06);
   });
 
   it("continues several sequences in one pass", () => {

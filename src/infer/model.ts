@@ -9,7 +9,7 @@ import {
   readJsonObject,
   type WeightDtype,
 } from "../checkpoint/index.ts";
-import { type ModelConfig, Transformer } from "../model/index.ts";
+import { type CacheDtype, type ModelConfig, Transformer } from "../model/index.ts";
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 
@@ -18,6 +18,8 @@ export interface LoadOptions {
   dtype?: WeightDtype;
   isa?: Isa;
   threads?: number;
+  /** How the latent cache is held (default: f32 where the weights are, else bf16). int8 takes half of bf16's memory. */
+  cache?: CacheDtype;
 }
 
 export interface Model {
@@ -26,8 +28,8 @@ export interface Model {
   transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
-  /** How the cache is held: as the weights, or in bf16 where they are quantised. */
-  dtype: "f32" | "bf16";
+  /** How the latent cache is held. */
+  cacheDtype: CacheDtype;
   precision: Precision;
   /** Ids that end a reply. */
   stopIds: ReadonlySet<number>;
@@ -53,9 +55,10 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
       ? loadQuantised(folder, config, held, kernels)
       : loadWeights(folder, config, held, kernels);
   const transformer = new Transformer(config, weights);
-  const dtype = held === "f32" ? "f32" : "bf16";
+  const precision = held === "f32" ? "f32" : "bf16";
   const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
-  return { dir, config, transformer, tokenizer, kernels, dtype, precision: dtype, stopIds, arena: new Arena(16 << 20) };
+  const cacheDtype = options.cache ?? precision;
+  return { dir, config, transformer, tokenizer, kernels, cacheDtype, precision, stopIds, arena: new Arena(16 << 20) };
 }
 
 /** eos_token_id of generation_config.json, which may name more than config.json. */

@@ -21,7 +21,7 @@ export class Sequence {
   constructor(model: Model, options: { drafts?: boolean } = {}) {
     this.model = model;
     this.drafts = (options.drafts ?? false) && model.config.numNextnPredictLayers > 0;
-    this.cache = new LatentCache(model.config, Math.min(512, this.limit), model.dtype, this.drafts);
+    this.cache = new LatentCache(model.config, Math.min(512, this.limit), model.cacheDtype, this.drafts);
     this.last = new Float32Array(model.config.vocabSize);
   }
 
@@ -148,11 +148,11 @@ export class Sequence {
     const larger = new LatentCache(
       this.model.config,
       Math.min(this.limit, Math.max(rows, this.cache.rows * 2)),
-      this.model.dtype,
+      this.model.cacheDtype,
       this.drafts,
     );
     larger.layers.forEach((layer, i) => {
-      layer.data.set(this.cache.layers[i].data);
+      layer.copyFrom(this.cache.layers[i]);
     });
     this.cache = larger;
   }

@@ -188,7 +188,19 @@ function absorbed(
   }
   const outLatent = arena.take("f32", M * H * R);
   const queries = { qLatent, qRope: q.subarray(N), ldq: H * (N + P), qHeadStride: N + P };
-  kernels.latentAttention({ out: outLatent, ...queries, cache: cache.data, rowStart, rowCount, Nq: M, H, R, P, scale });
+  kernels.latentAttention({
+    out: outLatent,
+    ...queries,
+    cache: cache.data,
+    cacheScales: cache.scales,
+    rowStart,
+    rowCount,
+    Nq: M,
+    H,
+    R,
+    P,
+    scale,
+  });
   // Head by head, out[M,R] · W_UV[V,R]ᵀ: the rows of kv_b_proj that make the head's values.
   kernels.matmul({
     out: rows.out.subarray(rows.from * H * V),

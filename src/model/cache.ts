@@ -1,5 +1,5 @@
 /** The latent cache: what decoding keeps of each token, R + P numbers per layer (report, section 2.1.1). */
-import { allocate, type Bf16, type F32, type Tape } from "../tensor/index.ts";
+import { allocate, type Bf16, type F32, type I8, type Tape } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** New tokens of one sequence: its cache begins at row rowStart and holds `past` rows already; `count` are new. */
@@ -9,40 +9,80 @@ export interface SequenceSpan {
   count: number;
 }
 
+export type CacheDtype = "f32" | "bf16" | "int8";
+
 /** One layer's rows [c_kv (R, after its norm) | k_rope (P, rotated)]. */
 export class LayerCache {
-  readonly data: F32 | Bf16;
+  readonly data: F32 | Bf16 | I8;
+  /** [rows, 2]: of int8, what the codes of c_kv and of k_rope are multiplied by. */
+  readonly scales: F32 | null;
   private readonly R: number;
   private readonly P: number;
 
-  constructor(data: F32 | Bf16, R: number, P: number) {
-    this.data = data;
+  constructor(rows: number, R: number, P: number, dtype: CacheDtype) {
+    const length = rows * (R + P);
+    if (dtype === "f32") this.data = new Float32Array(allocate(length * 4));
+    else if (dtype === "bf16") this.data = new Uint16Array(allocate(length * 2));
+    else this.data = new Int8Array(allocate(length));
+    this.scales = dtype === "int8" ? new Float32Array(allocate(rows * 8)) : null;
     this.R = R;
     this.P = P;
   }
 
+  get bytes(): number {
+    return this.data.byteLength + (this.scales?.byteLength ?? 0);
+  }
+
+  /** Takes over the rows of a smaller cache. */
+  copyFrom(smaller: LayerCache): void {
+    this.data.set(smaller.data);
+    if (smaller.scales) this.scales?.set(smaller.scales);
+  }
+
   /** Appends the spans' new rows: c_kv from cKv [T,R], k_rope from the last P columns of latent [T,R+P]. */
   write(tape: Tape, spans: readonly SequenceSpan[], cKv: F32, latent: F32): void {
-    const { R, P } = this;
+    const { R, P, data } = this;
     const width = R + P;
     let t = 0;
     for (const span of spans) {
+      const first = span.rowStart + span.past;
       for (let i = 0; i < span.count; i++, t++) {
+        if (data instanceof Int8Array) {
+          this.round(data, first + i, 0, cKv.subarray(t * R, (t + 1) * R));
+          this.round(data, first + i, 1, latent.subarray(t * width + R, (t + 1) * width));
+        }
         // Normalised latent and rotated key come from two buffers; joined in place, the row converts in one go.
-        latent.set(cKv.subarray(t * R, (t + 1) * R), t * width);
+        else latent.set(cKv.subarray(t * R, (t + 1) * R), t * width);
       }
-      const out = this.data.subarray((span.rowStart + span.past) * width);
-      tape.kernels.convert({ out, x: latent.subarray((t - span.count) * width), n: span.count * width });
+      if (data instanceof Int8Array) continue;
+      const x = latent.subarray((t - span.count) * width);
+      tape.kernels.convert({ out: data.subarray(first * width), x, n: span.count * width });
     }
+  }
+
+  /** One part of a row (0: c_kv, 1: k_rope) in 8 bits: scale = largest / 127. */
+  private round(data: I8, row: number, part: 0 | 1, x: F32): void {
+    let largest = 0;
+    for (let i = 0; i < x.length; i++) largest = Math.max(largest, Math.abs(x[i]));
+    const at = row * (this.R + this.P) + part * this.R;
+    const inverse = largest === 0 ? 0 : 127 / largest;
+    for (let i = 0; i < x.length; i++) data[at + i] = Math.round(x[i] * inverse);
+    this.scales![row * 2 + part] = largest / 127;
   }
 
   /** Rows as f32: the cache itself, or a copy from the tape's arena. */
   read(tape: Tape, rowStart: number, count: number): F32 {
-    const width = this.R + this.P;
+    const { R, scales } = this;
+    const width = R + this.P;
     const rows = this.data.subarray(rowStart * width, (rowStart + count) * width);
     if (rows instanceof Float32Array) return rows;
     const copy = tape.arena.take("f32", rows.length);
-    tape.kernels.convert({ out: copy, x: rows, n: rows.length });
+    if (rows instanceof Uint16Array) tape.kernels.convert({ out: copy, x: rows, n: rows.length });
+    else {
+      for (let row = 0, at = 0; row < count; row++) {
+        for (let i = 0; i < width; i++, at++) copy[at] = rows[at] * scales![(rowStart + row) * 2 + (i < R ? 0 : 1)];
+      }
+    }
     return copy;
   }
 }
@@ -53,16 +93,11 @@ export class LatentCache {
   readonly layers: LayerCache[];
   readonly bytes: number;
 
-  constructor(config: ModelConfig, rows: number, dtype: "f32" | "bf16", mtp = false) {
+  constructor(config: ModelConfig, rows: number, dtype: CacheDtype, mtp = false) {
     this.rows = rows;
     const { kvLoraRank: R, qkRopeHeadDim: P } = config;
     const layers = config.numHiddenLayers + (mtp ? config.numNextnPredictLayers : 0);
-    const length = rows * (R + P);
-    const bytes = length * (dtype === "f32" ? 4 : 2);
-    this.layers = Array.from({ length: layers }, () => {
-      const buffer = allocate(bytes);
-      return new LayerCache(dtype === "f32" ? new Float32Array(buffer) : new Uint16Array(buffer), R, P);
-    });
-    this.bytes = bytes * layers;
+    this.layers = Array.from({ length: layers }, () => new LayerCache(rows, R, P, dtype));
+    this.bytes = this.layers.reduce((sum, layer) => sum + layer.bytes, 0);
   }
 }

@@ -15,7 +15,7 @@ export interface Balance {
   segments: I32;
 }
 
-/** What the router of one layer did in a pass. Valid until the tape's arena is reset. */
+/** What the router of one layer did in a pass. */
 export interface RouterTrace {
   /** [E+1]: expert e received offsets[e+1] − offsets[e] tokens */
   offsets: I32;

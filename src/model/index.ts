@@ -1,6 +1,6 @@
 /** DeepSeek-V3: configuration, parameters, and the passes through it. */
 export { batchOf } from "./batch.ts";
-export { LatentCache, LayerCache, type SequenceSpan } from "./cache.ts";
+export { type CacheDtype, LatentCache, LayerCache, type SequenceSpan } from "./cache.ts";
 export { CONFIG_LIMITS, configToJson, type ModelConfig, parseConfig, type YarnConfig } from "./config.ts";
 export type { RouterTrace } from "./experts.ts";
 export {

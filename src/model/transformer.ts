@@ -67,7 +67,7 @@ export class Transformer {
     const at = this.positionsOf(batch.positions);
     let x = ops.embed(tape, weights.embed, batch.ids[0]);
     for (const layer of weights.layers) {
-      x = this.layer(tape, layer, x, routers, balance, (h) =>
+      x = this.layer(tape, layer, x, routers, balance, (tape, h) =>
         attention(tape, config, layer.attention, h, at, batch.segments),
       );
     }
@@ -89,7 +89,7 @@ export class Transformer {
     const w = this.weights.mtp[depth - 1];
     const at = this.positionsOf(batch.positions);
     const x = this.mtpJoin(tape, w, hidden, batch.ids[depth]);
-    const y = this.layer(tape, w.layer, x, routers, balance, (h) =>
+    const y = this.layer(tape, w.layer, x, routers, balance, (tape, h) =>
       attention(tape, this.config, w.layer.attention, h, at, batch.segments),
     );
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
@@ -145,7 +145,7 @@ export class Transformer {
     const at = this.positionsOf(spanPositions(spans));
     let x = ops.embed(tape, weights.embed, ids);
     weights.layers.forEach((layer, i) => {
-      x = this.layer(tape, layer, x, routers, undefined, (h) =>
+      x = this.layer(tape, layer, x, routers, undefined, (tape, h) =>
         cachedAttention(tape, config, layer.attention, h, at, cache.layers[i], spans),
       );
     });
@@ -164,7 +164,7 @@ export class Transformer {
     const w = this.weights.mtp[depth - 1];
     const at = this.positionsOf(spanPositions(spans));
     const x = this.mtpJoin(tape, w, hidden, nextIds);
-    const y = this.layer(tape, w.layer, x, [], undefined, (h) =>
+    const y = this.layer(tape, w.layer, x, [], undefined, (tape, h) =>
       cachedAttention(tape, this.config, w.layer.attention, h, at, cache, spans),
     );
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
@@ -184,15 +184,21 @@ export class Transformer {
     x: Tensor,
     routers: RouterTrace[],
     balance: Balance | undefined,
-    attend: (h: Tensor) => Tensor,
+    attend: (tape: Tape, h: Tensor) => Tensor,
   ): Tensor {
     const { config } = this;
-    const afterAttention = ops.residual(tape, x, attend(ops.rmsNorm(tape, x, w.inputNorm, config.rmsNormEps)));
-    const h = ops.rmsNorm(tape, afterAttention, w.postAttentionNorm, config.rmsNormEps);
-    const y = w.experts
-      ? mixtureOfExperts(tape, config, w.experts, h, routers, balance)
-      : feedForward(tape, w.dense!, h);
-    return ops.residual(tape, afterAttention, y);
+    let runs = 0;
+    return tape.segment(x, (tape, x) => {
+      const afterAttention = ops.residual(tape, x, attend(tape, ops.rmsNorm(tape, x, w.inputNorm, config.rmsNormEps)));
+      const h = ops.rmsNorm(tape, afterAttention, w.postAttentionNorm, config.rmsNormEps);
+      // A segment may run twice, and forgets its memory after the first time; the router is reported once, in memory of its own.
+      const trace: RouterTrace[] = [];
+      const y = w.experts
+        ? mixtureOfExperts(tape, config, w.experts, h, trace, balance)
+        : feedForward(tape, w.dense!, h);
+      if (runs++ === 0) routers.push(...trace.map(kept));
+      return ops.residual(tape, afterAttention, y);
+    });
   }
 
   /** Angles for these positions; the table grows by doubling, up to max_position_embeddings. */
@@ -213,6 +219,10 @@ export class Transformer {
     }
     return { positions, table: this.table };
   }
+}
+
+function kept({ offsets, indices, weights, balanceLoss }: RouterTrace): RouterTrace {
+  return { offsets: offsets.slice(), indices: indices.slice(), weights: weights.slice(), balanceLoss };
 }
 
 function spanPositions(spans: readonly SequenceSpan[]): I32 {

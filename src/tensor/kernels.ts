@@ -14,7 +14,7 @@
  * - Callers are trusted (they are `ops.ts`, the optimiser and the decoder): kernels check sizes, not values; ids and indices
  *   are validated where they enter the program. A buffer that is too short throws a RangeError that names it.
  */
-import type { Bf16, F32, I32, Storage } from "./dtype.ts";
+import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
@@ -164,7 +164,10 @@ export interface LatentAttention {
   qLatent: F32;
   /** [Nq, H, P], rows of one query ldq apart, heads qHeadStride apart */
   qRope: F32;
-  cache: F32 | Bf16;
+  /** f32, bf16, or 8-bit codes. */
+  cache: F32 | Bf16 | I8;
+  /** [rows, 2]: what the codes of c_kv and of k_rope of a row are multiplied by; null where the cache holds the numbers themselves. */
+  cacheScales: F32 | null;
   rowStart: I32;
   rowCount: I32;
   Nq: number;

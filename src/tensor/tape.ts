@@ -31,6 +31,8 @@ export interface TapeOptions {
   precision: Precision;
   /** Record steps for `backward` (default false: inference). */
   recording?: boolean;
+  /** Where `segment` is asked to, keep only its input and compute the rest again in the backward pass (default false). */
+  recompute?: boolean;
 }
 
 export class Tape {
@@ -38,6 +40,7 @@ export class Tape {
   readonly arena: Arena;
   readonly precision: Precision;
   readonly recording: boolean;
+  private readonly recompute: boolean;
   private steps: (() => void)[] = [];
 
   constructor(options: TapeOptions) {
@@ -45,6 +48,7 @@ export class Tape {
     this.arena = options.arena;
     this.precision = options.precision;
     this.recording = options.recording ?? false;
+    this.recompute = options.recompute ?? false;
   }
 
   /** A new tensor from the arena, its numbers not set. */
@@ -60,6 +64,33 @@ export class Tape {
 
   record(step: () => void): void {
     if (this.recording) this.steps.push(step);
+  }
+
+  /**
+   * f(x), for an f whose result has x's shape. When the tape recomputes, what f makes on the way is forgotten, and f runs again before its
+   * gradients are asked for: memory for activations falls to one segment's, for a third more work. f must use the tape that it is given.
+   */
+  segment(x: Tensor, f: (tape: Tape, x: Tensor) => Tensor): Tensor {
+    if (!this.recording || !this.recompute) return f(this, x);
+    const { arena, kernels, precision } = this;
+    const run = (use: (inner: Tape, input: Tensor, y: Tensor) => void) => {
+      const mark = arena.mark();
+      const inner = new Tape({ kernels, arena, precision, recording: true });
+      const input: Tensor = { data: x.data, shape: x.shape, grad: null };
+      use(inner, input, f(inner, input));
+      arena.release(mark);
+    };
+    const out = this.tensor(...x.shape);
+    run((_, __, y) => out.data.set(y.data));
+    this.record(() => {
+      const [dx, dout] = [this.gradOf(x), this.gradOf(out)];
+      run((inner, input, y) => {
+        y.grad = dout;
+        inner.backward();
+        kernels.add({ out: dx, a: dx, b: inner.gradOf(input), n: dx.length });
+      });
+    });
+    return out;
   }
 
   /** Runs the recorded steps from the last to the first, once; gradients end in the `grad` of every tensor and weight. */

@@ -40,6 +40,8 @@ const stageSchema = z.strictObject({
   balanceAlpha: z.number().min(0).default(1e-4),
   /** γ, by which a step moves the router's biases; 0 in the last 3 % of the stage, as in the report. */
   biasUpdateSpeed: z.number().min(0).default(0.001),
+  /** Keep only the layers' inputs and compute the rest again in the backward pass: for long contexts, a third more work. */
+  recompute: z.boolean().default(false),
 });
 
 const recipeSchema = z.strictObject({

@@ -209,6 +209,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
       mtpWeight: mtpWeight(stage, done),
       balanceAlpha: stage.balanceAlpha,
       biasUpdateSpeed: biasUpdateSpeed(stage, done),
+      recompute: stage.recompute,
     });
     const seconds = (performance.now() - started) / 1000;
     const used = process.cpuUsage(cpu);

@@ -9,6 +9,8 @@ export interface StepOptions {
   mtpWeight: number;
   balanceAlpha: number;
   biasUpdateSpeed: number;
+  /** Compute layers again in the backward pass instead of keeping what they made. */
+  recompute?: boolean;
 }
 
 export interface StepResult {
@@ -57,7 +59,13 @@ export class Trainer {
     let balanceLoss = 0;
     for (const batch of batches) {
       this.arena.reset();
-      const tape = new Tape({ kernels, arena: this.arena, precision: this.precision, recording: true });
+      const tape = new Tape({
+        kernels,
+        arena: this.arena,
+        precision: this.precision,
+        recording: true,
+        recompute: options.recompute,
+      });
       const share = batch.positions.length / tokens;
       const losses = this.model.loss(tape, batch, {
         mtpWeight: options.mtpWeight,

@@ -116,18 +116,24 @@ describeTwins("attention", (native) => {
     H: positiveSize(5),
     R: positiveSize(70),
     P: positiveSize(9).map((p) => p * 2),
-    bf16: fc.boolean(),
+    dtype: fc.constantFrom("f32" as const, "bf16" as const, "int8" as const),
     seed: fc.nat(1000),
   });
 
   it("over the latent cache equals the reference", () => {
     fc.assert(
-      fc.property(latentCase, ({ counts, H, R, P, bf16, seed }) => {
+      fc.property(latentCase, ({ counts, H, R, P, dtype, seed }) => {
         const operands = new Operands(seed);
         const Nq = counts.length;
         const rowStart: I32 = Int32Array.from(counts, (_, i) => i * 3);
         const rows = Math.max(1, ...counts.map((count, i) => count + i * 3));
-        const cache = bf16 ? operands.bf16(rows * (R + P)) : operands.f32(rows * (R + P));
+        const numbers = operands.f32(rows * (R + P));
+        const cache = {
+          f32: () => numbers,
+          bf16: () => operands.bf16(rows * (R + P)),
+          int8: () => Int8Array.from(numbers, (x) => Math.max(-127, Math.min(127, Math.round(x * 60)))),
+        }[dtype]();
+        const cacheScales = dtype === "int8" ? operands.f32(rows * 2, 0.02) : null;
         const [N, pad] = [3, 2];
         const ldq = H * (N + P) + pad;
         const q = operands.f32(Nq * ldq + N);
@@ -135,6 +141,7 @@ describeTwins("attention", (native) => {
           qLatent: operands.f32(Nq * H * R),
           qRope: q.subarray(N),
           cache,
+          cacheScales,
           rowStart,
           rowCount: Int32Array.from(counts),
         };

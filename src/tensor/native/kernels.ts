@@ -166,7 +166,22 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       );
     },
 
-    latentAttention({ out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale }) {
+    latentAttention({
+      out,
+      qLatent,
+      qRope,
+      cache,
+      cacheScales,
+      rowStart,
+      rowCount,
+      Nq,
+      H,
+      R,
+      P,
+      ldq,
+      qHeadStride,
+      scale,
+    }) {
       need("latentAttention", {
         rowStart: [rowStart, Nq],
         rowCount: [rowCount, Nq],
@@ -178,9 +193,25 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       for (let n = 0; n < Nq; n++) rows = Math.max(rows, rowStart[n] + rowCount[n]);
       need("latentAttention", {
         cache: [cache, rows * (R + P)],
+        cacheScales: [cacheScales ?? new Float32Array(0), cache instanceof Int8Array ? rows * 2 : 0],
         qRope: [qRope, extent(Nq, (H - 1) * qHeadStride + P, ldq)],
       });
-      table.latentAttention(out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale);
+      table.latentAttention(
+        out,
+        qLatent,
+        qRope,
+        cache,
+        cacheScales,
+        rowStart,
+        rowCount,
+        Nq,
+        H,
+        R,
+        P,
+        ldq,
+        qHeadStride,
+        scale,
+      );
     },
 
     swiglu({ out, x, T, F }) {

@@ -1,5 +1,5 @@
 /** Latent attention, naive and absorbed: one query of one head at a time, over the keys it may see. */
-import { type Bf16, bf16ToF32, type F32, f32ToBf16 } from "../dtype.ts";
+import { bf16ToF32, type F32, f32ToBf16 } from "../dtype.ts";
 import type { Attention, AttentionBackward, AttentionShape, Kernels, LatentAttention } from "../kernels.ts";
 
 /** Calls visit for each query row and head, with the first key row it sees and how many. */
@@ -100,16 +100,20 @@ function attentionBackward(p: AttentionBackward): void {
   });
 }
 
-/** `count` cache rows from `start` on, as f32. */
-function cacheRows(cache: F32 | Bf16, start: number, count: number, width: number): F32 {
+/** `count` cache rows [R+P] from `start` on, as f32. */
+function cacheRows({ cache, cacheScales, R, P }: LatentAttention, start: number, count: number): F32 {
+  const width = R + P;
   const rows = cache.subarray(start * width, (start + count) * width);
-  return rows instanceof Uint16Array ? Float32Array.from(rows, bf16ToF32) : (rows as F32);
+  if (rows instanceof Uint16Array) return Float32Array.from(rows, bf16ToF32);
+  if (rows instanceof Float32Array) return rows;
+  const scaleOf = (i: number) => cacheScales![(start + Math.floor(i / width)) * 2 + (i % width < R ? 0 : 1)];
+  return Float32Array.from(rows, (code, i) => code * scaleOf(i));
 }
 
 function latentAttention(p: LatentAttention): void {
-  const { out, qLatent, qRope, cache, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale } = p;
+  const { out, qLatent, qRope, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale } = p;
   for (let n = 0; n < Nq; n++) {
-    const rows = cacheRows(cache, rowStart[n], rowCount[n], R + P);
+    const rows = cacheRows(p, rowStart[n], rowCount[n]);
     for (let h = 0; h < H; h++) {
       const latentAt = (n * H + h) * R;
       const ropeAt = n * ldq + h * qHeadStride;
