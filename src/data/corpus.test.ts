@@ -26,7 +26,7 @@ describe("tokenise", () => {
   const rows = [{ text: "the red fish" }, { text: "<｜end▁of▁sentence｜>" }, "{broken", { text: "blue 🐟" }];
 
   it("a document is bos, its text, eos; special tokens in the text are only text", async () => {
-    const corpus = await tokenise(jsonl("a.jsonl", rows), tokenizer, cache);
+    const corpus = await tokenise({ path: jsonl("a.jsonl", rows) }, tokenizer, cache);
     const documents = [...corpus.starts.subarray(0, -1)].map((start, i) => [
       ...corpus.tokens.subarray(start, corpus.starts[i + 1]),
     ]);
@@ -49,7 +49,7 @@ describe("tokenise", () => {
       { role: "user", content: "the fish" },
       { role: "assistant", content: "the boat" },
     ];
-    const { tokens, mask } = await tokenise(jsonl("chat.jsonl", [{ messages }]), tokenizer, cache);
+    const { tokens, mask } = await tokenise({ path: jsonl("chat.jsonl", [{ messages }]) }, tokenizer, cache);
     const counted = [...tokens].filter((_, i) => mask[i]);
     expect(counted.at(-1)).toBe(tokenizer.eosId);
     expect(tokenizer.decode(counted.slice(0, -1))).toBe("the boat");
@@ -58,16 +58,16 @@ describe("tokenise", () => {
   it("keeps what it did: the second time nothing is tokenised, a changed file is", async () => {
     const path = jsonl("kept.jsonl", [{ text: "red" }]);
     const files = () => readdirSync(cache).filter((name) => name.startsWith("kept"));
-    const first = await tokenise(path, tokenizer, cache);
+    const first = await tokenise({ path }, tokenizer, cache);
     const [name] = files();
-    expect(await tokenise(path, tokenizer, cache)).toEqual(first);
+    expect(await tokenise({ path }, tokenizer, cache)).toEqual(first);
     expect(files()).toEqual([name]);
     jsonl("kept.jsonl", [{ text: "red boat" }]);
-    expect((await tokenise(path, tokenizer, cache)).tokens.length).toBeGreaterThan(first.tokens.length);
+    expect((await tokenise({ path }, tokenizer, cache)).tokens.length).toBeGreaterThan(first.tokens.length);
   });
 
   it("a file with no text is an error", async () => {
-    await expect(tokenise(jsonl("none.jsonl", ["{", "[]"]), tokenizer, cache)).rejects.toThrow(
+    await expect(tokenise({ path: jsonl("none.jsonl", ["{", "[]"]) }, tokenizer, cache)).rejects.toThrow(
       /none\.jsonl: there is no text in it \(2 documents skipped\)/,
     );
   });

@@ -1,11 +1,12 @@
 /** A corpus as token ids: tokenised once, kept in a file of its own, and memory-mapped from then on. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../checkpoint/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { encodeChat, type Tokenizer, tokenizerToJson } from "../text/index.ts";
-import { expandPath, type ReadOptions, readDocuments } from "./documents.ts";
+import type { ReadOptions } from "./documents.ts";
+import { type CorpusSource, documentsOf, identityOf, labelOf } from "./sources.ts";
 
 const CACHE_VERSION = 1;
 
@@ -34,35 +35,35 @@ export function tokenizerHash(tokenizer: Tokenizer): string {
 }
 
 /**
- * The corpus of a path (see `expandPath`), from the cache or tokenised now.
+ * The corpus of a source, from the cache or tokenised now.
  * @throws InputError if there is no text in it
  */
 export async function tokenise(
-  path: string,
+  source: CorpusSource,
   tokenizer: Tokenizer,
   cacheDir: string,
   options: TokeniseOptions = {},
 ): Promise<Corpus> {
-  const files = expandPath(path);
-  const identity = files.map((file) => [basename(file), statSync(file).size, statSync(file).mtimeMs]);
+  const label = labelOf(source);
+  const identity = identityOf(source);
   const key = createHash("sha256")
     .update(JSON.stringify([CACHE_VERSION, tokenizerHash(tokenizer), identity]))
     .digest("hex")
     .slice(0, 16);
-  const cached = join(cacheDir, `${basename(path).replace(/[^\w.-]/g, "_")}-${key}.safetensors`);
+  const cached = join(cacheDir, `${basename(label).replace(/[^\w.-]/g, "_")}-${key}.safetensors`);
   if (!existsSync(cached)) {
     mkdirSync(cacheDir, { recursive: true });
-    await writeCache(cached, files, tokenizer, options);
+    await writeCache(cached, source, tokenizer, options);
   }
   const corpus = openCache(cached);
   if (corpus.tokens.length === 0)
-    throw new InputError(`${path}: there is no text in it (${corpus.skipped} documents skipped)`);
+    throw new InputError(`${label}: there is no text in it (${corpus.skipped} documents skipped)`);
   return corpus;
 }
 
 async function writeCache(
   cached: string,
-  files: string[],
+  source: CorpusSource,
   tokenizer: Tokenizer,
   options: TokeniseOptions,
 ): Promise<void> {
@@ -78,21 +79,20 @@ async function writeCache(
       options.onSkipped?.(where, why);
     },
   };
-  for (const path of files) {
-    for await (const document of readDocuments(path, readOptions)) {
-      const { tokens, mask } = encodeDocument(document, tokenizer);
-      starts.push(total);
-      total += tokens.length;
-      chunks.push({ tokens, mask });
-      textBytes +=
-        "text" in document
-          ? Buffer.byteLength(document.text)
-          : document.messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
-      if (starts.length % 1000 === 0) options.onProgress?.({ path, documents: starts.length, tokens: total });
-    }
+  for await (const document of documentsOf(source, readOptions)) {
+    const { tokens, mask } = encodeDocument(document, tokenizer);
+    starts.push(total);
+    total += tokens.length;
+    chunks.push({ tokens, mask });
+    textBytes +=
+      "text" in document
+        ? Buffer.byteLength(document.text)
+        : document.messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+    if (starts.length % 1000 === 0)
+      options.onProgress?.({ path: labelOf(source), documents: starts.length, tokens: total });
   }
   if (total > 2 ** 31 - 1)
-    throw new InputError(`${files[0]}: more than 2³¹ tokens in one source; split it into several`);
+    throw new InputError(`${labelOf(source)}: more than 2³¹ tokens in one source; split it into several`);
   const tokens = tokenizer.vocabSize <= 65536 ? new Uint16Array(total) : new Int32Array(total);
   const mask = new Uint8Array(total);
   chunks.forEach((chunk, i) => {

@@ -1,7 +1,7 @@
 /** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { expandPath, Mixture, readDocuments, type Source, tokenise } from "../data/index.ts";
+import { type CorpusSource, documentsOf, expandPath, labelOf, Mixture, type Source, tokenise } from "../data/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
 import type { Recipe, Stage } from "./recipe.ts";
@@ -24,13 +24,20 @@ export function resolveData(path: string, options: InputOptions): string {
 
 /** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
 export function checkPaths(recipe: Recipe, options: InputOptions): void {
-  for (const path of corpusPaths(recipe)) expandPath(resolveData(path, options));
+  for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path);
   if (recipe.validation) expandPath(resolveData(recipe.validation.path, options));
 }
 
-const corpusPaths = (recipe: Recipe) => [
-  ...new Set(recipe.stages.flatMap(({ mixture }) => mixture.map(({ path }) => path))),
-];
+/** The recipe's sources, each once, paths beginning at the data folder. */
+function sourcesOf(recipe: Pick<Recipe, "stages">, options: InputOptions): CorpusSource[] {
+  const all = recipe.stages.flatMap(({ mixture }) => mixture.map((item) => sourceOf(item, options)));
+  return [...new Map(all.map((source) => [JSON.stringify(source), source])).values()];
+}
+
+function sourceOf(item: Stage["mixture"][number], options: InputOptions): CorpusSource {
+  if ("path" in item) return { path: resolveData(item.path, options) };
+  return { tasks: item.tasks, count: item.count, seed: item.seed };
+}
 
 /** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
 export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
@@ -47,7 +54,9 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
   }
   const texts = await sampleTexts(recipe, options, settings.trainBytes);
   if (texts.length === 0)
-    throw new InputError(`${corpusPaths(recipe).join(", ")}: there is no text in it to train a tokenizer on`);
+    throw new InputError(
+      `${sourcesOf(recipe, options).map(labelOf).join(", ")}: there is no text in it to train a tokenizer on`,
+    );
   options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
   const tokenizer = trainBpe({
     texts,
@@ -62,17 +71,14 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
 
 /** Text of all sources of the recipe, from each at most its part of `bytes`. */
 async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number): Promise<string[]> {
-  const paths = corpusPaths(recipe);
+  const sources = sourcesOf(recipe, options);
   const texts: string[] = [];
-  for (const path of paths) {
-    let left = bytes / paths.length;
-    for (const file of expandPath(resolveData(path, options))) {
-      for await (const document of readDocuments(file)) {
-        const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
-        texts.push(text);
-        left -= Buffer.byteLength(text);
-        if (left <= 0) break;
-      }
+  for (const source of sources) {
+    let left = bytes / sources.length;
+    for await (const document of documentsOf(source)) {
+      const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
+      texts.push(text);
+      left -= Buffer.byteLength(text);
       if (left <= 0) break;
     }
   }
@@ -86,13 +92,14 @@ export async function mixtureOf(
   options: InputOptions,
 ): Promise<Mixture> {
   const sources: Source[] = [];
-  for (const { path, weight } of stage.mixture) {
-    const corpus = await tokenise(resolveData(path, options), tokenizer, join(options.out, "cache"), {
+  for (const item of stage.mixture) {
+    const source = sourceOf(item, options);
+    const corpus = await tokenise(source, tokenizer, join(options.out, "cache"), {
       onProgress: ({ path: file, documents, tokens }) =>
         documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
     });
-    if (corpus.skipped > 0) options.onMessage?.(`${path}: ${corpus.skipped} documents skipped`);
-    sources.push({ corpus, weight });
+    if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${corpus.skipped} documents skipped`);
+    sources.push({ corpus, weight: item.weight });
   }
   const { packing, loss, sequenceLength } = stage;
   return new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });

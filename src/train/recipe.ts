@@ -1,6 +1,7 @@
 /** A recipe: everything that makes a training run, in one JSON file. Unknown or wrong fields are refused, with the nearest valid name. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { TASK_KINDS } from "../data/index.ts";
 import { type ModelConfig, parseConfig } from "../model/index.ts";
 import { InputError } from "../tensor/index.ts";
 
@@ -28,7 +29,21 @@ const stageSchema = z.strictObject({
   batchSequences: whole.default(32),
   /** Sequences that go through the model at a time; gradients of a step add up. */
   microBatchSequences: whole.optional(),
-  mixture: z.array(z.strictObject({ path: z.string(), weight: positive.default(1) })).min(1),
+  mixture: z
+    .array(
+      z.union([
+        /** A file, a folder or a pattern with *. weight: passes over it for each pass over a source of weight 1. */
+        z.strictObject({ path: z.string(), weight: positive.default(1) }),
+        /** Generated tasks with their solutions, `count` in all. */
+        z.strictObject({
+          tasks: z.array(z.enum(TASK_KINDS)).min(1),
+          count: whole.default(100_000),
+          seed: z.int().min(0).default(1),
+          weight: positive.default(1),
+        }),
+      ]),
+    )
+    .min(1),
   packing: z.enum(["documents", "chats"]).default("documents"),
   loss: z.enum(["all", "assistant"]).default("all"),
   /** Peak learning rate. */
