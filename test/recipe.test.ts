@@ -43,7 +43,7 @@ describe("a recipe", () => {
     ["stages.0.mixture", [], /stages\.0\.mixture: /],
     ["stages.0.mixture", [{ path: "x", weight: -1 }], /stages\.0\.mixture\.0\.weight: /],
     ["stages.0.microBatchSequences", 3, /batchSequences 4 must be a multiple of microBatchSequences 3/],
-    ["stages.0.sequenceLength", 256, /sequenceLength 256 is above model\.max_position_embeddings 128/],
+    ["stages.0.sequenceLength", 256, /stages\.pretrain: sequenceLength 256 is above the model's 128 positions/],
     ["stages.0.schedule", { warmup: 0.5, decayFrom: 0.2 }, /warmup, decayFrom and decayTo must rise/],
     ["tokenizer", { vocabSize: 320, digits: 2 }, /tokenizer/],
     ["tokenizer", { vocabsize: 320 }, /tokenizer/],

@@ -125,6 +125,21 @@ describe("a run", () => {
     await expect(train(other, { out: whole, data, kernels, resume: true })).rejects.toThrow(/recipe is not the one/);
   });
 
+  it("lets stages that have not begun be changed, and lengthens the context by YaRN", async () => {
+    const out = join(dir, "changed");
+    await train(recipe, { out, data, kernels, maxSteps: 3 });
+    const longer = tinyRecipe();
+    Object.assign((longer.stages as object[])[1], { contextFactor: 2, sequenceLength: 256, batchSequences: 2 });
+    expect(await train(parseRecipe(longer), { out, data, kernels, resume: true })).toMatchObject({ finished: true });
+    const { config } = openFolder(join(out, "model"));
+    expect(config).toMatchObject({ max_position_embeddings: 256, rope_scaling: { type: "yarn", factor: 2 } });
+    const begun = tinyRecipe();
+    Object.assign((begun.stages as object[])[0], { lr: 0.02 });
+    await expect(train(parseRecipe(begun), { out, data, kernels, resume: true })).rejects.toThrow(
+      /recipe is not the one/,
+    );
+  });
+
   it("says which data is missing or empty", async () => {
     const without = tinyRecipe();
     (without.stages as { mixture: unknown }[])[0].mixture = [{ path: "nowhere.jsonl" }];

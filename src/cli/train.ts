@@ -1,5 +1,5 @@
 /** shoal train RECIPE */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
 import { createKernels } from "../tensor/index.ts";
 import { type LedgerRecord, loadRecipe, type RunProgress, train } from "../train/index.ts";
@@ -40,6 +40,7 @@ Examples:
         train(recipe, {
           out,
           data: options.data ?? process.env.SHOAL_DATA,
+          recipeDir: dirname(path),
           resume: options.resume,
           maxSteps: options.maxSteps,
           kernels,

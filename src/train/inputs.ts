@@ -11,14 +11,17 @@ export interface InputOptions {
   out: string;
   /** Where relative paths of the recipe begin (default: the current folder). */
   data?: string;
+  /** Where paths beginning with "./" begin: the recipe's own folder (default: the current folder). */
+  recipeDir?: string;
   onMessage?: (message: string) => void;
 }
 
 /** Where a run's folder keeps its tokenizer. */
 export const tokenizerFolder = (out: string) => join(out, "tokenizer");
 
-/** A path of the recipe, beginning at the data folder. */
+/** A path of the recipe, beginning at the data folder, or with "./" at the recipe's own. */
 export function resolveData(path: string, options: InputOptions): string {
+  if (path.startsWith("./")) return resolve(options.recipeDir ?? ".", path);
   return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
 }
 

@@ -25,6 +25,10 @@ const stageSchema = z.strictObject({
   /** Tokens of training (rows of batches) in this stage. */
   tokens: whole,
   sequenceLength: z.int().min(2).default(512),
+  /**
+   * From this stage on the model reaches this many times its max_position_embeddings, by YaRN (report, section 4.3).
+   */
+  contextFactor: z.number().gt(1).optional(),
   /** Sequences of a step. */
   batchSequences: whole.default(32),
   /** Sequences that go through the model at a time; gradients of a step add up. */
@@ -151,15 +155,16 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
       );
   }
   // Wrong model fields should be found before a tokenizer is trained.
-  modelConfigOf(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
+  for (let stage = 0; stage < recipe.stages.length; stage++)
+    modelConfigOf(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, { where, stage });
   return recipe;
 }
 
-/** The model's configuration with the tokenizer's numbers in it. */
+/** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
 export function modelConfigOf(
   recipe: Recipe,
   tokenizer: { vocabSize: number; bosId: number | null; eosId: number | null },
-  where = "recipe",
+  { where = "recipe", stage = 0 } = {},
 ): ModelConfig {
   const known = new Set(MODEL_FIELDS);
   for (const field of Object.keys(recipe.model)) {
@@ -172,14 +177,34 @@ export function modelConfigOf(
     bos_token_id: tokenizer.bosId,
     eos_token_id: tokenizer.eosId,
   };
-  const config = parseConfig({ ...recipe.model, ...fixed }, `${where}: model`);
-  const longest = Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength));
-  if (longest > config.maxPositionEmbeddings) {
+  const plain = parseConfig({ ...recipe.model, ...fixed }, `${where}: model`);
+  const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
+  const config = factor
+    ? parseConfig({ ...recipe.model, ...fixed, ...extended(plain, factor) }, `${where}: model`)
+    : plain;
+  const { name, sequenceLength } = recipe.stages[stage];
+  if (sequenceLength > config.maxPositionEmbeddings) {
     throw new InputError(
-      `${where}: a stage's sequenceLength ${longest} is above model.max_position_embeddings ${config.maxPositionEmbeddings}`,
+      `${where}: stages.${name}: sequenceLength ${sequenceLength} is above the model's ${config.maxPositionEmbeddings} positions; raise model.max_position_embeddings, or give the stage a contextFactor`,
     );
   }
   return config;
+}
+
+/** config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. */
+function extended({ maxPositionEmbeddings: original }: ModelConfig, factor: number): Record<string, unknown> {
+  return {
+    max_position_embeddings: Math.floor(original * factor),
+    rope_scaling: {
+      type: "yarn",
+      factor,
+      original_max_position_embeddings: original,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+    },
+  };
 }
 
 const MODEL_FIELDS = [

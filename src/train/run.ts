@@ -14,7 +14,7 @@ import { loadValidation, type ValidationText, validate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { checkPaths, type InputOptions, mixtureOf, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger, type LedgerRecord, type StepRecord } from "./ledger.ts";
-import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
+import { modelConfigOf, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -108,6 +108,17 @@ function resultOf(run: Run, model: string | null): RunResult {
 
 const checkpointsOf = (out: string) => join(out, "checkpoints");
 
+/** Stages that have not begun may be changed; all else must be as it was. @throws InputError */
+function checkSameRecipe(recipe: Recipe, { recipe: before, stage }: RunState, out: string): void {
+  const begun = ({ stages, checkpoint, price, export: _, description, ...rest }: Recipe) =>
+    JSON.stringify({ ...rest, stages: stages.slice(0, stage + 1) });
+  // Parsed again, so that fields which are new since then get their defaults.
+  if (begun(parseRecipe(JSON.parse(before))) === begun(recipe)) return;
+  throw new InputError(
+    `${out}: the recipe is not the one that this run began with (only stages that have not begun may change); put it back, or begin a new run with --out`,
+  );
+}
+
 async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
   const { out, kernels } = options;
   const recipeText = JSON.stringify(recipe);
@@ -117,11 +128,7 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
   if (!options.resume && existsSync(join(out, "ledger.jsonl"))) {
     throw new InputError(`${out}: holds a run already; go on with --resume, or name another folder with --out`);
   }
-  if (saved && saved.json.recipe !== recipeText) {
-    throw new InputError(
-      `${out}: the recipe is not the one that this run began with; put it back, or begin a new run with --out`,
-    );
-  }
+  if (saved) checkSameRecipe(recipe, saved.json as unknown as RunState, out);
   checkPaths(recipe, options);
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "recipe.json"), `${JSON.stringify(recipe, null, 2)}\n`);
@@ -151,7 +158,11 @@ async function prepare(recipe: Recipe, options: TrainOptions): Promise<Run> {
     options.onMessage?.(`going on from step ${state.step}`);
   } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
   ledger.rewind(state.ledgerBytes);
-  const longest = Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength));
+  // Every stage's model must be able to read the texts.
+  const longest = Math.min(
+    config.maxPositionEmbeddings,
+    Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength)),
+  );
   const validation = recipe.validation
     ? await loadValidation(
         resolveData(recipe.validation.path, options),
@@ -184,6 +195,8 @@ const stepsOf = (stage: Stage) => Math.max(1, Math.ceil(stage.tokens / (stage.ba
 /** Runs what is left of a stage; false if it was interrupted. */
 async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const { options, state, trainer, recipe } = run;
+  const config = modelConfigOf(recipe, run.tokenizer, { stage: state.stage });
+  trainer.model = new Transformer(config, trainer.training.weights);
   const mtpDepths = trainer.model.config.numNextnPredictLayers;
   const seed = recipe.seed + state.stage * 1000;
   const mixture = await mixtureOf(stage, { tokenizer: run.tokenizer, mtpDepths, seed }, options);

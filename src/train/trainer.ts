@@ -26,7 +26,8 @@ export interface StepResult {
 }
 
 export class Trainer {
-  readonly model: Transformer;
+  /** Of the stage at hand: a longer context has other angles over the same weights. */
+  model: Transformer;
   readonly training: TrainingWeights;
   readonly loads: ExpertLoads;
   readonly optimizer: Optimizer;
