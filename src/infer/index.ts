@@ -6,3 +6,21 @@ export { logSumExp, type Sampled, type SamplingOptions, sample, verify } from ".
 export { type Score, score } from "./score.ts";
 export { Sequence } from "./sequence.ts";
 export { StopMatcher } from "./stop.ts";
+export {
+  type ChatRequest,
+  type CompletionRequest,
+  type Engine,
+  EngineError,
+  type EngineErrorKind,
+  type EngineEvent,
+  type EngineMessage,
+  type EngineStats,
+  type GenerationSettings,
+  type ModelInfo,
+  type ResponseFormat,
+  type Role,
+  type TokenInfo,
+  type Tool,
+  type ToolCall,
+  type Usage,
+} from "./engine.ts";

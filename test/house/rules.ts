@@ -13,6 +13,7 @@ export const ROOMS = [
   "data",
   "plan",
   "train",
+  "report",
   "infer",
   "bench",
   "serve",

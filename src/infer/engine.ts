@@ -1,0 +1,222 @@
+/**
+ * What a chat site, an API, a benchmark or an audit asks of a model, wherever the model runs: in this process's engine thread
+ * (`createEngine`) or behind any OpenAI-compatible server (`src/serve/upstream.ts`).
+ */
+
+export type Role = "system" | "user" | "assistant" | "tool";
+
+export interface ToolCall {
+  id: string;
+  name: string;
+  /** JSON, as the model wrote it. */
+  arguments: string;
+}
+
+export interface EngineMessage {
+  role: Role;
+  content: string;
+  /** What an assistant thought before it answered. */
+  reasoning?: string;
+  /** Calls that an assistant made. */
+  toolCalls?: readonly ToolCall[];
+  /** Of a tool's message: the call that it answers. */
+  toolCallId?: string;
+}
+
+export interface Tool {
+  name: string;
+  description?: string;
+  /** JSON Schema of the arguments. */
+  parameters?: unknown;
+  /** Arguments are held to the schema token by token. */
+  strict?: boolean;
+}
+
+export type ResponseFormat =
+  | { type: "text" }
+  | { type: "json_object" }
+  /** Every completed answer validates: tokens that would leave the schema are never drawn. */
+  | { type: "json_schema"; schema: unknown };
+
+/** How to choose tokens, and when to stop. What is absent takes the model's default (see `ModelInfo.defaults`). */
+export interface GenerationSettings {
+  /** Most tokens to generate (default: as many as the context has room for). */
+  maxTokens?: number;
+  /** 0: greedy. */
+  temperature?: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  /** As transformers: above 1 makes what was seen less likely. */
+  repetitionPenalty?: number;
+  /** As OpenAI: subtracted once for a token that was generated, and once per time it was. */
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  /** Token id → added to its logit; −100 bans, +100 forces. */
+  logitBias?: Readonly<Record<number, number>>;
+  seed?: number;
+  stop?: readonly string[];
+  /** Go on past the end-of-sentence token (for load tests). */
+  ignoreEos?: boolean;
+  /** Report each token's log probability, and this many rivals (0 to 20). Undefined: neither. */
+  topLogprobs?: number;
+  /** Also report which experts fired for each token. */
+  experts?: boolean;
+  /** Guess tokens ahead with the MTP depth (default: where it pays). */
+  draft?: boolean;
+  responseFormat?: ResponseFormat;
+}
+
+export interface ChatRequest extends GenerationSettings {
+  /** An id of `Engine.models()`. */
+  model: string;
+  messages: readonly EngineMessage[];
+  tools?: readonly Tool[];
+  toolChoice?: "none" | "auto" | "required" | { name: string };
+  /** The last message is the assistant's and is continued instead of answered. */
+  continueFinal?: boolean;
+  /** For models that think: whether to (default: as the model's template does). */
+  reasoning?: boolean;
+}
+
+export interface CompletionRequest extends GenerationSettings {
+  model: string;
+  prompt: string | readonly number[];
+  /** Report the prompt's tokens too, as `prompt` events before the first text. */
+  echo?: boolean;
+}
+
+export interface TokenInfo {
+  id: number | null;
+  /** The token's own text; a part of a character shows as U+FFFD, its bytes are exact. */
+  text: string;
+  bytes: number[];
+  /** log p in the model's own distribution, before temperature and filters; null for a prompt's first token or where unknown. */
+  logprob: number | null;
+  /** The likeliest tokens at this place, likeliest first. */
+  top: { id: number | null; text: string; bytes: number[]; logprob: number }[];
+  /** Guessed ahead by the MTP depth and accepted. */
+  drafted?: boolean;
+  /** Chosen experts by expert layer, [layers][K]. */
+  experts?: number[][];
+}
+
+export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | "abort";
+
+export interface Usage {
+  promptTokens: number;
+  /** Of those, how many were in the prefix cache. */
+  cachedTokens: number;
+  completionTokens: number;
+  reasoningTokens: number;
+  /** Tokens guessed ahead, and how many of the guesses were right. */
+  draftedTokens: number;
+  acceptedTokens: number;
+  /** Seconds waited for a place, spent reading the prompt, and generating; null where an upstream does not tell. */
+  queueSeconds: number | null;
+  prefillSeconds: number | null;
+  decodeSeconds: number | null;
+}
+
+/** What a generation gives, in order: `start` (once the prompt is read), `prompt`*, then text, reasoning and calls as they come, and one `end`. */
+export type EngineEvent =
+  | { type: "start"; promptTokens: number; cachedTokens: number }
+  /** Tokens of the prompt, where `echo` asked for them. */
+  | { type: "prompt"; tokens: TokenInfo[] }
+  /** Text that has become certain; `tokens` (where log probabilities or experts were asked for) are those that made it, which may lag or lead by a character. */
+  | { type: "text"; text: string; tokens?: TokenInfo[] }
+  | { type: "reasoning"; text: string; tokens?: TokenInfo[] }
+  /** A piece of call number `index`: the first names it, all carry more of its arguments. */
+  | { type: "tool_call"; index: number; id?: string; name?: string; arguments: string }
+  | { type: "end"; finishReason: FinishReason; usage: Usage };
+
+export interface ModelInfo {
+  id: string;
+  /** "local", or the upstream's name. */
+  owner: string;
+  /** Seconds since 1970. */
+  created: number;
+  /** Tokens of prompt and answer together; null where unknown. */
+  context: number | null;
+  /** Where known, for the site and the Ollama API. */
+  parameters: { total: number; active: number } | null;
+  /** f32, bf16, int8, int4; null where unknown. */
+  dtype: string | null;
+  /** Routed experts of each expert layer, and how many fire; null for upstreams and dense models. */
+  experts: { layers: number; count: number; perToken: number } | null;
+  reasoning: boolean;
+  tools: boolean;
+  defaults: Pick<GenerationSettings, "temperature" | "topP" | "topK" | "minP" | "repetitionPenalty">;
+  /** For the bill: $ for a million tokens of prompt and of answer, or for an hour of a core. */
+  price: { promptUsd: number; completionUsd: number } | { coreHourUsd: number; cores: number } | null;
+}
+
+export interface EngineStats {
+  /** Requests being answered, and waiting for a place. */
+  running: number;
+  waiting: number;
+  /** Rows (tokens) of the latent cache: in all, holding a running sequence, and kept for prompts that begin the same. */
+  cacheRows: number;
+  usedRows: number;
+  keptRows: number;
+  /** Totals since the start. */
+  requests: number;
+  promptTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+  draftedTokens: number;
+  acceptedTokens: number;
+  refused: number;
+  aborted: number;
+}
+
+export type EngineErrorKind =
+  /** The request cannot be served as it is: `param` names the field. */
+  | "invalid"
+  | "context_length"
+  | "not_found"
+  /** The queue is full: try again after `retryAfter` seconds. */
+  | "overloaded"
+  /** The engine is stopping, or an upstream cannot be reached. */
+  | "unavailable"
+  | "timeout"
+  /** An upstream refused or failed; `status` is what it said. */
+  | "upstream"
+  | "internal";
+
+export class EngineError extends Error {
+  readonly kind: EngineErrorKind;
+  readonly param: string | null;
+  /** Seconds. */
+  readonly retryAfter: number | null;
+  readonly status: number | null;
+
+  constructor(
+    kind: EngineErrorKind,
+    message: string,
+    detail: { param?: string; retryAfter?: number; status?: number } = {},
+  ) {
+    super(message);
+    this.name = "EngineError";
+    this.kind = kind;
+    this.param = detail.param ?? null;
+    this.retryAfter = detail.retryAfter ?? null;
+    this.status = detail.status ?? null;
+  }
+}
+
+export interface Engine {
+  /** Models that can be asked now. */
+  models(): Promise<ModelInfo[]>;
+  /**
+   * Answers a conversation. Leaving the iteration (or the signal) cancels the work at once: its place and its cache rows are free again.
+   * @throws EngineError before the first event if the request is refused, or later if the engine fails
+   */
+  chat(request: ChatRequest, signal?: AbortSignal): AsyncIterable<EngineEvent>;
+  /** Continues a text. */
+  complete(request: CompletionRequest, signal?: AbortSignal): AsyncIterable<EngineEvent>;
+  /** By model id; of upstreams only what passed through here. */
+  stats(): Promise<Record<string, EngineStats>>;
+  /** Ends what runs with "abort" and frees threads and memory. */
+  close(): Promise<void>;
+}
