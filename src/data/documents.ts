@@ -46,40 +46,52 @@ export function expandPath(path: string): string[] {
 
 /** The documents of one file. A JSONL line holds {text} or {messages: [{role, content}]}; any other file is one document. */
 export async function* readDocuments(path: string, options: ReadOptions = {}): AsyncGenerator<Document> {
-  const bad = (where: string, why: string): void => {
-    if (options.onBad === "refuse") throw new InputError(`${where}: ${why}`);
-    options.onSkipped?.(where, why);
-  };
   if (!/\.(jsonl|ndjson)(\.(gz|zst))?$/.test(path)) {
     const text = decodeUtf8(Buffer.concat(await collect(path)));
-    if (text === null) bad(path, "not UTF-8");
-    else if (text.trim() === "") bad(path, "empty");
+    if (text === null) bad(path, "not UTF-8", options);
+    else if (text.trim() === "") bad(path, "empty", options);
     else yield { text };
     return;
   }
+  for await (const { json, where } of readJsonLines(path, options)) {
+    const document = documentOf(json);
+    if (typeof document === "string") bad(where, document, options);
+    else yield document;
+  }
+}
+
+/** The values of a JSONL file, each with its place ("file:line"). Empty lines are passed over; bad ones are skipped or refused. */
+export async function* readJsonLines(
+  path: string,
+  options: ReadOptions = {},
+): AsyncGenerator<{ json: unknown; where: string }> {
   let number = 0;
   for await (const bytes of lines(path)) {
     number++;
     const where = `${path}:${number}`;
     const text = bytes === null ? null : decodeUtf8(bytes);
-    if (bytes === null) bad(where, `line longer than ${DOCUMENT_LIMITS.lineBytes} bytes`);
-    else if (text === null) bad(where, "not UTF-8");
+    if (bytes === null) bad(where, `line longer than ${DOCUMENT_LIMITS.lineBytes} bytes`, options);
+    else if (text === null) bad(where, "not UTF-8", options);
     else if (text.trim() !== "") {
-      const document = parseLine(text);
-      if (typeof document === "string") bad(where, document);
-      else yield document;
+      let json: unknown;
+      try {
+        json = JSON.parse(text);
+      } catch (error) {
+        bad(where, `not valid JSON (${(error as Error).message.split("\n")[0].slice(0, 80)})`, options);
+        continue;
+      }
+      yield { json, where };
     }
   }
 }
 
+function bad(where: string, why: string, options: ReadOptions): void {
+  if (options.onBad === "refuse") throw new InputError(`${where}: ${why}`);
+  options.onSkipped?.(where, why);
+}
+
 /** A document, or why the line holds none. */
-function parseLine(line: string): Document | string {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    return `not valid JSON (${(error as Error).message.split("\n")[0].slice(0, 80)})`;
-  }
+function documentOf(json: unknown): Document | string {
   if (typeof json !== "object" || json === null) return "must be an object with text or messages";
   const { text, messages, slice } = json as Record<string, unknown>;
   const tag = typeof slice === "string" ? { slice } : {};
