@@ -1,12 +1,12 @@
 /**
  * Makes a clone ready to run: installs packages where they are missing or older than the lock file, and builds the native addon where it is
- * missing or older than its sources. Runs on whatever Node the system has (18 or later) and needs no package itself.
+ * missing or older than its sources, and the chat site likewise. Runs on whatever Node the system has (18 or later) and needs no package itself.
  * With everything in place it says nothing and takes a few milliseconds.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,6 +14,8 @@ const installStamp = join(root, "node_modules", ".shoal-lock");
 const buildStamp = join(root, "build", ".shoal-sources");
 const buildLog = join(root, "build", "native.log");
 const addon = join(root, "build", "Release", "shoal.node");
+const siteStamp = join(root, "dist", "web", ".shoal-sources");
+const siteLog = join(root, "build", "site.log");
 const lock = join(root, ".setup.lock");
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -31,12 +33,25 @@ function buildKey() {
   const sources = readdirSync(join(root, "native"))
     .filter((name) => /\.(cc|h)$/.test(name))
     .sort();
-  const contents = ["binding.gyp", ...sources.map((name) => join("native", name))].flatMap((name) => [
-    name,
-    readFileSync(join(root, name)),
-  ]);
-  return hash(process.platform, process.arch, ...contents);
+  return hash(
+    process.platform,
+    process.arch,
+    ...contents(["binding.gyp", ...sources.map((name) => join("native", name))]),
+  );
 }
+
+/** What the site should be made from; null in a package without its sources, which brings the site built. */
+function siteKey() {
+  if (!existsSync(join(root, "web", "vite.config.ts"))) return null;
+  const own = readdirSync(join(root, "web"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort();
+  const shared = ["src/serve/wire.ts", "src/infer/engine.ts"].filter((name) => existsSync(join(root, name)));
+  return hash(readFileSync(join(root, "package-lock.json")), ...contents([...own, ...shared]));
+}
+
+const contents = (names) => names.flatMap((name) => [name, readFileSync(join(root, name))]);
 
 function install() {
   const key = installKey();
@@ -139,6 +154,32 @@ function build() {
   say(`Built the native kernels in ${seconds(started)}.`);
 }
 
+function buildSite() {
+  const key = siteKey();
+  if (key === null || read(siteStamp) === key) return;
+  say("Building the chat site …");
+  const started = Date.now();
+  // The site's tools may want a newer Node than the system's.
+  const own = join(root, "node_modules", "node", "bin", "node");
+  const result = spawnSync(
+    existsSync(own) ? own : process.execPath,
+    [join(root, "node_modules", "vite", "bin", "vite.js"), "build", "--config", join("web", "vite.config.ts")],
+    { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 },
+  );
+  mkdirSync(join(root, "build"), { recursive: true });
+  writeFileSync(siteLog, `${result.stdout ?? ""}${result.stderr ?? ""}`);
+  if (result.status !== 0) {
+    const why =
+      (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
+    say(
+      `Building the chat site failed (${why.trim().slice(0, 160)}; all of it in build/site.log); the API works without it.`,
+    );
+    return;
+  }
+  writeFileSync(siteStamp, key);
+  say(`Built the chat site in ${seconds(started)}.`);
+}
+
 /** Two set-ups at once would tread on each other: the second waits for the first, or takes over from one that died. */
 function withLock(work) {
   for (let waited = 0; ; waited += 200) {
@@ -181,12 +222,19 @@ function mtime(path) {
 
 /** Ready already: nothing to lock or say. */
 function isReady() {
-  return read(installStamp) === installKey() && read(buildStamp) === buildKey() && existsSync(addon);
+  const site = siteKey();
+  return (
+    read(installStamp) === installKey() &&
+    read(buildStamp) === buildKey() &&
+    existsSync(addon) &&
+    (site === null || read(siteStamp) === site)
+  );
 }
 
 if (!isReady()) {
   withLock(() => {
     install();
     build();
+    buildSite();
   });
 }

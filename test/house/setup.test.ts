@@ -105,6 +105,33 @@ describe("setup", () => {
     expect(lines.at(-1)).toMatch(/failed \(a\.cc: error: no; all of it in build\/native\.log\)/);
   });
 
+  it("builds the site once, and again when a source of it changes", () => {
+    fakeNpm();
+    compiler();
+    mkdirSync(join(dir, "web"));
+    writeFileSync(join(dir, "web/vite.config.ts"), "a");
+    mkdirSync(join(dir, "node_modules/vite/bin"), { recursive: true });
+    const vite = `require("fs").mkdirSync("dist/web",{recursive:true});require("fs").appendFileSync("vite.log",process.argv.slice(2).join(" ")+"\\n");`;
+    writeFileSync(join(dir, "node_modules/vite/bin/vite.js"), vite);
+    expect(setup().lines.at(-1)).toContain("Built the chat site");
+    expect(setup().lines).toEqual([]);
+    writeFileSync(join(dir, "web/vite.config.ts"), "b");
+    expect(setup().lines.at(-1)).toContain("Built the chat site");
+    expect(readFileSync(join(dir, "vite.log"), "utf8")).toBe("build --config web/vite.config.ts\n".repeat(2));
+  });
+
+  it("when the site cannot be built names the log and goes on", () => {
+    fakeNpm();
+    compiler();
+    mkdirSync(join(dir, "web"));
+    writeFileSync(join(dir, "web/vite.config.ts"), "a");
+    mkdirSync(join(dir, "node_modules/vite/bin"), { recursive: true });
+    writeFileSync(join(dir, "node_modules/vite/bin/vite.js"), `console.error("error: no such file"); process.exit(1)`);
+    const { status, lines } = setup();
+    expect(status).toBe(0);
+    expect(lines.at(-1)).toMatch(/site failed \(error: no such file; all of it in build\/site\.log\)/);
+  });
+
   it("when installing fails exits 1 with the reason", () => {
     command("npm", "echo 'npm error network is down' >&2; exit 1");
     const { status, lines } = setup();
