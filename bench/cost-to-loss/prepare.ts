@@ -1,0 +1,48 @@
+/**
+ * Gives a peer the very tokens that a run of Shoal trains on:
+ *   node bench/cost-to-loss/prepare.ts RUN --data DIR --tokens N --out DIR
+ * RUN is a run's folder (its tokenizer and tokenised corpora are used). Writes train.u16, the first stage's sequences one after the other with one
+ * token more each, the last one's target; and validation.json, the recipe's validation texts as tokens with their bytes.
+ */
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { loadTokenizer } from "../../src/text/index.ts";
+import { loadValidation } from "../../src/train/evaluate.ts";
+import { mixtureOf, resolveData, tokenizerFolder } from "../../src/train/inputs.ts";
+import { loadRecipe } from "../../src/train/recipe.ts";
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { data: { type: "string" }, tokens: { type: "string", default: "12000000" }, out: { type: "string" } },
+});
+const [run] = positionals;
+if (!run || !values.out) throw new Error("usage: prepare.ts RUN --data DIR --tokens N --out DIR");
+
+const recipe = loadRecipe(join(run, "recipe.json"));
+const options = { out: run, data: values.data, onMessage: console.error };
+const tokenizer = loadTokenizer(tokenizerFolder(run));
+const [stage] = recipe.stages;
+const mixture = await mixtureOf(stage, { tokenizer, mtpDepths: 0, seed: recipe.seed }, options);
+const T = stage.sequenceLength;
+mkdirSync(values.out, { recursive: true });
+
+const file = openSync(join(values.out, "train.u16"), "w");
+const sequences = Math.ceil(Number(values.tokens) / T);
+for (let s = 0; s < sequences; s++) {
+  const { ids, targets } = mixture.next(1);
+  writeSync(file, Uint16Array.from([...ids[0], targets[0][T - 1]]));
+}
+closeSync(file);
+
+const { path, documents } = recipe.validation!;
+const texts = await loadValidation(resolveData(path, options), tokenizer, documents, T);
+writeFileSync(
+  join(values.out, "validation.json"),
+  JSON.stringify({
+    sequenceLength: T,
+    vocabSize: tokenizer.vocabSize,
+    texts: texts.map(({ ids, bytes }) => ({ ids: [...ids], bytes })),
+  }),
+);
+console.log(`${sequences} sequences of ${T} tokens and ${texts.length} texts to validate on are in ${values.out}`);
