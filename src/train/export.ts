@@ -10,16 +10,12 @@ export interface ModelToExport {
   weights: Parameters<typeof storedTensors>[0];
   /** The folder whose tokenizer files go along. */
   tokenizerDir: string;
-  vocabSize: number;
   dtype: "f32" | "bf16" | "fp8";
   kernels: Kernels;
 }
 
 /** Writes the finished model as a Hugging Face folder. */
-export function exportModel(
-  dir: string,
-  { config, weights, tokenizerDir, vocabSize, dtype, kernels }: ModelToExport,
-): void {
+export function exportModel(dir: string, { config, weights, tokenizerDir, dtype, kernels }: ModelToExport): void {
   const generation = {
     bos_token_id: config.bosTokenId,
     eos_token_id: config.eosTokenIds,
@@ -35,9 +31,8 @@ export function exportModel(
     ),
     "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
   };
-  const folderConfig = { ...configToJson(config), vocab_size: vocabSize };
   writeFolder(dir, {
-    config: folderConfig,
+    config: configToJson(config),
     tensors: storedTensors(weights),
     dtype,
     kernels,

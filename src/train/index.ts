@@ -2,6 +2,7 @@
 export { loadValidation, type Validation, type ValidationText, validate } from "./evaluate.ts";
 export type { LedgerRecord, StepRecord, ValidationRecord } from "./ledger.ts";
 export { loadRecipe, modelConfigOf, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
-export { type RunProgress, type RunResult, type TrainOptions, train } from "./run.ts";
+export { type RunResult, train } from "./run.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
+export type { RunProgress, TrainOptions } from "./session.ts";
 export { type StepOptions, type StepResult, Trainer } from "./trainer.ts";

@@ -47,7 +47,7 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
   const dir = tokenizerFolder(options.out);
   if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
   mkdirSync(dir, { recursive: true });
-  const settings = recipe.tokenizer;
+  const settings = recipe.from === undefined ? recipe.tokenizer! : { from: recipe.from };
   if ("from" in settings) {
     const from = resolveData(settings.from, options);
     const tokenizer = loadTokenizer(from);

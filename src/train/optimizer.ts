@@ -7,22 +7,35 @@ import type { PlacedSlot, TrainingWeights } from "../model/index.ts";
 import { Arena, allocate, type F32, type Kernels, type Precision } from "../tensor/index.ts";
 import type { Recipe } from "./recipe.ts";
 
-export type OptimizerSettings = Pick<Recipe, "adamw" | "muon" | "precision">;
+export type OptimizerSettings = Pick<Recipe, "adamw" | "muon" | "lora" | "precision">;
+
+/** What moves the weights by their gradients once a step. */
+export interface WeightUpdater {
+  /** Updates made so far. */
+  updates: number;
+  /** Buffers that a checkpoint keeps. */
+  readonly state: Record<string, F32>;
+  /** Norm of the gradient that `step` follows; to be asked for before it. */
+  gradNorm(): number;
+  /** Moves the weights by their gradients times gradScale. */
+  step(lr: number, gradScale: number): void;
+  /** Brings the weights in line with a `state` that was just read back. */
+  restored(): void;
+}
 
 /** Matrices of one slot that stand one after the other: of a linear layer one, of a layer's experts many. */
-interface Matrices {
+export interface Matrices {
   at: number;
   count: number;
   rows: number;
   columns: number;
 }
 
-export class Optimizer {
+export class Optimizer implements WeightUpdater {
   /** First moments (of AdamW) and momentum (of Muon), laid out as the weights. */
   readonly m: F32;
   /** Second moments of AdamW; untouched where Muon works. */
   readonly v: F32;
-  /** Updates made so far. */
   updates = 0;
   private readonly training: TrainingWeights;
   private readonly kernels: Kernels;
@@ -30,7 +43,7 @@ export class Optimizer {
   private readonly arena = new Arena();
   /** Parts [from, to) of the flat buffer that AdamW moves, and the matrices that Muon moves. */
   private readonly ranges: [number, number][] = [];
-  private readonly matrices: Matrices[] = [];
+  private readonly matrices: Matrices[];
 
   constructor(training: TrainingWeights, kernels: Kernels, settings: OptimizerSettings) {
     this.training = training;
@@ -38,18 +51,26 @@ export class Optimizer {
     this.settings = settings;
     this.m = new Float32Array(allocate(training.flat.length * 4));
     this.v = new Float32Array(allocate(training.flat.length * 4));
+    this.matrices = settings.muon ? hiddenMatrices(training) : [];
     let from = 0;
-    for (const slot of training.slots) {
-      if (!settings.muon || !isHiddenMatrix(slot)) continue;
-      if (slot.at > from) this.ranges.push([from, slot.at]);
-      from = slot.at + slot.data.length;
-      const [rows, columns] = slot.stored[0].shape;
-      this.matrices.push({ at: slot.at, count: slot.data.length / (rows * columns), rows, columns });
+    for (const { at, count, rows, columns } of this.matrices) {
+      if (at > from) this.ranges.push([from, at]);
+      from = at + count * rows * columns;
     }
     if (from < training.flat.length) this.ranges.push([from, training.flat.length]);
   }
 
-  /** Moves every weight by its gradient times `gradScale`. */
+  get state(): Record<string, F32> {
+    return { flat: this.training.flat, m: this.m, v: this.v };
+  }
+
+  restored(): void {}
+
+  gradNorm(): number {
+    const { grad } = this.training;
+    return Math.sqrt(this.kernels.sumSquares({ x: grad, n: grad.length }));
+  }
+
   step(lr: number, gradScale: number): void {
     this.updates++;
     const { flat, grad } = this.training;
@@ -94,9 +115,13 @@ export class Optimizer {
 }
 
 /** The matrices inside layers, experts' included: not embedding and head (rows are tokens), nor the router (rows are experts). */
-function isHiddenMatrix(slot: PlacedSlot): boolean {
-  const { name } = slot.stored[0];
-  return slot.trained && slot.init === "normal" && !slot.keepF32 && !/embed_tokens|lm_head/.test(name);
+export function hiddenMatrices({ slots }: TrainingWeights): Matrices[] {
+  const isHidden = ({ stored, trained, init, keepF32 }: PlacedSlot) =>
+    trained && init === "normal" && !keepF32 && !/embed_tokens|lm_head/.test(stored[0].name);
+  return slots.filter(isHidden).map(({ at, data, stored }) => {
+    const [rows, columns] = stored[0].shape;
+    return { at, count: data.length / (rows * columns), rows, columns };
+  });
 }
 
 /** Coefficients of the quintic step (Jordan et al. 2024): singular values come near 1 fast, and need not come nearer. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { TASK_KINDS } from "../data/index.ts";
-import { type ModelConfig, parseConfig } from "../model/index.ts";
+import { configToJson, type ModelConfig, parseConfig } from "../model/index.ts";
 import { InputError } from "../tensor/index.ts";
 
 const positive = z.number().positive();
@@ -68,16 +68,28 @@ const recipeSchema = z.strictObject({
   name: z.string(),
   description: z.string().optional(),
   seed: z.int().min(0).default(1),
-  tokenizer: z.union([
-    z.strictObject({ from: z.string() }),
-    z.strictObject({
-      vocabSize: whole,
-      digits: z.union([z.literal(1), z.literal(3)]).default(1),
-      trainBytes: whole.default(100_000_000),
-    }),
-  ]),
+  /** A Hugging Face folder to start from, with its weights, its configuration and its tokenizer. Without it, `tokenizer` and `model` are needed. */
+  from: z.string().optional(),
+  tokenizer: z
+    .union([
+      z.strictObject({ from: z.string() }),
+      z.strictObject({
+        vocabSize: whole,
+        digits: z.union([z.literal(1), z.literal(3)]).default(1),
+        trainBytes: whole.default(100_000_000),
+      }),
+    ])
+    .optional(),
   /** Fields of config.json; vocab_size and the special tokens come from the tokenizer. */
-  model: z.record(z.string(), z.unknown()),
+  model: z.record(z.string(), z.unknown()).optional(),
+  /** Train only small additions to the matrices inside layers, of this rank, merged into them on export (Hu et al. 2021). Needs `from`. */
+  lora: z
+    .strictObject({
+      rank: whole.default(8),
+      /** The additions are scaled by alpha / rank. */
+      alpha: positive.default(16),
+    })
+    .optional(),
   stages: z.array(stageSchema).min(1),
   adamw: z
     .strictObject({
@@ -154,34 +166,52 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
         `${where}: stages.${stage.name}: batchSequences ${stage.batchSequences} must be a multiple of microBatchSequences ${micro}`,
       );
   }
+  if (recipe.from !== undefined) {
+    for (const field of ["tokenizer", "model"] as const)
+      if (recipe[field]) throw new InputError(`${where}: "from" brings its own ${field}; leave out one of the two`);
+    return recipe;
+  }
+  for (const field of ["tokenizer", "model"] as const)
+    if (!recipe[field]) throw new InputError(`${where}: ${field} is missing (or name a model's folder in "from")`);
+  if (recipe.lora) throw new InputError(`${where}: lora adds to a model that is there; name its folder in "from"`);
   // Wrong model fields should be found before a tokenizer is trained.
-  for (let stage = 0; stage < recipe.stages.length; stage++)
-    modelConfigOf(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, { where, stage });
+  checkModel(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
   return recipe;
+}
+
+/** What a tokenizer (or a model to start from) says of the vocabulary. */
+export interface Vocabulary {
+  vocabSize: number;
+  bosId: number | null;
+  eosId: number | number[] | null;
+}
+
+/** Checks the model's fields, and that every stage's sequences fit into its context. @throws InputError */
+export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "recipe"): void {
+  for (let stage = 0; stage < recipe.stages.length; stage++) modelConfigOf(recipe, vocabulary, { where, stage });
 }
 
 /** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
 export function modelConfigOf(
   recipe: Recipe,
-  tokenizer: { vocabSize: number; bosId: number | null; eosId: number | null },
+  vocabulary: Vocabulary,
   { where = "recipe", stage = 0 } = {},
 ): ModelConfig {
   const known = new Set(MODEL_FIELDS);
-  for (const field of Object.keys(recipe.model)) {
+  const model = recipe.model ?? {};
+  for (const field of Object.keys(model)) {
     if (!known.has(field))
       throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
   }
   const fixed = {
     model_type: "deepseek_v3",
-    vocab_size: tokenizer.vocabSize,
-    bos_token_id: tokenizer.bosId,
-    eos_token_id: tokenizer.eosId,
+    vocab_size: vocabulary.vocabSize,
+    bos_token_id: vocabulary.bosId,
+    eos_token_id: vocabulary.eosId,
   };
-  const plain = parseConfig({ ...recipe.model, ...fixed }, `${where}: model`);
+  const plain = parseConfig({ ...model, ...fixed }, `${where}: model`);
   const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
-  const config = factor
-    ? parseConfig({ ...recipe.model, ...fixed, ...extended(plain, factor) }, `${where}: model`)
-    : plain;
+  const config = factor ? parseConfig({ ...model, ...fixed, ...extended(plain, factor) }, `${where}: model`) : plain;
   const { name, sequenceLength } = recipe.stages[stage];
   if (sequenceLength > config.maxPositionEmbeddings) {
     throw new InputError(
@@ -205,6 +235,12 @@ function extended({ maxPositionEmbeddings: original }: ModelConfig, factor: numb
       mscale_all_dim: 1,
     },
   };
+}
+
+/** The fields of a folder's config.json that a recipe's `model` would have. */
+export function modelFieldsOf(config: ModelConfig): Record<string, unknown> {
+  const json = configToJson(config);
+  return Object.fromEntries(Object.entries(json).filter(([field]) => MODEL_FIELDS.includes(field)));
 }
 
 const MODEL_FIELDS = [

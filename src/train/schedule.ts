@@ -1,6 +1,12 @@
 /** How the learning rate and the other dials move over a stage (report, section 4.2). */
 import type { Stage } from "./recipe.ts";
 
+/** Tokens that a stage really trains on: whole steps. */
+export function stageTokens({ tokens, batchSequences, sequenceLength }: Stage): number {
+  const rows = batchSequences * sequenceLength;
+  return Math.max(1, Math.ceil(tokens / rows)) * rows;
+}
+
 /** The learning rate after a share (0 … 1) of the stage's tokens: linear warm-up, constant, cosine to `final`, constant. */
 export function learningRate(stage: Stage, done: number): number {
   const { warmup, decayFrom, decayTo, final } = stage.schedule;
