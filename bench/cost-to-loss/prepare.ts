@@ -1,11 +1,11 @@
 /**
  * Gives a peer the very tokens that a run of Shoal trains on:
- *   node bench/cost-to-loss/prepare.ts RUN --data DIR --tokens N --out DIR
- * RUN is a run's folder (its tokenizer and tokenised corpora are used). Writes train.u16, the first stage's sequences one after the other with one
+ *   node bench/cost-to-loss/prepare.ts RECIPE RUN --data DIR --tokens N --out DIR
+ * RUN is the folder of a run of RECIPE (its tokenizer and tokenised corpora are used). Writes train.u16, the first stage's sequences one after the other with one
  * token more each, the last one's target; and validation.json, the recipe's validation texts as tokens with their bytes.
  */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadTokenizer } from "../../src/text/index.ts";
 import { loadValidation } from "../../src/train/evaluate.ts";
@@ -16,11 +16,11 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { data: { type: "string" }, tokens: { type: "string", default: "12000000" }, out: { type: "string" } },
 });
-const [run] = positionals;
-if (!run || !values.out) throw new Error("usage: prepare.ts RUN --data DIR --tokens N --out DIR");
+const [recipePath, run] = positionals;
+if (!run || !values.out) throw new Error("usage: prepare.ts RECIPE RUN --data DIR --tokens N --out DIR");
 
-const recipe = loadRecipe(join(run, "recipe.json"));
-const options = { out: run, data: values.data, onMessage: console.error };
+const recipe = loadRecipe(recipePath);
+const options = { out: run, data: values.data, recipeDir: dirname(recipePath), onMessage: console.error };
 const tokenizer = loadTokenizer(tokenizerFolder(run));
 const [stage] = recipe.stages;
 const mixture = await mixtureOf(stage, { tokenizer, mtpDepths: 0, seed: recipe.seed }, options);
