@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Document, expandPath, type ReadOptions, readDocuments } from "./index.ts";
+import { type Document, type ReadOptions, readDocuments, readRecords } from "./index.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-documents-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -18,15 +18,6 @@ function file(name: string, content: string | Uint8Array): string {
   const path = join(dir, name);
   writeFileSync(path, content);
   return path;
-}
-
-/** The documents of a file and where something was skipped. */
-async function withSkips(path: string): Promise<[Document[], string[]]> {
-  const skipped: string[] = [];
-  const documents = await readAll(path, {
-    onSkipped: (where, why) => skipped.push(`${where.slice(dir.length + 1)} ${why}`),
-  });
-  return [documents, skipped];
 }
 
 describe("formats", () => {
@@ -59,68 +50,54 @@ describe("formats", () => {
   });
 });
 
-describe("bad data", () => {
-  it("is skipped and counted line by line, and the rest is read", async () => {
-    const lines: (string | Buffer)[] = [
-      '{"text": "good"}',
-      "{broken",
-      "[1]",
-      '{"text": ""}',
-      '{"text": 4}',
-      '{"messages": []}',
-      '{"messages": [{"role": "robot", "content": "x"}]}',
-      '{"messages": [null]}',
-      Buffer.from([0x7b, 0xff, 0xfe, 0x7d]),
-      "null",
-      '{"text": "also good"}',
+describe("where the document is", () => {
+  const reply = { role: "assistant", content: "Yes." };
+  const rows = [
+    {
+      body: "A text.",
+      q: "Is it?",
+      a: "It is.",
+      turns: [
+        { from: "human", value: "Hi" },
+        { from: "gpt", value: "Yes." },
+      ],
+    },
+    { text: "not asked for" },
+  ];
+  const path = () => file("fields.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"));
+
+  it("a named field is a text or a conversation, by what it holds", async () => {
+    expect(await readAll(path(), { field: "body" })).toEqual([{ text: "A text." }]);
+    expect(await readAll(path(), { field: "turns" })).toEqual([{ messages: [{ role: "user", content: "Hi" }, reply] }]);
+  });
+
+  it("a question's and a reply's field are a conversation", async () => {
+    const messages = [
+      { role: "user", content: "Is it?" },
+      { role: "assistant", content: "It is." },
     ];
-    const [documents, skipped] = await withSkips(
-      file("bad.jsonl", Buffer.concat(lines.flatMap((line) => [Buffer.from(line), Buffer.from("\n")]))),
-    );
-    expect(documents).toEqual([{ text: "good" }, { text: "also good" }]);
-    expect(skipped.map((line) => line.split(" ")[0])).toEqual(
-      [2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => `bad.jsonl:${n}`),
-    );
-    expect(skipped[0]).toMatch(/not valid JSON/);
-    expect(skipped[7]).toMatch(/UTF-8/);
+    expect(await readAll(path(), { promptField: "q", replyField: "a" })).toEqual([{ messages }]);
   });
 
-  it("is refused with its place where that is asked for", async () => {
-    const path = file("refused.jsonl", '{"text": "good"}\n{broken\n');
-    await expect(readAll(path, { onBad: "refuse" })).rejects.toThrow(/refused\.jsonl:2: not valid JSON/);
+  it("a record without it is skipped, and says what it lacks", async () => {
+    const why: string[] = [];
+    await readAll(path(), { field: "body", onSkipped: (_, reason) => why.push(reason) });
+    await readAll(path(), { promptField: "q", replyField: "a", onSkipped: (_, reason) => why.push(reason) });
+    await readAll(path(), { onSkipped: (_, reason) => why.push(reason) });
+    expect(why).toEqual(["has no body", "has no q and a as text", "has no text or messages"]);
   });
 
-  it("a text that is not UTF-8, or empty, is skipped", async () => {
-    expect(await withSkips(file("latin.txt", Buffer.from([0x63, 0xe9])))).toEqual([[], ["latin.txt not UTF-8"]]);
-    expect(await withSkips(file("void.txt", " \n"))).toEqual([[], ["void.txt empty"]]);
+  it("conversations of {from, value} need no name", async () => {
+    const shared = file("shared.jsonl", JSON.stringify({ conversations: rows[0].turns }));
+    expect(await readAll(shared)).toEqual([{ messages: [{ role: "user", content: "Hi" }, reply] }]);
   });
 
-  it("damaged compression is an error that names the file", async () => {
-    const packed = gzipSync("text ".repeat(10_000));
-    await expect(readAll(file("cut.txt.gz", packed.subarray(0, packed.length / 2)))).rejects.toThrow(
-      /cut\.txt\.gz: cannot be read/,
-    );
-    await expect(readAll(file("fake.txt.zst", "this is no zstd"))).rejects.toThrow(/fake\.txt\.zst: cannot be read/);
-    await expect(readAll(join(dir, "none.jsonl"))).rejects.toThrow(/none\.jsonl: cannot be read/);
-  });
-});
-
-describe("expandPath", () => {
-  mkdirSync(join(dir, "tree", "deep"), { recursive: true });
-  for (const name of ["b.txt", "a.jsonl", "deep/c.md.gz", "picture.png", "x+1.txt"]) file(join("tree", name), "");
-  const under = (path: string) => expandPath(join(dir, path)).map((found) => found.slice(dir.length + 1));
-
-  it("takes a file, a folder with all below it, or a pattern, in order of name", () => {
-    expect(under("tree/b.txt")).toEqual(["tree/b.txt"]);
-    expect(under("tree")).toEqual(["tree/a.jsonl", "tree/b.txt", "tree/deep/c.md.gz", "tree/x+1.txt"]);
-    expect(under("tree/*.txt")).toEqual(["tree/b.txt", "tree/x+1.txt"]);
-    expect(under("tree/x+*")).toEqual(["tree/x+1.txt"]);
-  });
-
-  it("says what it did not find", () => {
-    mkdirSync(join(dir, "hollow"));
-    expect(() => under("hollow")).toThrow(/hollow: holds no \.txt, \.md or \.jsonl/);
-    expect(() => under("nowhere")).toThrow(/nowhere: there is no such file or folder/);
-    expect(() => under("tree/*.csv")).toThrow(/\*\.csv: no file matches/);
+  it("records come with everything that stood beside the document, and their place", async () => {
+    const records: unknown[] = [];
+    for await (const record of readRecords(file("beside.jsonl", '\n{"text": "a", "licence": "CC0"}')))
+      records.push(record);
+    expect(records).toEqual([
+      { document: { text: "a" }, json: { text: "a", licence: "CC0" }, where: `${join(dir, "beside.jsonl")}:2` },
+    ]);
   });
 });

@@ -1,13 +1,18 @@
 /** Data: documents in, packed batches out. */
 export { type Corpus, type TokeniseOptions, tokenise, tokenizerHash } from "./corpus.ts";
 export {
+  type DataRecord,
   DOCUMENT_LIMITS,
   type Document,
-  expandPath,
+  type Fields,
   type ReadOptions,
   readDocuments,
   readJsonLines,
+  readRecords,
+  reasonOf,
 } from "./documents.ts";
+export { expandPath } from "./files.ts";
 export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./mixture.ts";
+export { type PreferencePair, type Reply, readPreferences } from "./preferences.ts";
 export { type CorpusSource, documentsOf, labelOf } from "./sources.ts";
 export { generateTask, type Split, TASK_KINDS, type Task, type TaskKind } from "./tasks/index.ts";

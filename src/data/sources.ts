@@ -1,7 +1,8 @@
 /** Where a corpus comes from: files, or a generator of tasks. */
 import { statSync } from "node:fs";
 import { basename } from "node:path";
-import { type Document, expandPath, type ReadOptions, readDocuments } from "./documents.ts";
+import { conversation, type Document, type ReadOptions, readDocuments } from "./documents.ts";
+import { expandPath } from "./files.ts";
 import { generateTask, TASKS_VERSION, type TaskKind } from "./tasks/index.ts";
 
 export type CorpusSource =
@@ -30,10 +31,6 @@ export async function* documentsOf(source: CorpusSource, options: ReadOptions = 
   for (let i = 0; i < count; i++) {
     const kind = tasks[i % tasks.length];
     const { prompt, reply } = generateTask(kind, "train", seed, Math.floor(i / tasks.length));
-    const messages = [
-      { role: "user", content: prompt },
-      { role: "assistant", content: reply },
-    ];
-    yield { messages: messages as Extract<Document, { messages: unknown }>["messages"] };
+    yield { messages: conversation(prompt, reply) };
   }
 }
