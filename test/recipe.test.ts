@@ -25,7 +25,13 @@ describe("a recipe", () => {
   it("is read with defaults filled in", () => {
     const recipe = parseRecipe(tinyRecipe());
     expect(recipe.adamw).toEqual({ beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, clip: 1 });
-    expect(recipe.stages[0].schedule).toEqual({ warmup: 0.01, decayFrom: 0.68, decayTo: 0.97, final: 0.1 });
+    expect(recipe.stages[0].schedule).toEqual({
+      warmup: 0.01,
+      decayFrom: 0.68,
+      decayTo: 0.97,
+      final: 0.1,
+      shape: "cosine",
+    });
     expect(recipe.stages[1]).toMatchObject({ packing: "chats", loss: "assistant", balanceAlpha: 1e-4 });
   });
 
@@ -68,7 +74,7 @@ describe("a recipe", () => {
 
 describe("schedule", () => {
   const stage = { ...parseRecipe(tinyRecipe()).stages[0], lr: 2, mtpWeight: [0.3, 0.1] as [number, number] };
-  stage.schedule = { warmup: 0.1, decayFrom: 0.6, decayTo: 0.9, final: 0.1 };
+  stage.schedule = { warmup: 0.1, decayFrom: 0.6, decayTo: 0.9, final: 0.1, shape: "cosine" };
 
   it("the learning rate rises, stays, falls along a cosine, stays", () => {
     const at = (done: number) => learningRate(stage, done);

@@ -25,20 +25,15 @@ const ledgerOf = (out: string): LedgerRecord[] =>
 
 /** What a ledger says of the learning, without times. */
 const course = (out: string) =>
-  ledgerOf(out).map((record) =>
-    record.kind === "step"
-      ? [
-          record.step,
-          record.stage,
-          record.tokens,
-          record.loss,
-          record.mtpLoss,
-          record.gradNorm,
-          record.lr,
-          record.busiest,
-        ]
-      : [record.step, record.bitsPerByte, record.bySlice],
-  );
+  ledgerOf(out).map((record) => {
+    if (record.kind === "step") {
+      const { seconds, coreHours, usd, memoryMB, tokensPerSecond, tflops, ...rest } = record;
+      return rest;
+    }
+    if (record.kind !== "validation") return record;
+    const { seconds, ...rest } = record;
+    return rest;
+  });
 
 const weightsOf = (out: string) => readFileSync(join(out, "model", "model.safetensors"));
 

@@ -2,7 +2,14 @@
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
 import { createKernels } from "../tensor/index.ts";
-import { type LedgerRecord, loadRecipe, type RunProgress, train } from "../train/index.ts";
+import {
+  type EventRecord,
+  type LedgerRecord,
+  loadRecipe,
+  type RunProgress,
+  type StepRecord,
+  train,
+} from "../train/index.ts";
 import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
 
 export const trainCommand = new Command("train")
@@ -64,10 +71,39 @@ Examples:
   );
 
 function lineOf(record: LedgerRecord, progress: RunProgress): string {
-  if (record.kind === "validation")
-    return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
-  const { stage, step, loss, mtpLoss, lr, tokensPerSecond, usd, gradNorm } = record;
+  switch (record.kind) {
+    case "validation":
+      return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
+    case "sample":
+      return `at step ${record.step}, ${JSON.stringify(record.prompt)} is followed by ${JSON.stringify(record.text)}`;
+    case "event":
+      return eventLine(record);
+    case "step":
+      return stepLine(record, progress);
+  }
+}
+
+function eventLine(record: EventRecord): string {
+  switch (record.event) {
+    case "stage":
+      return `stage ${record.stage} begins: ${record.stageTokens} tokens in sequences of ${record.sequenceLength}`;
+    case "data": {
+      const { source, documents, sourceTokens, skipped } = record;
+      const tokens = sourceTokens === null ? "" : `, ${sourceTokens} tokens`;
+      return `  ${source}: ${documents} documents${tokens}${skipped > 0 ? `; ${skipped} were bad and left out` : ""}`;
+    }
+    case "rollback":
+      return `step ${record.step}: ${record.why}; back to step ${record.backTo}, going on behind the data seen by now`;
+  }
+}
+
+function stepLine(record: StepRecord, progress: RunProgress): string {
+  const { stage, step, loss, mtpLoss, lr, tokensPerSecond, usd, gradNorm, rewards } = record;
   const share = ((100 * progress.tokens) / progress.totalTokens).toFixed(1);
   const mtp = mtpLoss.length > 0 ? ` mtp ${mtpLoss.map((x) => x.toFixed(3)).join(" ")}` : "";
-  return `${stage} step ${step} (${share} %) loss ${loss.toFixed(4)}${mtp} norm ${gradNorm.toFixed(2)} lr ${lr.toExponential(2)} ${Math.round(tokensPerSecond)} tokens/s $${usd.toFixed(4)} ${duration(progress.secondsLeft)} left`;
+  const preferred = rewards
+    ? ` right ${(100 * rewards.accuracy).toFixed(0)} % margin ${rewards.margin.toFixed(3)}`
+    : "";
+  const speed = `${Math.round(tokensPerSecond)} tokens/s $${usd.toFixed(4)} ${duration(progress.secondsLeft)} left`;
+  return `${stage} step ${step} (${share} %) loss ${loss.toFixed(4)}${mtp}${preferred} norm ${gradNorm.toFixed(2)} lr ${lr.toExponential(2)} ${speed}`;
 }

@@ -1,7 +1,8 @@
 /** Training: recipes, stages, the loop and its ledger. */
 export { loadValidation, type Validation, type ValidationText, validate } from "./evaluate.ts";
-export type { LedgerRecord, StepRecord, ValidationRecord } from "./ledger.ts";
-export { loadRecipe, modelConfigOf, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
+export type { EventRecord, LedgerRecord, Rewards, SampleRecord, StepRecord, ValidationRecord } from "./ledger.ts";
+export { loadRecipe, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
+export { modelConfigOf } from "./recipe-model.ts";
 export { type RunResult, train } from "./run.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight } from "./schedule.ts";
 export type { RunProgress, TrainOptions } from "./session.ts";

@@ -16,6 +16,16 @@ export interface InputOptions {
   onMessage?: (message: string) => void;
 }
 
+/** What the ledger is told of a source when its stage begins. */
+export interface SourceSummary {
+  source: string;
+  documents: number;
+  /** Null where it holds pairs instead of text. */
+  sourceTokens: number | null;
+  /** Documents left out as bad. */
+  skipped: number;
+}
+
 /** Where a run's folder keeps its tokenizer. */
 export const tokenizerFolder = (out: string) => join(out, "tokenizer");
 
@@ -28,6 +38,7 @@ export function resolveData(path: string, options: InputOptions): string {
 /** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
 export function checkPaths(recipe: Recipe, options: InputOptions): void {
   for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path);
+  for (const { preference } of recipe.stages) if (preference) expandPath(resolveData(preference.path, options));
   if (recipe.validation) expandPath(resolveData(recipe.validation.path, options));
 }
 
@@ -88,21 +99,38 @@ async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number)
   return texts;
 }
 
+export interface MixtureInputs {
+  tokenizer: Tokenizer;
+  mtpDepths: number;
+  seed: number;
+  /** What to do with documents that cannot be read (default: leave them out). */
+  onBad?: "skip" | "refuse";
+  /** Told of each source, once it is tokenised. */
+  onSource?: (summary: SourceSummary) => void;
+}
+
 /** The sequences of a stage, from its first. */
 export async function mixtureOf(
   stage: Stage,
-  { tokenizer, mtpDepths, seed }: { tokenizer: Tokenizer; mtpDepths: number; seed: number },
+  { tokenizer, mtpDepths, seed, onBad, onSource }: MixtureInputs,
   options: InputOptions,
 ): Promise<Mixture> {
   const sources: Source[] = [];
   for (const item of stage.mixture) {
     const source = sourceOf(item, options);
     const corpus = await tokenise(source, tokenizer, join(options.out, "cache"), {
+      onBad,
       onProgress: ({ path: file, documents, tokens }) =>
         documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
     });
     if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${corpus.skipped} documents skipped`);
     sources.push({ corpus, weight: item.weight });
+    onSource?.({
+      source: "path" in item ? item.path : labelOf(source),
+      documents: corpus.starts.length - 1,
+      sourceTokens: corpus.tokens.length,
+      skipped: corpus.skipped,
+    });
   }
   const { packing, loss, sequenceLength } = stage;
   return new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });

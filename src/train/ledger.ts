@@ -1,5 +1,7 @@
-/** The ledger: a line of JSON for every step and every validation, so that a run's whole course and bill can be read afterwards. */
+/** The ledger: a line of JSON for every step, every validation and whatever else happens, so that a run's whole course and bill can be read afterwards. */
 import { appendFileSync, existsSync, statSync, truncateSync } from "node:fs";
+import { InputError } from "../tensor/index.ts";
+import type { SourceSummary } from "./inputs.ts";
 
 export interface StepRecord {
   kind: "step";
@@ -17,7 +19,7 @@ export interface StepRecord {
   tflops: number;
   /** tflops over the recipe's peak, where it names one. */
   utilisation?: number;
-  /** Wall-clock time of the run so far, pauses between sessions left out. */
+  /** Wall-clock time of the run so far with all that belongs to it (tokenising, validation, checkpoints); pauses between sessions are left out. */
   seconds: number;
   /** CPU time used so far. */
   coreHours: number;
@@ -26,7 +28,20 @@ export interface StepRecord {
   busiest: number[];
   idle: number[];
   memoryMB: number;
+  /** Loss or gradient was not finite: the step changed nothing. */
   skipped?: true;
+  /** Of a stage that learns from preferences. */
+  rewards?: Rewards;
+}
+
+/** Rewards β (log p − log p of the reference) of the replies of a step's pairs (Rafailov et al. 2023, eq. 5). */
+export interface Rewards {
+  /** Share of the pairs whose chosen reply has the higher reward; a draw counts as half. */
+  accuracy: number;
+  /** Means over the pairs; margin: of chosen less rejected. */
+  margin: number;
+  chosen: number;
+  rejected: number;
 }
 
 export interface ValidationRecord {
@@ -38,7 +53,32 @@ export interface ValidationRecord {
   bySlice: Record<string, number>;
 }
 
-export type LedgerRecord = StepRecord | ValidationRecord;
+/** What the model writes at this point. */
+export interface SampleRecord {
+  kind: "sample";
+  step: number;
+  tokens: number;
+  prompt: string;
+  text: string;
+}
+
+interface EventPlace {
+  kind: "event";
+  /** Steps and tokens done when it happened. */
+  step: number;
+  tokens: number;
+}
+
+export type EventRecord = EventPlace &
+  (
+    | { event: "stage"; stage: string; sequenceLength: number; stageTokens: number }
+    /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
+    | ({ event: "data"; stage: string } & SourceSummary)
+    /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
+    | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null; why: string }
+  );
+
+export type LedgerRecord = StepRecord | ValidationRecord | SampleRecord | EventRecord;
 
 export class Ledger {
   private readonly path: string;
@@ -47,8 +87,16 @@ export class Ledger {
     this.path = path;
   }
 
+  /** @throws InputError if the disk is full; the line may then be there in part, and `rewind` removes it */
   append(record: LedgerRecord): void {
-    appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    try {
+      appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new InputError(
+        `${this.path}: cannot be written: ${code === "ENOSPC" ? "the disk is full" : message}; the last checkpoint is whole: make room and go on with --resume`,
+      );
+    }
   }
 
   get bytes(): number {

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { TASK_KINDS } from "../data/index.ts";
-import { configToJson, type ModelConfig, parseConfig } from "../model/index.ts";
 import { InputError } from "../tensor/index.ts";
+import { explain } from "./recipe-errors.ts";
+import { checkModel } from "./recipe-model.ts";
 
 const positive = z.number().positive();
 const whole = z.int().positive();
@@ -18,6 +19,8 @@ const scheduleSchema = z.strictObject({
   decayTo: share.default(0.97),
   /** The last rate, as a share of the peak. */
   final: share.default(0.1),
+  /** How it falls. */
+  shape: z.enum(["cosine", "linear"]).default("cosine"),
 });
 
 const stageSchema = z.strictObject({
@@ -33,6 +36,9 @@ const stageSchema = z.strictObject({
   batchSequences: whole.default(32),
   /** Sequences that go through the model at a time; gradients of a step add up. */
   microBatchSequences: whole.optional(),
+  /** Steps begin with `from` sequences and grow evenly to batchSequences at this share of the stage (report, section 4.2). */
+  batchRamp: z.strictObject({ from: whole, until: share }).optional(),
+  /** What is learnt from, unless the stage has a `preference`. */
   mixture: z
     .array(
       z.union([
@@ -47,7 +53,18 @@ const stageSchema = z.strictObject({
         }),
       ]),
     )
-    .min(1),
+    .default([]),
+  /** Learn from pairs of replies of which one is preferred (DPO, Rafailov et al. 2023), against the weights that the stage begins with. */
+  preference: z
+    .strictObject({
+      /** JSONL of {prompt, chosen, rejected}. */
+      path: z.string(),
+      /** β: how dear it is to move away from those weights. */
+      beta: positive.default(0.1),
+      /** Weight of the chosen replies' own cross entropy beside it, which keeps them from becoming less likely (Pang et al. 2024). */
+      nllWeight: z.number().min(0).default(0),
+    })
+    .optional(),
   packing: z.enum(["documents", "chats"]).default("documents"),
   loss: z.enum(["all", "assistant"]).default("all"),
   /** Peak learning rate. */
@@ -111,11 +128,42 @@ const recipeSchema = z.strictObject({
       updateRms: positive.default(0.2),
     })
     .optional(),
+  /** The learning rate of embedding and head, as multiples of the others'. */
+  lrScale: z.strictObject({ embedding: positive.default(1), head: positive.default(1) }).optional(),
+  /** How a new model's weights begin, as multiples of initializer_range: `residual` those that write into the residual stream (o_proj, down_proj). */
+  init: z.strictObject({ residual: z.number().min(0).default(1), head: z.number().min(0).default(1) }).optional(),
   precision: z.enum(["bf16", "f32"]).default("bf16"),
+  /** Documents that cannot be read: left out and counted, or the end of the run. */
+  onBadData: z.enum(["skip", "refuse"]).default("skip"),
+  /**
+   * Go back to the last checkpoint when the loss is not finite, or above the median of the last `window` steps by more than this many
+   * (robust) standard deviations, and go on behind the data at hand; give up after `most` times. Without it a step whose loss or
+   * gradient is not finite changes nothing, and three in a row end the run.
+   */
+  onSpike: z
+    .strictObject({
+      window: z.int().min(8).default(64),
+      deviations: positive.default(10),
+      most: whole.default(5),
+    })
+    .optional(),
   validation: z
     .strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) })
     .optional(),
-  checkpoint: z.strictObject({ everyMinutes: positive.default(5), keep: whole.default(2) }).prefault({}),
+  /** Texts that the ledger keeps of the model as it learns. */
+  samples: z
+    .strictObject({
+      everySteps: whole.default(200),
+      /** A text to go on with, or as {chat} something that a user says. */
+      prompts: z.array(z.union([z.string().min(1), z.strictObject({ chat: z.string().min(1) })])).min(1),
+      maxTokens: whole.default(64),
+      /** 0: always the likeliest token. */
+      temperature: z.number().min(0).default(0.7),
+    })
+    .optional(),
+  checkpoint: z
+    .strictObject({ everyMinutes: positive.default(5), everySteps: whole.optional(), keep: whole.default(2) })
+    .prefault({}),
   price: z
     .strictObject({
       usdPerCoreHour: z.number().min(0).default(0.02),
@@ -154,18 +202,9 @@ export function loadRecipe(path: string): Recipe {
 /** Checks a recipe. @throws InputError naming the field */
 export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const parsed = recipeSchema.safeParse(json);
-  if (!parsed.success) throw new InputError(`${where}: ${explain(parsed.error.issues[0])}`);
+  if (!parsed.success) throw new InputError(`${where}: ${explain(parsed.error.issues[0], recipeSchema)}`);
   const recipe = parsed.data;
-  for (const stage of recipe.stages) {
-    const { decayFrom, decayTo, warmup } = stage.schedule;
-    if (decayTo < decayFrom || decayFrom < warmup)
-      throw new InputError(`${where}: stages.${stage.name}.schedule: warmup, decayFrom and decayTo must rise`);
-    const micro = stage.microBatchSequences ?? stage.batchSequences;
-    if (stage.batchSequences % micro)
-      throw new InputError(
-        `${where}: stages.${stage.name}: batchSequences ${stage.batchSequences} must be a multiple of microBatchSequences ${micro}`,
-      );
-  }
+  recipe.stages.forEach((stage, i) => checkStage(stage, `${where}: stages.${i}`));
   if (recipe.from !== undefined) {
     for (const field of ["tokenizer", "model"] as const)
       if (recipe[field]) throw new InputError(`${where}: "from" brings its own ${field}; leave out one of the two`);
@@ -179,132 +218,24 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   return recipe;
 }
 
-/** What a tokenizer (or a model to start from) says of the vocabulary. */
-export interface Vocabulary {
-  vocabSize: number;
-  bosId: number | null;
-  eosId: number | number[] | null;
-}
-
-/** Checks the model's fields, and that every stage's sequences fit into its context. @throws InputError */
-export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "recipe"): void {
-  for (let stage = 0; stage < recipe.stages.length; stage++) modelConfigOf(recipe, vocabulary, { where, stage });
-}
-
-/** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
-export function modelConfigOf(
-  recipe: Recipe,
-  vocabulary: Vocabulary,
-  { where = "recipe", stage = 0 } = {},
-): ModelConfig {
-  const known = new Set(MODEL_FIELDS);
-  const model = recipe.model ?? {};
-  for (const field of Object.keys(model)) {
-    if (!known.has(field))
-      throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
-  }
-  const fixed = {
-    model_type: "deepseek_v3",
-    vocab_size: vocabulary.vocabSize,
-    bos_token_id: vocabulary.bosId,
-    eos_token_id: vocabulary.eosId,
+/** What must hold between fields of a stage. @throws InputError */
+function checkStage(stage: Stage, where: string): void {
+  const fail = (message: string): never => {
+    throw new InputError(`${where}${message}`);
   };
-  const plain = parseConfig({ ...model, ...fixed }, `${where}: model`);
-  const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
-  const config = factor ? parseConfig({ ...model, ...fixed, ...extended(plain, factor) }, `${where}: model`) : plain;
-  const { name, sequenceLength } = recipe.stages[stage];
-  if (sequenceLength > config.maxPositionEmbeddings) {
-    throw new InputError(
-      `${where}: stages.${name}: sequenceLength ${sequenceLength} is above the model's ${config.maxPositionEmbeddings} positions; raise model.max_position_embeddings, or give the stage a contextFactor`,
+  const { batchSequences, microBatchSequences: micro = batchSequences, batchRamp, preference } = stage;
+  const { decayFrom, decayTo, warmup } = stage.schedule;
+  if (decayTo < decayFrom || decayFrom < warmup) fail(".schedule: warmup, decayFrom and decayTo must rise");
+  if (batchSequences % micro)
+    fail(`: batchSequences ${batchSequences} must be a multiple of microBatchSequences ${micro}`);
+  if (batchRamp && (batchRamp.from % micro || batchRamp.from > batchSequences))
+    fail(
+      `.batchRamp.from: ${batchRamp.from} must be a multiple of microBatchSequences ${micro} up to ${batchSequences}`,
     );
-  }
-  return config;
-}
-
-/** config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. */
-function extended({ maxPositionEmbeddings: original }: ModelConfig, factor: number): Record<string, unknown> {
-  return {
-    max_position_embeddings: Math.floor(original * factor),
-    rope_scaling: {
-      type: "yarn",
-      factor,
-      original_max_position_embeddings: original,
-      beta_fast: 32,
-      beta_slow: 1,
-      mscale: 1,
-      mscale_all_dim: 1,
-    },
-  };
-}
-
-/** The fields of a folder's config.json that a recipe's `model` would have. */
-export function modelFieldsOf(config: ModelConfig): Record<string, unknown> {
-  const json = configToJson(config);
-  return Object.fromEntries(Object.entries(json).filter(([field]) => MODEL_FIELDS.includes(field)));
-}
-
-const MODEL_FIELDS = [
-  "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "first_k_dense_replace", "num_attention_heads",
-  "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "n_shared_experts",
-  "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "routed_scaling_factor", "rope_theta", "rope_scaling",
-  "rope_parameters", "rope_interleave", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "num_nextn_predict_layers",
-  "initializer_range",
-]; // biome-ignore format: a list of names
-
-type Issue = z.core.$ZodIssue;
-
-function explain(issue: Issue): string {
-  const path = issue.path.join(".");
-  if (issue.code === "unrecognized_keys") {
-    const field = issue.keys[0];
-    return `unknown field ${path ? `${path}.` : ""}${field}${suggestion(field, fieldsAt(issue.path))}`;
-  }
-  if (issue.code === "invalid_union") {
-    // Of the alternatives, the one whose complaint lies deepest is what was meant.
-    const deepest = issue.errors.flat().sort((a, b) => b.path.length - a.path.length)[0];
-    if (deepest) return explain({ ...deepest, path: [...issue.path, ...deepest.path] } as Issue);
-  }
-  return `${path || "the recipe"}: ${issue.message.replace("Invalid input: ", "")}`;
-}
-
-/** Names of the fields at a place in the schema. */
-function fieldsAt(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = recipeSchema;
-  const unwrap = (node: unknown): unknown => {
-    const inner = (node as { _zod?: { def?: { innerType?: unknown } } })?._zod?.def?.innerType;
-    return inner ? unwrap(inner) : node;
-  };
-  for (const key of path) {
-    schema = unwrap(schema);
-    const def = (schema as { _zod?: { def?: { shape?: Record<string, unknown>; element?: unknown } } })?._zod?.def;
-    schema = typeof key === "number" ? def?.element : def?.shape?.[String(key)];
-  }
-  const shape = (unwrap(schema) as { _zod?: { def?: { shape?: Record<string, unknown> } } })?._zod?.def?.shape;
-  return Object.keys(shape ?? {});
-}
-
-/** " (did you mean …?)" for the nearest of the names, if one is near. */
-function suggestion(name: string, names: readonly string[]): string {
-  let best = "";
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const other of names) {
-    const d = distance(name.toLowerCase(), other.toLowerCase());
-    if (d < least) {
-      least = d;
-      best = other;
-    }
-  }
-  return best ? ` (did you mean ${best}?)` : names.length > 0 ? `; known are ${names.join(", ")}` : "";
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    row = next;
-  }
-  return row[b.length];
+  if (preference && stage.mixture.length > 0) fail(": has a mixture and a preference; leave out one of the two");
+  if (!preference && stage.mixture.length === 0) fail(".mixture: names no data (nor is there a preference)");
+  if (preference && micro < 2)
+    fail(
+      ": microBatchSequences must be at least 2 with a preference: both replies of a pair go through the model together",
+    );
 }

@@ -5,14 +5,18 @@
 import { join } from "node:path";
 import { Transformer } from "../model/index.ts";
 import { countDeepseek, trainingFlops } from "../plan/index.ts";
-import { InputError } from "../tensor/index.ts";
+import { InputError, Random } from "../tensor/index.ts";
 import { validate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
-import { mixtureOf, tokenizerFolder } from "./inputs.ts";
-import type { LedgerRecord, StepRecord } from "./ledger.ts";
-import { modelConfigOf, type Recipe, type Stage } from "./recipe.ts";
-import { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./schedule.ts";
-import { checkpoint, prepare, type Run, type TrainOptions } from "./session.ts";
+import { tokenizerFolder } from "./inputs.ts";
+import type { StepRecord } from "./ledger.ts";
+import type { Recipe, Stage } from "./recipe.ts";
+import { modelConfigOf } from "./recipe-model.ts";
+import { sampleText } from "./samples.ts";
+import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./schedule.ts";
+import { charge, checkpoint, prepare, type Run, record, rollBack, type TrainOptions } from "./session.ts";
+import { spikeLimit } from "./spikes.ts";
+import { type StageWork, type WorkResult, workOf } from "./work.ts";
 
 export interface RunResult {
   finished: boolean;
@@ -62,66 +66,50 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const { options, state, trainer, recipe } = run;
   const config = modelConfigOf(recipe, run.vocabulary, { stage: state.stage });
   trainer.model = new Transformer(config, trainer.training.weights);
-  const mtpDepths = trainer.model.config.numNextnPredictLayers;
-  const seed = recipe.seed + state.stage * 1000;
-  const mixture = await mixtureOf(stage, { tokenizer: run.tokenizer, mtpDepths, seed }, options);
-  if (state.cursors.length > 0) mixture.restore(state.cursors);
-  const rows = stage.batchSequences * stage.sequenceLength;
   const allTokens = stageTokens(stage);
-  const micro = stage.microBatchSequences ?? stage.batchSequences;
-  const flopsPerToken = trainingFlops(countDeepseek(trainer.model.config), {
-    context: stage.sequenceLength,
-    mtp: stage.mtpWeight[0] > 0,
-  });
+  if (state.stageTokens >= allTokens) return true;
+  const work = await workOf(run, stage);
+  if (state.stageTokens === 0) announce(run, stage, work);
+  const lastStage = state.stage === recipe.stages.length - 1;
+  const save = () => {
+    charge(run);
+    state.cursors = work.save();
+    checkpoint(run, work.buffers);
+    lastSave = performance.now();
+  };
   let lastSave = performance.now();
   let skippedInARow = 0;
+  // A spike before the first checkpoint needs a place to go back to.
+  if (recipe.onSpike && state.step === 0) save();
   while (state.stageTokens < allTokens) {
-    const started = performance.now();
-    const cpu = process.cpuUsage();
-    const done = state.stageTokens / allTokens;
-    const batches = Array.from({ length: stage.batchSequences / micro }, () => mixture.next(micro));
-    // The schedule is asked for the middle of the step: warm-up does not begin with a step of rate 0.
-    const lr = learningRate(stage, (state.stageTokens + rows / 2) / allTokens);
-    const result = trainer.step(batches, {
-      lr,
-      mtpWeight: mtpWeight(stage, done),
-      balanceAlpha: stage.balanceAlpha,
-      biasUpdateSpeed: biasUpdateSpeed(stage, done),
-      recompute: stage.recompute,
-    });
-    const seconds = (performance.now() - started) / 1000;
-    const used = process.cpuUsage(cpu);
-    state.step++;
-    state.tokens += rows;
-    state.stageTokens += rows;
-    state.updates = trainer.optimizer.updates;
-    state.seconds += seconds;
-    state.coreSeconds += (used.user + used.system) / 1e6;
-    run.lastLoss = result.loss;
-    const tflops = (flopsPerToken * rows) / seconds / 1e12;
-    report(run, { ...result, stage: stage.name, lr, tokensPerSecond: rows / seconds, tflops });
+    const result = step(run, stage, work);
+    const last = state.stageTokens >= allTokens;
+    if (recipe.onSpike) {
+      const why = spikeOf(result, state.recentLosses ?? [], recipe.onSpike);
+      if (why) {
+        rollBack(run, stage, { loss: result.loss, ...why });
+        if (state.stageTokens === 0) announce(run, stage, work);
+        continue;
+      }
+      state.recentLosses = [...(state.recentLosses ?? []), result.loss].slice(-recipe.onSpike.window);
+    }
     skippedInARow = result.skipped ? skippedInARow + 1 : 0;
     if (skippedInARow === MOST_SKIPPED) {
       throw new InputError(
         `step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`,
       );
     }
-    const last = state.stageTokens >= allTokens;
-    if (
-      recipe.validation &&
-      (state.step % recipe.validation.everySteps === 0 || (last && state.stage === recipe.stages.length - 1))
-    )
+    if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && lastStage)))
       runValidation(run);
+    if (recipe.samples && (state.step % recipe.samples.everySteps === 0 || (last && lastStage))) writeSamples(run);
+    const { everyMinutes, everySteps } = recipe.checkpoint;
+    const due =
+      performance.now() - lastSave > everyMinutes * 60_000 ||
+      (everySteps !== undefined && state.step % everySteps === 0);
     const stopping =
       options.signal?.aborted ||
-      (options.maxSteps !== undefined &&
-        state.step >= options.maxSteps &&
-        !(last && state.stage === recipe.stages.length - 1));
-    if (last || stopping || performance.now() - lastSave > recipe.checkpoint.everyMinutes * 60_000) {
-      state.cursors = mixture.save();
-      checkpoint(run, {});
-      lastSave = performance.now();
-    }
+      (options.maxSteps !== undefined && state.step >= options.maxSteps && !(last && lastStage));
+    if (last || stopping || due) save();
     if (stopping) return false;
     // Let signals and timers in.
     await new Promise((resume) => setImmediate(resume));
@@ -129,38 +117,82 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   return true;
 }
 
-function report(
-  run: Run,
-  step: Pick<
-    StepRecord,
-    "stage" | "loss" | "mtpLoss" | "balanceLoss" | "gradNorm" | "lr" | "tokensPerSecond" | "tflops"
-  > & {
-    skipped: boolean;
-  },
-): void {
-  const { state, recipe, trainer, totalTokens } = run;
+function announce(run: Run, stage: Stage, work: StageWork): void {
+  const { step, tokens } = run.state;
+  const place = { kind: "event", step, tokens, stage: stage.name } as const;
+  record(run, { ...place, event: "stage", sequenceLength: stage.sequenceLength, stageTokens: stageTokens(stage) });
+  for (const source of work.sources) record(run, { ...place, event: "data", ...source });
+}
+
+/** Why a step is a spike; null where it is none. */
+function spikeOf(
+  { loss, skipped }: WorkResult,
+  recent: readonly number[],
+  settings: NonNullable<Recipe["onSpike"]>,
+): { why: string; limit: number | null } | null {
+  const limit = spikeLimit(recent, settings);
+  if (skipped) return { why: "the loss or its gradient is not finite", limit };
+  if (limit === null || loss <= limit) return null;
+  return { why: `the loss ${loss.toFixed(4)} is above ${limit.toFixed(4)}`, limit };
+}
+
+function step(run: Run, stage: Stage, work: StageWork): WorkResult {
+  const { state, trainer, recipe, totalTokens } = run;
+  const started = performance.now();
+  const allTokens = stageTokens(stage);
+  const sequences = batchSequences(stage, state.stageTokens);
+  const rows = sequences * stage.sequenceLength;
+  const done = state.stageTokens / allTokens;
+  // The schedule is asked for the middle of the step: warm-up does not begin with a step of rate 0.
+  const lr = learningRate(stage, (state.stageTokens + rows / 2) / allTokens);
+  const { skipped, ...result } = work.step(sequences, {
+    lr,
+    mtpWeight: mtpWeight(stage, done),
+    balanceAlpha: stage.balanceAlpha,
+    biasUpdateSpeed: biasUpdateSpeed(stage, done),
+    recompute: stage.recompute,
+  });
+  const tokensPerSecond = rows / ((performance.now() - started) / 1000);
+  state.step++;
+  state.tokens += rows;
+  state.stageTokens += rows;
+  state.updates = trainer.optimizer.updates;
+  run.lastLoss = result.loss;
+  charge(run);
+  const flopsPerToken = trainingFlops(countDeepseek(trainer.model.config), {
+    context: stage.sequenceLength,
+    mtp: stage.mtpWeight[0] > 0 && !stage.preference,
+  });
+  const tflops = (flopsPerToken * tokensPerSecond) / 1e12;
   const coreHours = state.coreSeconds / 3600;
-  const { skipped, ...numbers } = step;
-  const record: StepRecord = {
+  const { rewards, ...numbers } = result;
+  const line: StepRecord = {
     kind: "step",
+    stage: stage.name,
     step: state.step,
     tokens: state.tokens,
     ...numbers,
-    ...(recipe.price.peakTflops !== undefined && { utilisation: step.tflops / recipe.price.peakTflops }),
+    lr,
+    tokensPerSecond,
+    tflops,
+    ...(recipe.price.peakTflops !== undefined && { utilisation: tflops / recipe.price.peakTflops }),
     seconds: state.seconds,
     coreHours,
     usd: coreHours * recipe.price.usdPerCoreHour,
     ...trainer.loads.summary(),
     memoryMB: Math.round(process.memoryUsage.rss() / 2 ** 20),
     ...(skipped && { skipped: true as const }),
+    ...(rewards && { rewards }),
   };
-  run.ledger.append(record);
-  const secondsLeft = (totalTokens - state.tokens) / (state.tokens / state.seconds);
-  run.options.onRecord?.(record, { tokens: state.tokens, totalTokens, secondsLeft });
+  // What is left is told by the last steps' pace, not by a run that may have begun on another machine.
+  const pace = (performance.now() - started) / 1000 / rows;
+  run.secondsPerToken = run.secondsPerToken === null ? pace : 0.9 * run.secondsPerToken + 0.1 * pace;
+  record(run, line, (totalTokens - state.tokens) * run.secondsPerToken);
+  return { ...result, skipped };
 }
 
 function runValidation(run: Run): void {
-  const { trainer, recipe, options, state, totalTokens } = run;
+  const { trainer, recipe, options, state } = run;
   const { bitsPerByte, bySlice } = validate(
     trainer.model,
     options.kernels,
@@ -169,14 +201,17 @@ function runValidation(run: Run): void {
     run.validation,
   );
   run.lastBitsPerByte = bitsPerByte;
-  const record: LedgerRecord = {
-    kind: "validation",
-    step: state.step,
-    tokens: state.tokens,
-    seconds: state.seconds,
-    bitsPerByte,
-    bySlice,
-  };
-  run.ledger.append(record);
-  options.onRecord?.(record, { tokens: state.tokens, totalTokens, secondsLeft: Number.NaN });
+  charge(run);
+  const { step, tokens, seconds } = state;
+  record(run, { kind: "validation", step, tokens, seconds, bitsPerByte, bySlice });
+}
+
+function writeSamples(run: Run): void {
+  const { trainer, recipe, options, state, tokenizer, arena } = run;
+  const context = { model: trainer.model, tokenizer, kernels: options.kernels, arena, precision: recipe.precision };
+  recipe.samples!.prompts.forEach((prompt, i) => {
+    const text = sampleText(context, prompt, recipe.samples!, new Random(recipe.seed + i, 2 ** 31 + state.step));
+    const shown = typeof prompt === "string" ? prompt : prompt.chat;
+    record(run, { kind: "sample", step: state.step, tokens: state.tokens, prompt: shown, text });
+  });
 }

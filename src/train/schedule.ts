@@ -7,14 +7,26 @@ export function stageTokens({ tokens, batchSequences, sequenceLength }: Stage): 
   return Math.max(1, Math.ceil(tokens / rows)) * rows;
 }
 
-/** The learning rate after a share (0 … 1) of the stage's tokens: linear warm-up, constant, cosine to `final`, constant. */
+/** Sequences of the step that begins after this many of the stage's tokens: whole micro-batches, growing where the stage has a batchRamp. */
+export function batchSequences(stage: Stage, tokensDone: number): number {
+  const { batchSequences: full, microBatchSequences: micro = full, batchRamp, sequenceLength } = stage;
+  if (!batchRamp) return full;
+  const all = stageTokens(stage);
+  const share = batchRamp.until > 0 ? Math.min(1, tokensDone / all / batchRamp.until) : 1;
+  const grown = batchRamp.from + (full - batchRamp.from) * share;
+  // The last step is what is left.
+  return Math.min(Math.floor(grown / micro) * micro, (all - tokensDone) / sequenceLength);
+}
+
+/** The learning rate after a share (0 … 1) of the stage's tokens: linear warm-up, constant, a fall to `final`, constant. */
 export function learningRate(stage: Stage, done: number): number {
   const { warmup, decayFrom, decayTo, final } = stage.schedule;
   if (done < warmup) return stage.lr * (done / warmup);
   if (done < decayFrom) return stage.lr;
   if (done >= decayTo) return stage.lr * final;
   const progress = (done - decayFrom) / (decayTo - decayFrom);
-  return stage.lr * (final + (1 - final) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+  const left = stage.schedule.shape === "linear" ? 1 - progress : 0.5 * (1 + Math.cos(Math.PI * progress));
+  return stage.lr * (final + (1 - final) * left);
 }
 
 /** λ of the MTP loss: the second value once the learning rate falls. */

@@ -1,6 +1,7 @@
 /** What a run holds while it goes on: how it begins, how it is put down in a checkpoint, and how it is taken up again. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import {
   type CheckpointFolder,
   configOf,
@@ -9,7 +10,6 @@ import {
   openFolder,
   rotateStates,
   saveState,
-  type TrainingState,
 } from "../checkpoint/index.ts";
 import type { Cursor } from "../data/index.ts";
 import { createTrainingWeights, type ModelConfig, type TrainingWeights, Transformer } from "../model/index.ts";
@@ -18,7 +18,8 @@ import type { Tokenizer } from "../text/index.ts";
 import { loadValidation, type ValidationText } from "./evaluate.ts";
 import { checkPaths, type InputOptions, resolveData, tokenizerOf } from "./inputs.ts";
 import { Ledger, type LedgerRecord } from "./ledger.ts";
-import { checkModel, modelConfigOf, modelFieldsOf, parseRecipe, type Recipe, type Vocabulary } from "./recipe.ts";
+import { parseRecipe, type Recipe, type Stage } from "./recipe.ts";
+import { checkModel, modelConfigOf, modelFieldsOf, type Vocabulary } from "./recipe-model.ts";
 import { stageTokens } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -51,6 +52,11 @@ export interface RunState {
   ledgerBytes: number;
   cursors: Cursor[];
   recipe: string;
+  /** With onSpike: losses of the last steps, and how often the run went back. Absent in older checkpoints. */
+  recentLosses?: number[];
+  rollbacks?: number;
+  /** CRC-32 of the weights that low-rank additions are added to. */
+  base?: number;
 }
 
 export interface Run {
@@ -62,20 +68,24 @@ export interface Run {
   trainer: Trainer;
   ledger: Ledger;
   state: RunState;
-  /** The checkpoint that the run goes on from, until the stage it belongs to has taken what it needs. */
-  saved: TrainingState | null;
+  /** Of a checkpoint inside a stage of preferences: log probabilities under the weights that the stage began with. */
+  reference: F32 | null;
   validation: ValidationText[];
   arena: Arena;
   lastLoss: number;
   lastBitsPerByte: number | null;
   totalTokens: number;
+  /** Pace of the last steps; null before the first. */
+  secondsPerToken: number | null;
+  /** Until when time has been charged to the run. */
+  clock: { wall: number; cpu: NodeJS.CpuUsage };
 }
 
 const checkpointsOf = (out: string) => join(out, "checkpoints");
 
 /** Stages that have not begun may be changed; all else must be as it was. @throws InputError */
 function checkSameRecipe(recipe: Recipe, { recipe: before, stage }: RunState, out: string): void {
-  const begun = ({ stages, checkpoint, price, export: _, description, ...rest }: Recipe) =>
+  const begun = ({ stages, checkpoint, price, export: _, description, samples, onSpike, ...rest }: Recipe) =>
     JSON.stringify({ ...rest, stages: stages.slice(0, stage + 1) });
   // Parsed again, so that fields which are new since then get their defaults.
   if (begun(parseRecipe(JSON.parse(before))) === begun(recipe)) return;
@@ -112,6 +122,7 @@ function modelFrom(recipe: Recipe, folder: CheckpointFolder, config: ModelConfig
 /** Everything that a run needs before its first step, or its next. @throws InputError */
 export async function prepare(given: Recipe, options: TrainOptions): Promise<Run> {
   const { out, kernels } = options;
+  const clock = { wall: performance.now(), cpu: process.cpuUsage() };
   const saved = options.resume
     ? latestState(checkpointsOf(out), (message) => options.onMessage?.(`passing over a damaged checkpoint: ${message}`))
     : null;
@@ -148,6 +159,7 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   };
   const ledger = new Ledger(join(out, "ledger.jsonl"));
   const state = saved ? (saved.json as unknown as RunState) : fresh;
+  if (recipe.lora) checkBase(state, training.flat, given, out);
   if (saved) {
     trainer.restore(saved.buffers, state.updates);
     options.onMessage?.(`going on from step ${state.step}`);
@@ -174,13 +186,40 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
     trainer,
     ledger,
     state,
-    saved,
+    reference: (saved?.buffers.reference as F32 | undefined) ?? null,
     validation,
     arena: new Arena(),
     lastLoss: Number.NaN,
     lastBitsPerByte: null,
     totalTokens: recipe.stages.reduce((sum, stage) => sum + stageTokens(stage), 0),
+    secondsPerToken: null,
+    clock,
   };
+}
+
+/** Adds the time since the last charge to the run's bill. */
+export function charge(run: Run): void {
+  const { user, system } = process.cpuUsage(run.clock.cpu);
+  const now = performance.now();
+  run.state.seconds += (now - run.clock.wall) / 1000;
+  run.state.coreSeconds += (user + system) / 1e6;
+  run.clock = { wall: now, cpu: process.cpuUsage() };
+}
+
+/** Writes a line into the ledger and tells whoever listens. */
+export function record(run: Run, line: LedgerRecord, secondsLeft = Number.NaN): void {
+  run.ledger.append(line);
+  run.options.onRecord?.(line, { tokens: run.state.tokens, totalTokens: run.totalTokens, secondsLeft });
+}
+
+/** Low-rank additions fit the weights that they were trained on. @throws InputError if the folder has others now */
+function checkBase(state: RunState, { buffer, byteOffset, byteLength }: F32, { from }: Recipe, out: string): void {
+  const base = crc32(new Uint8Array(buffer, byteOffset, byteLength));
+  if (state.base !== undefined && state.base !== base)
+    throw new InputError(
+      `${from}: holds other weights than when the run in ${out} began; put them back, or begin a new run`,
+    );
+  state.base = base;
 }
 
 /** Writes a checkpoint and removes the oldest. `more`: further buffers that the stage needs to go on. */
@@ -190,4 +229,47 @@ export function checkpoint(run: Run, more: Record<string, F32>): void {
   const dir = checkpointsOf(options.out);
   saveState(dir, state.step, { buffers: { ...trainer.state, ...more }, json: { ...state } });
   rotateStates(dir, recipe.checkpoint.keep);
+}
+
+/**
+ * Goes back to the newest checkpoint: weights, optimiser and the place in the schedule are its own, the data go on behind what was seen.
+ * What the lost steps cost stays on the bill; the ledger has a line in their place.
+ * @throws InputError after onSpike.most times
+ */
+export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: number | null; why: string }): void {
+  const { state, trainer, recipe, options } = run;
+  const { step: at } = state;
+  const rollbacks = (state.rollbacks ?? 0) + 1;
+  const { most } = recipe.onSpike!;
+  if (rollbacks > most) {
+    throw new InputError(
+      `step ${at}: ${spike.why}, after ${most} times back to a checkpoint; lower the learning rate of stage ${stage.name} and begin a new run, or raise onSpike.most and go on with --resume`,
+    );
+  }
+  const saved = latestState(checkpointsOf(options.out), options.onMessage);
+  if (!saved) throw new InputError(`${checkpointsOf(options.out)}: there is no whole checkpoint to go back to`);
+  const before = saved.json as unknown as RunState;
+  trainer.restore(saved.buffers, before.updates);
+  Object.assign(state, {
+    step: before.step,
+    tokens: before.tokens,
+    // The last checkpoint of the stage before is this one's beginning.
+    stageTokens: before.stage === state.stage ? before.stageTokens : 0,
+    updates: before.updates,
+    recentLosses: before.recentLosses,
+    rollbacks,
+  });
+  run.ledger.rewind(before.ledgerBytes);
+  const loss = Number.isFinite(spike.loss) ? spike.loss : null;
+  const { step, tokens } = { step: at, tokens: state.tokens };
+  record(run, {
+    kind: "event",
+    event: "rollback",
+    step,
+    tokens,
+    stage: stage.name,
+    backTo: before.step,
+    ...spike,
+    loss,
+  });
 }
