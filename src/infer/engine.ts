@@ -65,6 +65,8 @@ export interface GenerationSettings {
   /** Guess tokens ahead with the MTP depth (default: where it pays). */
   draft?: boolean;
   responseFormat?: ResponseFormat;
+  /** Whose request it is (a key, an address): clients take turns, so that one with many requests does not keep others waiting. */
+  client?: string;
 }
 
 export interface ChatRequest extends GenerationSettings {
@@ -97,7 +99,7 @@ export interface TokenInfo {
   top: { id: number | null; text: string; bytes: number[]; logprob: number }[];
   /** Guessed ahead by the MTP depth and accepted. */
   drafted?: boolean;
-  /** Chosen experts by expert layer, [layers][K]. */
+  /** Experts that fired for the token that this one was drawn after, by expert layer, [layers][K]. */
   experts?: number[][];
 }
 

@@ -1,11 +1,6 @@
 /** Inference: loading a model, generating, chatting, scoring. */
 export { Chat } from "./chat.ts";
-export { type FinishReason, type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
-export { type LoadOptions, loadModel, type Model } from "./model.ts";
-export { logSumExp, type Sampled, type SamplingOptions, sample, verify } from "./sampler.ts";
-export { type Score, score } from "./score.ts";
-export { Sequence } from "./sequence.ts";
-export { StopMatcher } from "./stop.ts";
+export { createEngine } from "./create-engine.ts";
 export {
   type ChatRequest,
   type CompletionRequest,
@@ -15,6 +10,7 @@ export {
   type EngineEvent,
   type EngineMessage,
   type EngineStats,
+  type FinishReason,
   type GenerationSettings,
   type ModelInfo,
   type ResponseFormat,
@@ -24,3 +20,10 @@ export {
   type ToolCall,
   type Usage,
 } from "./engine.ts";
+export { type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
+export type { EngineOptions, LocalModel } from "./local-models.ts";
+export { type LoadOptions, loadModel, type Model } from "./model.ts";
+export { logSumExp, type Sampled, type SamplingOptions, sample, verify } from "./sampler.ts";
+export { type Score, score } from "./score.ts";
+export { Sequence } from "./sequence.ts";
+export { StopMatcher } from "./stop.ts";

@@ -12,6 +12,7 @@ import {
 import { type CacheDtype, type ModelConfig, Transformer } from "../model/index.ts";
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
+import type { ModelInfo } from "./engine.ts";
 
 export interface LoadOptions {
   /** How weights are held: f32, bf16 (the default where the folder stores them in 16 bits or fewer), or quantised to int8 or int4. */
@@ -28,6 +29,8 @@ export interface Model {
   transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
+  /** How the weights are held. */
+  dtype: WeightDtype;
   /** How the latent cache is held. */
   cacheDtype: CacheDtype;
   precision: Precision;
@@ -58,13 +61,24 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const precision = held === "f32" ? "f32" : "bf16";
   const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
   const cacheDtype = options.cache ?? precision;
-  return { dir, config, transformer, tokenizer, kernels, cacheDtype, precision, stopIds, arena: new Arena(16 << 20) };
+  const arena = new Arena(16 << 20);
+  return { dir, config, transformer, tokenizer, kernels, dtype: held, cacheDtype, precision, stopIds, arena };
 }
 
 /** eos_token_id of generation_config.json, which may name more than config.json. */
 function generationEos(dir: string): number[] {
-  const path = join(dir, "generation_config.json");
-  if (!existsSync(path)) return [];
-  const eos = readJsonObject(path).eos_token_id;
+  const eos = generationConfig(dir).eos_token_id;
   return (Array.isArray(eos) ? eos : [eos]).filter((id): id is number => Number.isInteger(id));
+}
+
+/** How a model wants its tokens chosen, by generation_config.json; what it does not say is left out. */
+export function generationDefaults(dir: string): ModelInfo["defaults"] {
+  const { temperature, top_p, top_k, min_p, repetition_penalty } = generationConfig(dir);
+  const named = { temperature, topP: top_p, topK: top_k, minP: min_p, repetitionPenalty: repetition_penalty };
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => typeof value === "number"));
+}
+
+function generationConfig(dir: string): Record<string, unknown> {
+  const path = join(dir, "generation_config.json");
+  return existsSync(path) ? readJsonObject(path) : {};
 }

@@ -1,0 +1,85 @@
+/** Chooses a request's tokens: the logits as its settings change them, what they leave to draw from, and the draw. */
+import { type F32, Random } from "../tensor/index.ts";
+import { type Candidates, distribution, draw } from "./sampler.ts";
+import type { Settings } from "./settings.ts";
+
+/** One bit for each id that may be drawn. */
+export type TokenMask = Uint32Array;
+
+/** From this bias on a token is banned or forced, as OpenAI's −100 and 100 are. */
+const ABSOLUTE_BIAS = 100;
+
+export class Chooser {
+  readonly random: Random;
+  private readonly settings: Settings;
+  /** Ids from here on have no token: a model's vocabulary may be padded. */
+  private readonly vocabSize: number;
+  /** How often each id was generated, and whether it stood in the prompt. */
+  private readonly generated = new Map<number, number>();
+  private readonly seen: Set<number>;
+  private readonly changes: boolean;
+  private readonly scratch: { scores: F32 | null };
+
+  /** scratch: memory that all choosers of a model share. */
+  constructor(settings: Settings, prompt: Iterable<number>, vocabSize: number, scratch: { scores: F32 | null }) {
+    this.settings = settings;
+    this.random = new Random(settings.seed);
+    this.vocabSize = vocabSize;
+    this.scratch = scratch;
+    this.seen = new Set(settings.repetitionPenalty === 1 ? [] : prompt);
+    this.changes =
+      settings.repetitionPenalty !== 1 ||
+      settings.presencePenalty !== 0 ||
+      settings.frequencyPenalty !== 0 ||
+      settings.logitBias.length > 0;
+  }
+
+  /** A token for the place that these logits [V] are of, which are left as they are. */
+  choose(logits: F32, mask: TokenMask | null): number {
+    return draw(this.candidates(logits, mask), this.random);
+  }
+
+  /** What the next token is drawn from. `next`: tokens that are taken as generated already. */
+  candidates(logits: F32, mask: TokenMask | null, next: readonly number[] = []): Candidates {
+    return distribution(this.scores(logits, mask, next), { ...this.settings, repetitionPenalty: 1 });
+  }
+
+  /** Counts a token that was chosen. */
+  took(id: number): void {
+    if (!this.changes) return;
+    this.generated.set(id, (this.generated.get(id) ?? 0) + 1);
+    this.seen.add(id);
+  }
+
+  private scores(logits: F32, mask: TokenMask | null, next: readonly number[]): F32 {
+    const own = logits.subarray(0, this.vocabSize);
+    if (!this.changes && !mask) return own;
+    const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = this.settings;
+    this.scratch.scores ??= new Float32Array(this.vocabSize);
+    const { scores } = this.scratch;
+    scores.set(own);
+    if (repetitionPenalty !== 1) {
+      for (const id of new Set([...this.seen, ...next]))
+        scores[id] = scores[id] > 0 ? scores[id] / repetitionPenalty : scores[id] * repetitionPenalty;
+    }
+    if (presencePenalty !== 0 || frequencyPenalty !== 0) {
+      for (const [id, count] of this.counts(next)) scores[id] -= presencePenalty + count * frequencyPenalty;
+    }
+    for (const [id, add] of logitBias) {
+      if (add <= -ABSOLUTE_BIAS) scores[id] = Number.NEGATIVE_INFINITY;
+      else scores[id] += add >= ABSOLUTE_BIAS ? 1e6 : add;
+    }
+    if (mask) {
+      for (let id = 0; id < scores.length; id++)
+        if ((mask[id >> 5] & (1 << (id & 31))) === 0) scores[id] = Number.NEGATIVE_INFINITY;
+    }
+    return scores;
+  }
+
+  private counts(next: readonly number[]): Map<number, number> {
+    if (next.length === 0) return this.generated;
+    const counts = new Map(this.generated);
+    for (const id of next) counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+  }
+}

@@ -1,0 +1,147 @@
+/** One request on its way through the scheduler: its tokens, the cache rows that they have, and how it draws the next. */
+import type { F32 } from "../tensor/index.ts";
+import { Chooser, type TokenMask } from "./chooser.ts";
+import type { EngineEvent, FinishReason, TokenInfo, Usage } from "./engine.ts";
+import type { Model } from "./model.ts";
+import { Reply, type ReplyParser } from "./reply.ts";
+import type { Region } from "./rows.ts";
+import type { Settings } from "./settings.ts";
+import { tokenInfo } from "./token-info.ts";
+
+/** Keeps a reply to a form: says before each token which ones may be drawn. */
+export interface Constraint {
+  /** The tokens that may come now, or null for any. `left`: tokens that may still be generated, these included. */
+  mask(left: number): TokenMask | null;
+  took(id: number): void;
+  /** The form is complete and nothing can follow. */
+  readonly done: boolean;
+}
+
+export interface JobRequest {
+  prompt: ArrayLike<number>;
+  settings: Settings;
+  /** Report the prompt's tokens. */
+  echo: boolean;
+  /** Whose request it is: clients take turns. */
+  client: string;
+  parser: ReplyParser | null;
+  constraint: Constraint | null;
+}
+
+/** Where a job's events go. */
+export type Outlet = (event: EngineEvent) => void;
+
+export class Job {
+  readonly request: JobRequest;
+  readonly outlet: Outlet;
+  /** The prompt and what was generated. */
+  readonly tokens: number[];
+  readonly promptLength: number;
+  /** Tokens whose latents stand in the region's rows. */
+  past = 0;
+  region: Region | null = null;
+  /** Of the prompt, how many tokens were in the prefix cache. */
+  cached = 0;
+  drafted = 0;
+  accepted = 0;
+  /** Passes that others made while this one waited for rows. */
+  passedOver = 0;
+  started = false;
+  private reasoningTokens = 0;
+  private readonly chooser: Chooser;
+  private readonly reply: Reply;
+  private readonly model: Model;
+  private readonly context: number;
+  private readonly times: { queued: number; admitted: number | null; first: number | null };
+
+  /** @param context most tokens of prompt and answer together */
+  constructor(model: Model, context: number, request: JobRequest, outlet: Outlet, scratch: { scores: F32 | null }) {
+    this.model = model;
+    this.context = context;
+    this.request = request;
+    this.outlet = outlet;
+    this.tokens = Array.from(request.prompt);
+    this.promptLength = this.tokens.length;
+    this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, scratch);
+    this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, outlet);
+    this.times = { queued: performance.now(), admitted: null, first: null };
+  }
+
+  /** Tokens that may still be generated. */
+  get left(): number {
+    const made = this.tokens.length - this.promptLength;
+    return Math.min(this.request.settings.maxTokens - made, this.context - this.tokens.length);
+  }
+
+  /** Tokens that wait for a pass. */
+  get waiting(): number {
+    return this.tokens.length - this.past;
+  }
+
+  admitted(): void {
+    this.times.admitted ??= performance.now();
+  }
+
+  /** Reports the start, once: the prompt is read. */
+  start(): void {
+    if (this.started) return;
+    this.started = true;
+    this.times.first = performance.now();
+    this.outlet({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
+  }
+
+  /**
+   * Draws a token from the logits [V] after the last one and appends it.
+   * @returns why the job ends here, or null
+   */
+  draw(logits: F32, experts: number[][] | undefined): FinishReason | null {
+    if (this.left <= 0) return "length";
+    const { constraint } = this.request;
+    return this.take(this.chooser.choose(logits, constraint?.mask(this.left) ?? null), logits, experts);
+  }
+
+  private take(id: number, logits: F32, experts: number[][] | undefined): FinishReason | null {
+    const { settings, constraint } = this.request;
+    if (this.model.stopIds.has(id) && !settings.ignoreEos) return "stop";
+    this.tokens.push(id);
+    this.chooser.took(id);
+    constraint?.took(id);
+    if (this.reply.reasoning) this.reasoningTokens++;
+    this.reply.push(id, this.infoOf(id, logits, experts));
+    if (this.reply.stopped || constraint?.done) return "stop";
+    return this.left <= 0 ? "length" : null;
+  }
+
+  private infoOf(id: number, logits: F32, experts: number[][] | undefined): TokenInfo | null {
+    const { topLogprobs } = this.request.settings;
+    if (topLogprobs === null && !experts) return null;
+    const info = tokenInfo(this.model.tokenizer, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
+    return experts ? { ...info, experts } : info;
+  }
+
+  /** Passes on what was held back, and says why the answer ended. */
+  end(reason: FinishReason): void {
+    this.start();
+    this.reply.end();
+    const called = reason === "stop" && this.reply.calls > 0;
+    this.outlet({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
+  }
+
+  usage(): Usage {
+    const { queued, admitted, first } = this.times;
+    const now = performance.now();
+    const read = admitted ?? now;
+    const wrote = first ?? now;
+    return {
+      promptTokens: this.promptLength,
+      cachedTokens: this.cached,
+      completionTokens: this.tokens.length - this.promptLength,
+      reasoningTokens: this.reasoningTokens,
+      draftedTokens: this.drafted,
+      acceptedTokens: this.accepted,
+      queueSeconds: (read - queued) / 1000,
+      prefillSeconds: (wrote - read) / 1000,
+      decodeSeconds: (now - wrote) / 1000,
+    };
+  }
+}

@@ -1,0 +1,156 @@
+/** The models of an engine in the thread that computes them: requests in, events out, one pass of one model at a time. */
+import { statSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { WeightDtype } from "../checkpoint/index.ts";
+import { type CacheDtype, countParameters } from "../model/index.ts";
+import { type F32, InputError, type Isa } from "../tensor/index.ts";
+import {
+  type ChatRequest,
+  type CompletionRequest,
+  EngineError,
+  type EngineEvent,
+  type EngineStats,
+  type ModelInfo,
+} from "./engine.ts";
+import { Job, type JobRequest, type Outlet } from "./job.ts";
+import { generationDefaults, loadModel, type Model } from "./model.ts";
+import { chatJob, completionJob } from "./requests.ts";
+import { Scheduler } from "./scheduler.ts";
+
+export interface LocalModel {
+  /** Default: the folder's name. */
+  id?: string;
+  /** A Hugging Face folder. */
+  dir: string;
+  dtype?: WeightDtype;
+  /** How the latent cache is held. */
+  cache?: CacheDtype;
+  /** Most memory of its latent cache, in bytes (default 512 MiB); its rows are what fits, but no more than `maxRunning` contexts. */
+  cacheBytes?: number;
+  price?: ModelInfo["price"];
+}
+
+export interface EngineOptions {
+  models: readonly LocalModel[];
+  /** Threads to compute on, shared by all models (default: all cores). */
+  threads?: number;
+  isa?: Isa;
+  /** Requests that each model answers at the same time (default 64). */
+  maxRunning?: number;
+  /** Requests that may wait for a place at each model; more are refused (default 256). */
+  maxWaiting?: number;
+  /** Tokens of prompts that a pass reads beside those being generated (default 256): less is smoother, more is faster. */
+  prefillTokens?: number;
+}
+
+interface Served {
+  info: ModelInfo;
+  model: Model;
+  scheduler: Scheduler;
+  scratch: { scores: F32 | null };
+}
+
+export class LocalModels {
+  private readonly served = new Map<string, Served>();
+  private readonly jobs = new Map<number, { job: Job; scheduler: Scheduler }>();
+  private readonly onEvent: (id: number, event: EngineEvent) => void;
+
+  /** Loads the models. @throws InputError */
+  constructor(options: EngineOptions, onEvent: (id: number, event: EngineEvent) => void) {
+    this.onEvent = onEvent;
+    for (const spec of options.models) {
+      const id = spec.id ?? basename(spec.dir);
+      if (this.served.has(id)) throw new InputError(`two models are named ${JSON.stringify(id)}: give one another id`);
+      this.served.set(id, open(id, spec, options));
+    }
+  }
+
+  get models(): ModelInfo[] {
+    return [...this.served.values()].map(({ info }) => info);
+  }
+
+  /** Takes a request in; its events come under `id`. @throws EngineError if it is refused */
+  ask(id: number, kind: "chat" | "complete", request: ChatRequest | CompletionRequest): void {
+    const served = this.served.get(request.model);
+    if (!served) {
+      const known = [...this.served.keys()].join(", ");
+      throw new EngineError("not_found", `there is no model ${JSON.stringify(request.model)}; there are: ${known}`, {
+        param: "model",
+      });
+    }
+    const { model, info, scheduler } = served;
+    const job = this.jobOf(id, served, (kind === "chat" ? chatJob : completionJob)(model, info, request as never));
+    if (job.left <= 0 && job.request.settings.maxTokens > 0) {
+      const message = `the prompt has ${job.promptLength} tokens, which leaves no room in the context of ${info.context}: shorten it`;
+      throw new EngineError("context_length", message, { param: kind === "chat" ? "messages" : "prompt" });
+    }
+    scheduler.submit(job);
+    this.jobs.set(id, { job, scheduler });
+  }
+
+  private jobOf(id: number, { model, info, scratch }: Served, request: JobRequest): Job {
+    const outlet: Outlet = (event) => {
+      if (event.type === "end") this.jobs.delete(id);
+      this.onEvent(id, event);
+    };
+    return new Job(model, info.context!, request, outlet, scratch);
+  }
+
+  /** Ends a request, if it still runs. */
+  cancel(id: number): void {
+    const found = this.jobs.get(id);
+    if (!found) return;
+    this.jobs.delete(id);
+    found.scheduler.cancel(found.job);
+  }
+
+  /** Ends every request that runs or waits. */
+  cancelAll(): void {
+    for (const id of [...this.jobs.keys()]) this.cancel(id);
+  }
+
+  /** One pass of each model that has something to do; false if none has. */
+  step(): boolean {
+    let busy = false;
+    for (const { scheduler } of this.served.values()) busy = scheduler.step() || busy;
+    return busy;
+  }
+
+  stats(): Record<string, EngineStats> {
+    return Object.fromEntries([...this.served].map(([id, { scheduler }]) => [id, scheduler.stats()]));
+  }
+}
+
+function open(id: string, spec: LocalModel, options: EngineOptions): Served {
+  const { dtype, cache, dir, price = null } = spec;
+  const { threads, isa, maxRunning = 64, maxWaiting = 256, prefillTokens = 256 } = options;
+  const model = loadModel(dir, { dtype, cache, threads, isa });
+  const { config } = model;
+  const fitting = Math.floor((spec.cacheBytes ?? 512 * 2 ** 20) / bytesOfRow(model));
+  const rows = Math.min(maxRunning * config.maxPositionEmbeddings, fitting);
+  if (rows < 16) throw new InputError(`${dir}: a cache of ${spec.cacheBytes} bytes holds ${rows} tokens; give it more`);
+  const scheduler = new Scheduler(model, { running: maxRunning, waiting: maxWaiting, rows, prefill: prefillTokens });
+  const { total, active } = countParameters(config);
+  const layers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
+  const info: ModelInfo = {
+    id,
+    owner: "local",
+    created: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
+    context: Math.min(config.maxPositionEmbeddings, rows),
+    parameters: { total, active },
+    dtype: model.dtype,
+    experts: layers > 0 ? { layers, count: config.nRoutedExperts, perToken: config.numExpertsPerTok } : null,
+    reasoning: false,
+    tools: true,
+    defaults: generationDefaults(dir),
+    price,
+  };
+  return { info, model, scheduler, scratch: { scores: null } };
+}
+
+/** Bytes that a token takes in the latent cache of all layers. */
+function bytesOfRow({ config, cacheDtype }: Model): number {
+  const { kvLoraRank: R, qkRopeHeadDim: P, numHiddenLayers, numNextnPredictLayers } = config;
+  const perLayer = cacheDtype === "int8" ? R + P + 8 : (R + P) * (cacheDtype === "f32" ? 4 : 2);
+  return perLayer * (numHiddenLayers + numNextnPredictLayers);
+}

@@ -1,0 +1,90 @@
+/** Rows of answered requests, kept for prompts that begin the same: what was computed once is not computed again. */
+import type { Region } from "./rows.ts";
+
+/** Tokens whose latents stand in a region's rows, one each. */
+export interface Cached {
+  readonly tokens: ArrayLike<number>;
+  readonly region: Region;
+}
+
+export class PrefixCache {
+  /** The least recently used first. */
+  private entries: Cached[] = [];
+  private readonly free: (region: Region) => void;
+  private readonly most: number;
+
+  /** free: gives a region's rows back. most: entries that are kept at most; each costs a look at every new prompt. */
+  constructor(free: (region: Region) => void, most = 1024) {
+    this.free = free;
+    this.most = most;
+  }
+
+  get rows(): number {
+    return this.entries.reduce((sum, { region }) => sum + region.capacity, 0);
+  }
+
+  /** Takes over a region. Entries that are a beginning of it go: it serves every prompt that they would. */
+  keep(entry: Cached): void {
+    if (this.longest(entry.tokens, entry.tokens.length).shared === entry.tokens.length) {
+      this.free(entry.region);
+      return;
+    }
+    this.entries = this.entries.filter((other) => {
+      const covered = sharedPrefix(other.tokens, entry.tokens, 0) === other.tokens.length;
+      if (covered) this.free(other.region);
+      return !covered;
+    });
+    this.entries.push(entry);
+    while (this.entries.length > this.most) this.evict();
+  }
+
+  /** The entry that shares the longest beginning with the first `length` tokens, and how long that is. */
+  longest(
+    tokens: ArrayLike<number>,
+    length: number,
+    others: Iterable<Cached> = [],
+  ): { entry: Cached | null; shared: number } {
+    let best: Cached | null = null;
+    let shared = 0;
+    const look = (entry: Cached) => {
+      // An entry that differs where the best ends cannot share more: most are told apart by one comparison.
+      if (entry.region.used <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
+      const own = Math.min(sharedPrefix(entry.tokens, tokens, 0), entry.region.used, length);
+      if (own > shared) [best, shared] = [entry, own];
+    };
+    for (const entry of this.entries) look(entry);
+    for (const entry of others) look(entry);
+    return { entry: best, shared };
+  }
+
+  has(entry: Cached): boolean {
+    return this.entries.includes(entry);
+  }
+
+  /** Marks an entry as used now. */
+  touch(entry: Cached): void {
+    this.take(entry);
+    this.entries.push(entry);
+  }
+
+  /** Hands an entry's region to the caller. */
+  take(entry: Cached): void {
+    this.entries.splice(this.entries.indexOf(entry), 1);
+  }
+
+  /** Frees the least recently used entry but `except`; false if there is none. */
+  evict(except: Cached | null = null): boolean {
+    const entry = this.entries.find((other) => other !== except);
+    if (!entry) return false;
+    this.take(entry);
+    this.free(entry.region);
+    return true;
+  }
+}
+
+function sharedPrefix(a: ArrayLike<number>, b: ArrayLike<number>, from: number): number {
+  const most = Math.min(a.length, b.length);
+  let n = from;
+  while (n < most && a[n] === b[n]) n++;
+  return n;
+}
