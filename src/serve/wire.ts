@@ -90,6 +90,8 @@ export interface Message {
   finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "abort" | null;
   usage: Usage | null;
   costUsd: number | null;
+  /** Of a reply: earlier messages that the model was not shown, because the context has no room for them. */
+  leftOut?: number;
 }
 
 export interface NewMessage {
