@@ -1,45 +1,21 @@
 /** Training end to end on a tiny world: it learns, it balances, and nothing that stops it loses or changes anything. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { latestState, openFolder, openSafetensors } from "../src/checkpoint/index.ts";
 import { Mixture } from "../src/data/index.ts";
 import { createTrainingWeights, Transformer } from "../src/model/index.ts";
 import { createKernels, Random } from "../src/tensor/index.ts";
-import { type LedgerRecord, modelConfigOf, parseRecipe, Trainer, train } from "../src/train/index.ts";
+import { modelConfigOf, parseRecipe, Trainer, train } from "../src/train/index.ts";
+import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";
 
 const dir = temporaryFolder();
 const data = join(dir, "data");
 writeTinyData(data);
 const kernels = createKernels();
-const MAIN = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 
-const ledgerOf = (out: string): LedgerRecord[] =>
-  readFileSync(join(out, "ledger.jsonl"), "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-
-/** What a ledger says of the learning, without times. */
-const course = (out: string) =>
-  ledgerOf(out).map((record) => {
-    if (record.kind === "step") {
-      const { seconds, coreHours, usd, memoryMB, tokensPerSecond, tflops, ...rest } = record;
-      return rest;
-    }
-    if (record.kind !== "validation") return record;
-    const { seconds, ...rest } = record;
-    return rest;
-  });
-
-const weightsOf = (out: string) => readFileSync(join(out, "model", "model.safetensors"));
-
-const recipePath = join(dir, "recipe.json");
 const recipe = parseRecipe(tinyRecipe());
-writeFileSync(recipePath, JSON.stringify(tinyRecipe()));
 
 /** One run without a break, that the others are held against. */
 const whole = join(dir, "whole");
@@ -144,82 +120,6 @@ describe("a run", () => {
     mkdirSync(join(dir, "empty"), { recursive: true });
     for (const name of ["stories", "chats", "validation"]) writeFileSync(join(dir, "empty", `${name}.jsonl`), "\n");
     await expect(train(recipe, { out: join(dir, "x2"), data: join(dir, "empty"), kernels })).rejects.toThrow(/no text/);
-  });
-
-  it("a loss that is not finite leaves the weights, and ends the run before it can do harm", async () => {
-    const wild = tinyRecipe();
-    (wild.stages as { lr: number }[])[0].lr = 1e20;
-    const out = join(dir, "wild");
-    await expect(train(parseRecipe(wild), { out, data, kernels })).rejects.toThrow(/not finite 3 times in a row/);
-    const skipped = ledgerOf(out).filter((record) => record.kind === "step" && record.skipped);
-    expect(skipped.length).toBe(3);
-  });
-});
-
-describe("SIGKILL", () => {
-  const start = (out: string, resume: boolean) =>
-    spawn(
-      process.execPath,
-      [
-        MAIN,
-        "train",
-        recipePath,
-        "--data",
-        data,
-        "--out",
-        out,
-        "--json",
-        "--threads",
-        "2",
-        ...(resume ? ["--resume"] : []),
-      ],
-      {
-        stdio: ["ignore", "pipe", "pipe"],
-      },
-    );
-
-  /** Ends when the process has, with what it printed on its error stream. */
-  const ended = (child: ChildProcess) =>
-    new Promise<{ code: number | null; errors: string }>((resolve) => {
-      let errors = "";
-      child.stderr!.on("data", (chunk) => {
-        errors += chunk;
-      });
-      child.on("close", (code) => resolve({ code, errors }));
-    });
-
-  it("at any moment costs only the steps since the last checkpoint", async () => {
-    const out = join(dir, "killed");
-    // Steps 10 of 20 have a checkpoint; the next steps are lost with the process.
-    await train(recipe, { out, data, kernels, maxSteps: 10 });
-    for (const steps of [1, 3]) {
-      const child = start(out, true);
-      const end = ended(child);
-      let seen = 0;
-      child.stdout!.on("data", (chunk: Buffer) => {
-        seen += chunk.toString().split("\n").length - 1;
-        if (seen >= steps) child.kill("SIGKILL");
-      });
-      await end;
-    }
-    const { code, errors } = await ended(start(out, true).on("spawn", () => {}));
-    expect({ code, errors: errors.includes("finished: 20 steps") }).toEqual({ code: 0, errors: true });
-    expect(course(out)).toEqual(course(whole));
-    expect(weightsOf(out).equals(weightsOf(whole))).toBe(true);
-  });
-
-  it("SIGINT finishes the step, writes a checkpoint and exits with 130", async () => {
-    const out = join(dir, "interrupted");
-    const child = start(out, false);
-    const end = ended(child);
-    child.stdout!.once("data", () => child.kill("SIGINT"));
-    const { code, errors } = await end;
-    expect(code).toBe(130);
-    expect(errors).toMatch(/stopped after step \d+ with a checkpoint; go on with: shoal train .* --resume/);
-    expect(latestState(join(out, "checkpoints"), () => {})).not.toBeNull();
-    expect(existsSync(join(out, "model"))).toBe(false);
-    await train(recipe, { out, data, kernels, resume: true });
-    expect(course(out)).toEqual(course(whole));
   });
 });
 

@@ -24,7 +24,8 @@ export class LoraOptimizer implements WeightUpdater {
   /** The matrices as they were before. */
   private readonly base: F32;
   private readonly adapters: F32;
-  private readonly grad: F32;
+  /** d loss / d adapters over `scale`, as of the last `gradNorm`. */
+  readonly gradient: F32;
   private readonly m: F32;
   private readonly v: F32;
 
@@ -44,7 +45,7 @@ export class LoraOptimizer implements WeightUpdater {
     }
     this.base = training.flat.slice();
     const buffer = () => new Float32Array(allocate(length * 4));
-    [this.adapters, this.grad, this.m, this.v] = [buffer(), buffer(), buffer(), buffer()];
+    [this.adapters, this.gradient, this.m, this.v] = [buffer(), buffer(), buffer(), buffer()];
     const random = new Random(seed, 2 ** 30);
     for (const { a, b, columns } of this.adapted)
       for (let i = a; i < b; i++) this.adapters[i] = random.normal() / Math.sqrt(columns);
@@ -58,40 +59,34 @@ export class LoraOptimizer implements WeightUpdater {
     this.merge();
   }
 
-  /** Numbers that are trained. */
-  get size(): number {
-    return this.adapters.length;
-  }
-
   gradNorm(): number {
-    const { kernels, rank, adapters, grad } = this;
+    const { kernels, rank, adapters, gradient } = this;
     const { precision } = this.settings;
     for (const { at, a, b, count, rows, columns } of this.adapted) {
       const dW = this.training.grad.subarray(at);
       const size = rows * columns;
       kernels.matmul({
-        out: grad.subarray(b), a: dW, b: adapters.subarray(a), M: rows, N: rank, K: columns, bT: true, precision,
+        out: gradient.subarray(b), a: dW, b: adapters.subarray(a), M: rows, N: rank, K: columns, bT: true, precision,
         batch: { count, a: size, b: rank * columns, out: rows * rank },
       }); // biome-ignore format: operands beside their shapes
       kernels.matmul({
-        out: grad.subarray(a), a: adapters.subarray(b), b: dW, M: rank, N: columns, K: rows, aT: true, precision,
+        out: gradient.subarray(a), a: adapters.subarray(b), b: dW, M: rank, N: columns, K: rows, aT: true, precision,
         batch: { count, a: rows * rank, b: size, out: rank * columns },
       }); // biome-ignore format: operands beside their shapes
     }
-    return this.scale * Math.sqrt(kernels.sumSquares({ x: grad, n: grad.length }));
+    return this.scale * Math.sqrt(kernels.sumSquares({ x: gradient, n: gradient.length }));
   }
 
   step(lr: number, gradScale: number): void {
-    const { kernels, scale, adapters, grad } = this;
-    const { adamw } = this.settings;
+    const { kernels, scale, adapters, gradient } = this;
+    const { beta1, beta2, eps } = this.settings.adamw;
     this.updates++;
-    const { beta1, beta2, eps } = adamw;
     const moments = { m: this.m, v: this.v, beta1, beta2, eps };
     const n = adapters.length;
     // A pull towards 0 would be one towards the model that this began with; LoRA goes without.
     kernels.adamw({
       w: adapters,
-      g: grad,
+      g: gradient,
       n,
       lr,
       decay: 0,

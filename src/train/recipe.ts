@@ -169,6 +169,8 @@ const recipeSchema = z.strictObject({
       usdPerCoreHour: z.number().min(0).default(0.02),
       /** Measured peak of the machine in bf16 products, TFLOP/s: the ledger then tells the utilisation. */
       peakTflops: positive.optional(),
+      /** Power of a busy core with its share of memory, host and cooling, W: the report then tells the energy from it. */
+      wattsPerCore: positive.optional(),
     })
     .prefault({}),
   /** Dtype of the finished model's folder. */
@@ -204,7 +206,7 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const parsed = recipeSchema.safeParse(json);
   if (!parsed.success) throw new InputError(`${where}: ${explain(parsed.error.issues[0], recipeSchema)}`);
   const recipe = parsed.data;
-  recipe.stages.forEach((stage, i) => checkStage(stage, `${where}: stages.${i}`));
+  for (const [i, stage] of recipe.stages.entries()) checkStage(stage, `${where}: stages.${i}`);
   if (recipe.from !== undefined) {
     for (const field of ["tokenizer", "model"] as const)
       if (recipe[field]) throw new InputError(`${where}: "from" brings its own ${field}; leave out one of the two`);

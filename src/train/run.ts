@@ -35,9 +35,12 @@ const MOST_SKIPPED = 3;
 export async function train(given: Recipe, options: TrainOptions): Promise<RunResult> {
   const run = await prepare(given, options);
   const { recipe } = run;
-  for (; run.state.stage < recipe.stages.length; run.state.stage++, run.state.stageTokens = 0, run.state.cursors = []) {
-    const finished = await runStage(run, recipe.stages[run.state.stage]);
+  const { state } = run;
+  while (state.stage < recipe.stages.length) {
+    const finished = await runStage(run, recipe.stages[state.stage]);
     if (!finished) return resultOf(run, null);
+    state.stage++;
+    Object.assign(state, { stageTokens: 0, cursors: [], ...(recipe.onSpike && { recentLosses: [] }) });
   }
   const model = join(options.out, "model");
   exportModel(model, {

@@ -1,5 +1,5 @@
 /** What a run holds while it goes on: how it begins, how it is put down in a checkpoint, and how it is taken up again. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import {
@@ -10,6 +10,7 @@ import {
   openFolder,
   rotateStates,
   saveState,
+  writeAtomically,
 } from "../checkpoint/index.ts";
 import type { Cursor } from "../data/index.ts";
 import { createTrainingWeights, type ModelConfig, type TrainingWeights, Transformer } from "../model/index.ts";
@@ -133,7 +134,7 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   checkPaths(given, options);
   const folder = given.from === undefined ? null : openFolder(resolveData(given.from, options));
   mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, "recipe.json"), `${JSON.stringify(given, null, 2)}\n`);
+  writeAtomically(join(out, "recipe.json"), [Buffer.from(`${JSON.stringify(given, null, 2)}\n`)]);
   const tokenizer = await tokenizerOf(given, options);
   const { recipe, vocabulary, training } = folder
     ? modelFrom(given, folder, configOf(folder), options)
@@ -253,10 +254,11 @@ export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: n
   Object.assign(state, {
     step: before.step,
     tokens: before.tokens,
-    // The last checkpoint of the stage before is this one's beginning.
-    stageTokens: before.stage === state.stage ? before.stageTokens : 0,
     updates: before.updates,
-    recentLosses: before.recentLosses,
+    // The last checkpoint of the stage before is this one's beginning.
+    ...(before.stage === state.stage
+      ? { stageTokens: before.stageTokens, recentLosses: before.recentLosses }
+      : { stageTokens: 0, recentLosses: [] }),
     rollbacks,
   });
   run.ledger.rewind(before.ledgerBytes);

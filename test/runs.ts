@@ -1,0 +1,25 @@
+/** What tests ask of a run's folder. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { LedgerRecord } from "../src/train/index.ts";
+
+export const ledgerOf = (out: string): LedgerRecord[] =>
+  readFileSync(join(out, "ledger.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+/** What a ledger says of the learning, without times: equal for two runs that learnt the same. */
+export const course = (out: string) =>
+  ledgerOf(out).map((record) => {
+    if (record.kind === "step") {
+      const { seconds, coreHours, usd, memoryMB, tokensPerSecond, tflops, ...rest } = record;
+      return rest;
+    }
+    if (record.kind !== "validation") return record;
+    const { seconds, ...rest } = record;
+    return rest;
+  });
+
+/** The finished weights' bytes. */
+export const weightsOf = (out: string) => readFileSync(join(out, "model", "model.safetensors"));
