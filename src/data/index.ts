@@ -15,4 +15,16 @@ export { expandPath } from "./files.ts";
 export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./mixture.ts";
 export { type PreferencePair, type Reply, readPreferences } from "./preferences.ts";
 export { type CorpusSource, documentsOf, labelOf } from "./sources.ts";
-export { generateTask, type Split, TASK_KINDS, type Task, type TaskKind } from "./tasks/index.ts";
+export {
+  checkTask,
+  generateTask,
+  type Outcome,
+  type Program,
+  runProgram,
+  SANDBOX_LIMITS,
+  type Split,
+  TASK_KINDS,
+  type Task,
+  type TaskKind,
+  type Verdict,
+} from "./tasks/index.ts";

@@ -9,7 +9,9 @@ import { javascript } from "./functions.ts";
 import type { Generator, Task, TaskKind } from "./task.ts";
 import { wordProblem } from "./word-problems.ts";
 
+export { checkTask, type Verdict } from "./check.ts";
 export { call } from "./functions.ts";
+export { type Outcome, type Program, runProgram, SANDBOX_LIMITS } from "./sandbox.ts";
 export type { FunctionTest, Task, TaskKind } from "./task.ts";
 
 const GENERATORS: Record<TaskKind, Generator> = { arithmetic, "word-problem": wordProblem, javascript, bug };
