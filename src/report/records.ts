@@ -1,0 +1,143 @@
+/** A line of a ledger as a record, whatever wrote it: what is missing or of another type is NaN or empty, unknown kinds are told by name. */
+
+/** As `StepRecord` of the training room; numbers that a line lacks are NaN. */
+export interface Step {
+  kind: "step";
+  stage: string;
+  step: number;
+  tokens: number;
+  seconds: number;
+  coreHours: number;
+  loss: number;
+  mtpLoss: number[];
+  balanceLoss: number;
+  gradNorm: number;
+  lr: number;
+  tokensPerSecond: number;
+  tflops: number;
+  memoryMB: number;
+  busiest: number[];
+  idle: number[];
+  skipped: boolean;
+}
+
+export interface Validation {
+  kind: "validation";
+  step: number;
+  tokens: number;
+  bitsPerByte: number;
+  bySlice: Map<string, number>;
+}
+
+/** Each expert's load over the mean of its layer, layers in order, MTP depths last: [layers][experts]. */
+export interface Experts {
+  kind: "experts";
+  step: number;
+  loads: number[][];
+}
+
+/** What the model wrote during training. */
+export interface Sample {
+  kind: "sample";
+  step: number;
+  tokens: number;
+  prompt: string;
+  text: string;
+}
+
+/** Something that happened: a session began, a stage began, the loss spiked, the run went back. */
+export interface RunEvent {
+  kind: "event";
+  step: number;
+  name: string;
+  detail: string;
+}
+
+export type Entry = Step | Validation | Experts | Sample | RunEvent | { kind: "unknown"; name: string };
+
+/** No run has more; a ledger that does is cut down to these. */
+export const RECORD_LIMITS = {
+  layers: 512,
+  experts: 4096,
+  mtpDepths: 8,
+  slices: 256,
+  nameLength: 200,
+  textLength: 20_000,
+};
+
+type Json = Record<string, unknown>;
+
+/** Null where the line holds no object with a kind: a broken line. */
+export function parseRecord(line: string): Entry | null {
+  let json: Json;
+  try {
+    json = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  if (typeof json !== "object" || json === null || typeof json.kind !== "string") return null;
+  const step = real(json.step);
+  const tokens = real(json.tokens);
+  switch (json.kind) {
+    case "step":
+      return Number.isFinite(step) && Number.isFinite(tokens) ? stepOf(json, step, tokens) : null;
+    case "validation": {
+      const bitsPerByte = real(json.bitsPerByte);
+      return Number.isFinite(bitsPerByte)
+        ? { kind: "validation", step, tokens, bitsPerByte, bySlice: slicesOf(json.bySlice) }
+        : null;
+    }
+    case "experts":
+      return {
+        kind: "experts",
+        step,
+        loads: list(json.loads, RECORD_LIMITS.layers).map((row) => reals(row, RECORD_LIMITS.experts)),
+      };
+    case "sample":
+      return { kind: "sample", step, tokens, prompt: text(json.prompt), text: text(json.text) };
+    case "event":
+      return {
+        kind: "event",
+        step,
+        name: text(json.event).slice(0, RECORD_LIMITS.nameLength),
+        detail: text(json.message),
+      };
+    default:
+      return { kind: "unknown", name: json.kind.slice(0, RECORD_LIMITS.nameLength) };
+  }
+}
+
+function stepOf(json: Json, step: number, tokens: number): Step {
+  return {
+    kind: "step",
+    stage: text(json.stage).slice(0, RECORD_LIMITS.nameLength),
+    step,
+    tokens,
+    seconds: real(json.seconds),
+    coreHours: real(json.coreHours),
+    loss: real(json.loss),
+    mtpLoss: reals(json.mtpLoss, RECORD_LIMITS.mtpDepths),
+    balanceLoss: real(json.balanceLoss),
+    gradNorm: real(json.gradNorm),
+    lr: real(json.lr),
+    tokensPerSecond: real(json.tokensPerSecond),
+    tflops: real(json.tflops),
+    memoryMB: real(json.memoryMB),
+    busiest: reals(json.busiest, RECORD_LIMITS.layers),
+    idle: reals(json.idle, RECORD_LIMITS.layers),
+    skipped: json.skipped === true,
+  };
+}
+
+function slicesOf(value: unknown): Map<string, number> {
+  if (typeof value !== "object" || value === null) return new Map();
+  const slices = Object.entries(value)
+    .slice(0, RECORD_LIMITS.slices)
+    .map(([name, bits]) => [name.slice(0, RECORD_LIMITS.nameLength), real(bits)] as const);
+  return new Map(slices.filter(([, bits]) => Number.isFinite(bits)));
+}
+
+const real = (value: unknown): number => (typeof value === "number" ? value : Number.NaN);
+const list = (value: unknown, most: number): unknown[] => (Array.isArray(value) ? value.slice(0, most) : []);
+const reals = (value: unknown, most: number): number[] => list(value, most).map(real);
+const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, RECORD_LIMITS.textLength) : "");
