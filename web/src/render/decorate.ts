@@ -1,0 +1,38 @@
+/** What the page adds to cleaned HTML: a head with a copy button over code, and frames in which wide things scroll. */
+export interface DecorationLabels {
+  copy: string;
+  code: string;
+  table: string;
+}
+
+function make<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, text = ""): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+export function decorate(root: DocumentFragment, labels: DecorationLabels): void {
+  for (const pre of root.querySelectorAll("pre")) {
+    const language = pre.className.replace(/^language-/, "");
+    const frame = make("div", "code");
+    const head = make("div", "code-head");
+    const button = make("button", "copy", labels.copy);
+    button.type = "button";
+    head.append(make("span", "", language), button);
+    pre.className = "";
+    pre.tabIndex = 0;
+    pre.setAttribute("role", "region");
+    pre.setAttribute("aria-label", language ? `${labels.code}: ${language}` : labels.code);
+    pre.replaceWith(frame);
+    frame.append(head, pre);
+  }
+  for (const table of root.querySelectorAll("table")) {
+    const frame = make("div", "table");
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "region");
+    frame.setAttribute("aria-label", labels.table);
+    table.replaceWith(frame);
+    frame.append(table);
+  }
+}

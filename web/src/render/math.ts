@@ -1,0 +1,59 @@
+/** Formulas in Markdown: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
+import type { TokenizerAndRendererExtension, TokenizerThis, Tokens } from "marked";
+
+const escapeHtml = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+
+interface MathToken extends Tokens.Generic {
+  tex: string;
+  display: boolean;
+  /** Its end has not come yet. */
+  open?: boolean;
+}
+
+/** The formula's source stands in the element until KaTeX, which is loaded on demand, takes its place. */
+function renderer(token: Tokens.Generic): string {
+  const { tex, display, open } = token as MathToken;
+  if (open) return `<code>${escapeHtml(tex)}</code>`;
+  return `<span class="math${display ? " display" : ""}">${escapeHtml(tex)}</span>`;
+}
+
+// A dollar opens only before a non-space and closes only after one and before no digit, so that "$5 and $6" stays money.
+const INLINE = /^(?:\$(?![\s$])((?:\\.|[^\\\n$])*?(?:\\.|[^\\\s$]))\$(?!\d)|\\\(([^\n]+?)\\\))/;
+const INLINE_DISPLAY = /^(?:\$\$((?:\\.|[^\\$])+?)\$\$|\\\[([\s\S]+?)\\\])/;
+const BLOCK = /^ {0,3}(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\])[ \t]*(?:\n+|$)/;
+const BLOCK_OPEN = /^ {0,3}(?:\$\$|\\\[)/;
+
+function inline(this: TokenizerThis, source: string): MathToken | undefined {
+  const display = INLINE_DISPLAY.exec(source);
+  const found = display ?? INLINE.exec(source);
+  if (!found) return undefined;
+  return { type: "math", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: display !== null };
+}
+
+/** @param open whether more text is to come: then a formula without an end is one that has not ended yet */
+export function mathExtensions(open: () => boolean): TokenizerAndRendererExtension[] {
+  return [
+    {
+      name: "mathBlock",
+      level: "block",
+      start: (source) => source.match(/(?:^|\n) {0,3}(?:\$\$|\\\[)/)?.index,
+      tokenizer(source): MathToken | undefined {
+        const found = BLOCK.exec(source);
+        if (found)
+          return { type: "mathBlock", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: true };
+        if (open() && BLOCK_OPEN.test(source) && !/\$\$|\\\]/.test(source.replace(BLOCK_OPEN, "")))
+          return { type: "mathBlock", raw: source, tex: source, display: true, open: true };
+        return undefined;
+      },
+      renderer,
+    },
+    {
+      name: "math",
+      level: "inline",
+      start: (source) => source.match(/\$|\\[([]/)?.index,
+      tokenizer: inline,
+      renderer,
+    },
+  ];
+}
