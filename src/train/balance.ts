@@ -34,6 +34,14 @@ export class ExpertLoads {
     });
   }
 
+  /** Per layer: each expert's load over the mean, to two places; zeros where no token was routed. */
+  shares(): number[][] {
+    return this.layers.map((loads) => {
+      const total = loads.reduce((sum, load) => sum + load, 0);
+      return Array.from(loads, (load) => (total === 0 ? 0 : Math.round((load * loads.length * 100) / total) / 100));
+    });
+  }
+
   /** Per layer: the busiest expert over the mean, and how many experts received nothing. */
   summary(): { busiest: number[]; idle: number[] } {
     const busiest = this.layers.map((loads) => {

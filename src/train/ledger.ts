@@ -53,6 +53,14 @@ export interface ValidationRecord {
   bySlice: Record<string, number>;
 }
 
+/** Every few steps, each expert's load in the step, over the mean of its layer: expert layers in order, MTP depths last. */
+export interface ExpertsRecord {
+  kind: "experts";
+  step: number;
+  tokens: number;
+  loads: number[][];
+}
+
 /** What the model writes at this point. */
 export interface SampleRecord {
   kind: "sample";
@@ -72,13 +80,15 @@ interface EventPlace {
 export type EventRecord = EventPlace &
   (
     | { event: "stage"; stage: string; sequenceLength: number; stageTokens: number }
+    /** A run taken up from a checkpoint. pausedSeconds: since the ledger was last written. */
+    | { event: "resume"; pausedSeconds: number }
     /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
     | ({ event: "data"; stage: string } & SourceSummary)
     /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
     | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null; why: string }
   );
 
-export type LedgerRecord = StepRecord | ValidationRecord | SampleRecord | EventRecord;
+export type LedgerRecord = StepRecord | ValidationRecord | ExpertsRecord | SampleRecord | EventRecord;
 
 export class Ledger {
   private readonly path: string;
@@ -101,6 +111,11 @@ export class Ledger {
 
   get bytes(): number {
     return existsSync(this.path) ? statSync(this.path).size : 0;
+  }
+
+  /** When it was last written, milliseconds since 1970; null before its first line. */
+  get writtenAt(): number | null {
+    return existsSync(this.path) ? statSync(this.path).mtimeMs : null;
   }
 
   /** Drops what was written after a checkpoint: those steps will be run again. */

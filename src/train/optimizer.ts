@@ -7,7 +7,7 @@ import type { PlacedSlot, TrainingWeights } from "../model/index.ts";
 import { Arena, allocate, type F32, type Kernels, type Precision } from "../tensor/index.ts";
 import type { Recipe } from "./recipe.ts";
 
-export type OptimizerSettings = Pick<Recipe, "adamw" | "muon" | "lora" | "precision">;
+export type OptimizerSettings = Pick<Recipe, "adamw" | "muon" | "lora" | "lrScale" | "precision">;
 
 /** What moves the weights by their gradients once a step. */
 export interface WeightUpdater {
@@ -41,8 +41,8 @@ export class Optimizer implements WeightUpdater {
   private readonly kernels: Kernels;
   private readonly settings: OptimizerSettings;
   private readonly arena = new Arena();
-  /** Parts [from, to) of the flat buffer that AdamW moves, and the matrices that Muon moves. */
-  private readonly ranges: [number, number][] = [];
+  /** Parts [from, to) of the flat buffer that AdamW moves, each at its multiple of the learning rate, and the matrices that Muon moves. */
+  private readonly ranges: { from: number; to: number; lrScale: number }[] = [];
   private readonly matrices: Matrices[];
 
   constructor(training: TrainingWeights, kernels: Kernels, settings: OptimizerSettings) {
@@ -52,12 +52,16 @@ export class Optimizer implements WeightUpdater {
     this.m = new Float32Array(allocate(training.flat.length * 4));
     this.v = new Float32Array(allocate(training.flat.length * 4));
     this.matrices = settings.muon ? hiddenMatrices(training) : [];
-    let from = 0;
-    for (const { at, count, rows, columns } of this.matrices) {
-      if (at > from) this.ranges.push([from, at]);
-      from = at + count * rows * columns;
+    const muon = new Set(this.matrices.map(({ at }) => at));
+    const slots = training.slots.filter(({ trained }) => trained);
+    for (const [i, { at, stored }] of slots.entries()) {
+      if (muon.has(at)) continue;
+      const to = slots[i + 1]?.at ?? training.flat.length;
+      const lrScale = lrScaleOf(stored[0].name, settings);
+      const last = this.ranges.at(-1);
+      if (last?.to === at && last.lrScale === lrScale) last.to = to;
+      else this.ranges.push({ from: at, to, lrScale });
     }
-    if (from < training.flat.length) this.ranges.push([from, training.flat.length]);
   }
 
   get state(): Record<string, F32> {
@@ -75,14 +79,14 @@ export class Optimizer implements WeightUpdater {
     this.updates++;
     const { flat, grad } = this.training;
     const { beta1, beta2, eps, weightDecay: decay } = this.settings.adamw;
-    for (const [from, to] of this.ranges) {
+    for (const { from, to, lrScale } of this.ranges) {
       this.kernels.adamw({
         w: flat.subarray(from, to),
         g: grad.subarray(from, to),
         m: this.m.subarray(from, to),
         v: this.v.subarray(from, to),
         n: to - from,
-        lr,
+        lr: lr * lrScale,
         beta1,
         beta2,
         eps,
@@ -112,6 +116,11 @@ export class Optimizer implements WeightUpdater {
     const scale = updateRms * Math.sqrt(Math.max(rows, columns));
     kernels.add({ out: w, a: w, b: update, n, scaleA: 1 - lr * settings.adamw.weightDecay, scaleB: -lr * scale });
   }
+}
+
+function lrScaleOf(name: string, { lrScale }: OptimizerSettings): number {
+  if (name.includes("embed_tokens")) return lrScale?.embedding ?? 1;
+  return name.includes("lm_head") ? (lrScale?.head ?? 1) : 1;
 }
 
 /** The matrices inside layers, experts' included: not embedding and head (rows are tokens), nor the router (rows are experts). */

@@ -46,14 +46,17 @@ export function modelConfigOf(
   return config;
 }
 
-/** config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. */
-function extended({ maxPositionEmbeddings: original }: ModelConfig, factor: number): Record<string, unknown> {
+/**
+ * config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. Where YaRN has lengthened it before, the
+ * factors multiply: angles are always those of the context that the model was first trained on.
+ */
+function extended({ maxPositionEmbeddings, yarn }: ModelConfig, factor: number): Record<string, unknown> {
   return {
-    max_position_embeddings: Math.floor(original * factor),
+    max_position_embeddings: Math.floor(maxPositionEmbeddings * factor),
     rope_scaling: {
       type: "yarn",
-      factor,
-      original_max_position_embeddings: original,
+      factor: factor * (yarn?.factor ?? 1),
+      original_max_position_embeddings: yarn?.originalMaxPositionEmbeddings ?? maxPositionEmbeddings,
       beta_fast: 32,
       beta_slow: 1,
       mscale: 1,

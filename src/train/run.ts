@@ -30,6 +30,8 @@ export interface RunResult {
 
 /** Steps in a row whose loss or gradient is not finite, after which a run gives up. */
 const MOST_SKIPPED = 3;
+/** Steps between records of every expert's load. */
+const EXPERTS_EVERY = 20;
 
 /** Runs a recipe to its end, or until the signal. @throws InputError for anything wrong with the recipe, the data or the folder */
 export async function train(given: Recipe, options: TrainOptions): Promise<RunResult> {
@@ -102,6 +104,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
         `step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`,
       );
     }
+    if (state.step % EXPERTS_EVERY === 0) recordExperts(run);
     if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && lastStage)))
       runValidation(run);
     if (recipe.samples && (state.step % recipe.samples.everySteps === 0 || (last && lastStage))) writeSamples(run);
@@ -189,9 +192,18 @@ function step(run: Run, stage: Stage, work: StageWork): WorkResult {
   };
   // What is left is told by the last steps' pace, not by a run that may have begun on another machine.
   const pace = (performance.now() - started) / 1000 / rows;
-  run.secondsPerToken = run.secondsPerToken === null ? pace : 0.9 * run.secondsPerToken + 0.1 * pace;
+  run.paceSteps++;
+  // The first step makes memory that the others use again, and is soon forgotten.
+  const share = Math.max(0.1, 1 / Math.max(1, run.paceSteps - 1));
+  run.secondsPerToken += share * (pace - run.secondsPerToken);
   record(run, line, (totalTokens - state.tokens) * run.secondsPerToken);
   return { ...result, skipped };
+}
+
+function recordExperts(run: Run): void {
+  const { step, tokens } = run.state;
+  const loads = run.trainer.loads.shares();
+  if (loads.length > 0) record(run, { kind: "experts", step, tokens, loads });
 }
 
 function runValidation(run: Run): void {

@@ -76,8 +76,9 @@ export interface Run {
   lastLoss: number;
   lastBitsPerByte: number | null;
   totalTokens: number;
-  /** Pace of the last steps; null before the first. */
-  secondsPerToken: number | null;
+  /** Pace of this session's last steps, and how many it has made. */
+  secondsPerToken: number;
+  paceSteps: number;
   /** Until when time has been charged to the run. */
   clock: { wall: number; cpu: NodeJS.CpuUsage };
 }
@@ -103,7 +104,14 @@ interface Beginning {
 
 /** A new model, as the recipe describes it. */
 function newModel(recipe: Recipe, vocabulary: Vocabulary): Beginning {
-  return { recipe, vocabulary, training: createTrainingWeights(modelConfigOf(recipe, vocabulary), recipe.seed) };
+  const training = createTrainingWeights(modelConfigOf(recipe, vocabulary), recipe.seed);
+  const { residual = 1, head = 1 } = recipe.init ?? {};
+  for (const { stored, data } of training.slots) {
+    const { name } = stored[0];
+    const scale = /(o_proj|down_proj)\.weight$/.test(name) ? residual : name.startsWith("lm_head") ? head : 1;
+    if (scale !== 1) data.set(data.map((x) => x * scale));
+  }
+  return { recipe, vocabulary, training };
 }
 
 /** The folder that the recipe starts from, with its weights. */
@@ -165,7 +173,13 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
     trainer.restore(saved.buffers, state.updates);
     options.onMessage?.(`going on from step ${state.step}`);
   } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
+  const { writtenAt } = ledger;
   ledger.rewind(state.ledgerBytes);
+  if (saved && writtenAt !== null) {
+    const { step, tokens } = state;
+    const pausedSeconds = Math.max(0, Math.round((Date.now() - writtenAt) / 1000));
+    ledger.append({ kind: "event", event: "resume", step, tokens, pausedSeconds });
+  }
   // Every stage's model must be able to read the texts.
   const longest = Math.min(
     config.maxPositionEmbeddings,
@@ -193,7 +207,8 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
     lastLoss: Number.NaN,
     lastBitsPerByte: null,
     totalTokens: recipe.stages.reduce((sum, stage) => sum + stageTokens(stage), 0),
-    secondsPerToken: null,
+    secondsPerToken: 0,
+    paceSteps: 0,
     clock,
   };
 }
