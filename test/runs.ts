@@ -9,17 +9,19 @@ export const ledgerOf = (out: string): LedgerRecord[] =>
     .split("\n")
     .map((line) => JSON.parse(line));
 
-/** What a ledger says of the learning, without times: equal for two runs that learnt the same. */
+/** What a ledger says of the learning, without times and pauses: equal for two runs that learnt the same. */
 export const course = (out: string) =>
-  ledgerOf(out).map((record) => {
-    if (record.kind === "step") {
-      const { seconds, coreHours, usd, memoryMB, tokensPerSecond, tflops, ...rest } = record;
+  ledgerOf(out)
+    .filter((record) => !(record.kind === "event" && record.event === "resume"))
+    .map((record) => {
+      if (record.kind === "step") {
+        const { seconds, coreHours, usd, memoryMB, tokensPerSecond, tflops, ...rest } = record;
+        return rest;
+      }
+      if (record.kind !== "validation") return record;
+      const { seconds, ...rest } = record;
       return rest;
-    }
-    if (record.kind !== "validation") return record;
-    const { seconds, ...rest } = record;
-    return rest;
-  });
+    });
 
 /** The finished weights' bytes. */
 export const weightsOf = (out: string) => readFileSync(join(out, "model", "model.safetensors"));

@@ -74,6 +74,8 @@ function lineOf(record: LedgerRecord, progress: RunProgress): string {
   switch (record.kind) {
     case "validation":
       return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
+    case "experts":
+      return `expert loads at step ${record.step}: ${record.loads.map((loads) => Math.max(...loads).toFixed(2)).join(" ")} × the mean at most`;
     case "sample":
       return `at step ${record.step}, ${JSON.stringify(record.prompt)} is followed by ${JSON.stringify(record.text)}`;
     case "event":
@@ -92,6 +94,8 @@ function eventLine(record: EventRecord): string {
       const tokens = sourceTokens === null ? "" : `, ${sourceTokens} tokens`;
       return `  ${source}: ${documents} documents${tokens}${skipped > 0 ? `; ${skipped} were bad and left out` : ""}`;
     }
+    case "resume":
+      return `going on after a pause of ${duration(record.pausedSeconds)}`;
     case "rollback":
       return `step ${record.step}: ${record.why}; back to step ${record.backTo}, going on behind the data seen by now`;
   }
