@@ -17,14 +17,18 @@ export { type PreferencePair, type Reply, readPreferences } from "./preferences.
 export { type CorpusSource, documentsOf, labelOf } from "./sources.ts";
 export {
   checkTask,
+  generateApart,
   generateTask,
   type Outcome,
   type Program,
+  problemOf,
   runProgram,
   SANDBOX_LIMITS,
   type Split,
   TASK_KINDS,
   type Task,
   type TaskKind,
+  type TrainedOn,
+  unseenTasks,
   type Verdict,
 } from "./tasks/index.ts";
