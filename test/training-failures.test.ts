@@ -165,7 +165,10 @@ describe("a loss that leaves its course", () => {
     const { onSpike: _, ...without } = careful;
     await train(without as Recipe, { out: plain, data: poisoned, kernels });
     const [rollback] = rollbacks(out);
-    expect(rollback).toMatchObject({ stage: "pretrain", why: expect.stringMatching(/^the loss [\d.]+ is above/) });
+    expect(rollback).toMatchObject({
+      stage: "pretrain",
+      message: expect.stringMatching(/^step \d+: the loss [\d.]+ is above/),
+    });
     const { step, backTo, loss, limit } = rollback as Extract<typeof rollback, { event: "rollback" }>;
     expect([loss! > limit!, backTo % 5, step > backTo]).toEqual([true, 0, true]);
     // Up to the checkpoint as without; the steps after it are others, all are there, and none is as bad.

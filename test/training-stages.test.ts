@@ -184,7 +184,7 @@ describe("the ledger", () => {
   it("names each stage and what its data hold, once", async () => {
     const events = ledgerOf(join(dir, "full")).filter((record) => record.kind === "event");
     expect(events).toEqual([
-      { kind: "event", step: 0, tokens: 0, stage: "chat", event: "stage", sequenceLength: 64, stageTokens: 2048 },
+      expect.objectContaining({ event: "stage", step: 0, stage: "chat", sequenceLength: 64, stageTokens: 2048 }),
       expect.objectContaining({ event: "data", source: "chats.jsonl", documents: 40, skipped: 0 }),
     ]);
   });

@@ -2,14 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
 import { createKernels } from "../tensor/index.ts";
-import {
-  type EventRecord,
-  type LedgerRecord,
-  loadRecipe,
-  type RunProgress,
-  type StepRecord,
-  train,
-} from "../train/index.ts";
+import { type LedgerRecord, loadRecipe, type RunProgress, type StepRecord, train } from "../train/index.ts";
 import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
 
 export const trainCommand = new Command("train")
@@ -79,25 +72,9 @@ function lineOf(record: LedgerRecord, progress: RunProgress): string {
     case "sample":
       return `at step ${record.step}, ${JSON.stringify(record.prompt)} is followed by ${JSON.stringify(record.text)}`;
     case "event":
-      return eventLine(record);
+      return record.message;
     case "step":
       return stepLine(record, progress);
-  }
-}
-
-function eventLine(record: EventRecord): string {
-  switch (record.event) {
-    case "stage":
-      return `stage ${record.stage} begins: ${record.stageTokens} tokens in sequences of ${record.sequenceLength}`;
-    case "data": {
-      const { source, documents, sourceTokens, skipped } = record;
-      const tokens = sourceTokens === null ? "" : `, ${sourceTokens} tokens`;
-      return `  ${source}: ${documents} documents${tokens}${skipped > 0 ? `; ${skipped} were bad and left out` : ""}`;
-    }
-    case "resume":
-      return `going on after a pause of ${duration(record.pausedSeconds)}`;
-    case "rollback":
-      return `step ${record.step}: ${record.why}; back to step ${record.backTo}, going on behind the data seen by now`;
   }
 }
 

@@ -75,6 +75,8 @@ interface EventPlace {
   /** Steps and tokens done when it happened. */
   step: number;
   tokens: number;
+  /** The same for people, in one line. */
+  message: string;
 }
 
 export type EventRecord = EventPlace &
@@ -85,7 +87,7 @@ export type EventRecord = EventPlace &
     /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
     | ({ event: "data"; stage: string } & SourceSummary)
     /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
-    | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null; why: string }
+    | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null }
   );
 
 export type LedgerRecord = StepRecord | ValidationRecord | ExpertsRecord | SampleRecord | EventRecord;

@@ -123,11 +123,19 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   return true;
 }
 
+/** Tells the ledger that a stage begins, and on what. */
 function announce(run: Run, stage: Stage, work: StageWork): void {
   const { step, tokens } = run.state;
   const place = { kind: "event", step, tokens, stage: stage.name } as const;
-  record(run, { ...place, event: "stage", sequenceLength: stage.sequenceLength, stageTokens: stageTokens(stage) });
-  for (const source of work.sources) record(run, { ...place, event: "data", ...source });
+  const all = stageTokens(stage);
+  const message = `stage ${stage.name} begins: ${all} tokens in sequences of ${stage.sequenceLength}`;
+  record(run, { ...place, event: "stage", sequenceLength: stage.sequenceLength, stageTokens: all, message });
+  for (const summary of work.sources) {
+    const { source, documents, sourceTokens, skipped } = summary;
+    const size = sourceTokens === null ? `${documents} pairs` : `${documents} documents, ${sourceTokens} tokens`;
+    const message = `${source}: ${size}${skipped > 0 ? `; ${skipped} were bad and left out` : ""}`;
+    record(run, { ...place, event: "data", ...summary, message });
+  }
 }
 
 /** Why a step is a spike; null where it is none. */

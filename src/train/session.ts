@@ -178,7 +178,8 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   if (saved && writtenAt !== null) {
     const { step, tokens } = state;
     const pausedSeconds = Math.max(0, Math.round((Date.now() - writtenAt) / 1000));
-    ledger.append({ kind: "event", event: "resume", step, tokens, pausedSeconds });
+    const message = `going on after a pause of ${pausedSeconds} s`;
+    ledger.append({ kind: "event", event: "resume", step, tokens, pausedSeconds, message });
   }
   // Every stage's model must be able to read the texts.
   const longest = Math.min(
@@ -277,16 +278,15 @@ export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: n
     rollbacks,
   });
   run.ledger.rewind(before.ledgerBytes);
-  const loss = Number.isFinite(spike.loss) ? spike.loss : null;
-  const { step, tokens } = { step: at, tokens: state.tokens };
   record(run, {
     kind: "event",
     event: "rollback",
-    step,
-    tokens,
+    step: at,
+    tokens: state.tokens,
     stage: stage.name,
     backTo: before.step,
-    ...spike,
-    loss,
+    loss: Number.isFinite(spike.loss) ? spike.loss : null,
+    limit: spike.limit,
+    message: `step ${at}: ${spike.why}; back to step ${before.step}, going on behind the data seen by now`,
   });
 }
