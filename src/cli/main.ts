@@ -7,8 +7,10 @@ import { chatCommand } from "./chat.ts";
 import { UserAbort } from "./common.ts";
 import { generateCommand } from "./generate.ts";
 import { inspectCommand } from "./inspect.ts";
+import { keysCommand } from "./keys.ts";
 import { planCommand } from "./plan.ts";
 import { scoreCommand } from "./score.ts";
+import { serveCommand } from "./serve.ts";
 import { trainCommand } from "./train.ts";
 
 const program = new Command("shoal")
@@ -30,6 +32,8 @@ function prepare(command: Command): Command {
 }
 
 for (const command of [
+  serveCommand,
+  keysCommand,
   chatCommand,
   generateCommand,
   scoreCommand,

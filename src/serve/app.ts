@@ -1,0 +1,117 @@
+/** The server as a Hono app: everything but the socket, so that tests can ask it without one. */
+import { OpenAPIHono, z } from "@hono/zod-openapi";
+import { type Engine, EngineError } from "../infer/index.ts";
+import { type Deps, modelLookup } from "./deps.ts";
+import { ApiFailure, asFailure } from "./errors.ts";
+import { addGuards } from "./guard.ts";
+import { type App, addRoute, type Env } from "./http.ts";
+import { Metrics } from "./metrics.ts";
+import { addOllama } from "./ollama/routes.ts";
+import { addChat } from "./openai/chat.ts";
+import { addCompletions } from "./openai/completions.ts";
+import { addModels } from "./openai/models.ts";
+import { addResponses } from "./openai/responses.ts";
+import { type OpenApi, REFERENCE_CSS, referencePage } from "./reference-page.ts";
+import { Replies } from "./replies.ts";
+import { type LogForm, requestLog } from "./request-log.ts";
+import { addSite, type Card } from "./site/files.ts";
+import { addSiteApi } from "./site/routes.ts";
+import type { Store } from "./store/store.ts";
+import { VERSION } from "./version.ts";
+
+export interface ServerOptions {
+  engine: Engine;
+  store: Store;
+  /** Answers where a request names no model (default: the first in the list). */
+  defaultModel?: string;
+  /** Demand API keys of the store (default: no key, and only this machine's own names are answered to). */
+  requireKeys?: boolean;
+  /** Web origins that may call /v1; "*" is every one (default: none). */
+  cors?: readonly string[];
+  /** Requests a minute for each key or address (default 0: no limit). */
+  perMinute?: number;
+  /** Most bytes of a body (default 8 MiB). */
+  bodyLimit?: number;
+  log?: LogForm;
+  /** Where lines of the request log go (default: stderr). */
+  writeLog?: (line: string) => void;
+  /** Folder of the built site (default: dist/web). */
+  siteDir?: string;
+  /** The default model's card, and what a first visit says of it. */
+  card?: Card;
+}
+
+export interface Server {
+  app: App;
+  replies: Replies;
+  metrics: Metrics;
+}
+
+/** @example const { app } = createServer({ engine, store }); const answer = await app.request("/v1/models"); */
+export function createServer(options: ServerOptions): Server {
+  const { store } = options;
+  const metrics = new Metrics(options.engine);
+  const engine = metrics.watch(options.engine);
+  const deps: Deps = { engine, ...modelLookup(engine, options.defaultModel) };
+  const replies = new Replies(engine, store, deps);
+  const app: App = new OpenAPIHono<Env>();
+  const unexpected = (error: unknown) => console.error(error);
+
+  app.onError((error) => {
+    const failure = asFailure(error, unexpected);
+    return Response.json(failure.body, { status: failure.status, headers: failure.headers });
+  });
+  app.notFound((c) => {
+    throw new ApiFailure(404, `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`, { code: "not_found" });
+  });
+  app.use(requestLog(options.log ?? "none", options.writeLog ?? ((line) => process.stderr.write(`${line}\n`))));
+  addGuards(app, {
+    checkKey: options.requireKeys ? (key) => store.keys.check(key) : undefined,
+    cors: options.cors ?? [],
+    perMinute: options.perMinute ?? 0,
+    bodyLimit: options.bodyLimit ?? 8 << 20,
+  });
+
+  addModels(app, deps);
+  addChat(app, deps);
+  addCompletions(app, deps);
+  addResponses(app, deps);
+  addOllama(app, deps, VERSION);
+  addSiteApi(app, { deps, store, replies, card: options.card, needsKey: options.requireKeys ?? false });
+  addOperations(app, engine, metrics);
+  addReference(app);
+  addSite(app, options.siteDir, options.card);
+  return { app, replies, metrics };
+}
+
+function addOperations(app: App, engine: Engine, metrics: Metrics): void {
+  const health = z.object({ status: z.literal("ok"), models: z.int() });
+  const tag = "Operations";
+  addRoute(
+    app,
+    { method: "get", path: "/health", summary: "200 while a model can be asked", tag, answer: health },
+    async (c) => {
+      const models = (await engine.models()).length;
+      if (models === 0) throw new EngineError("unavailable", "no model can be asked now");
+      return c.json({ status: "ok", models });
+    },
+  );
+  addRoute(app, { method: "get", path: "/metrics", summary: "For Prometheus; names as vLLM's", tag }, async (c) =>
+    c.body(await metrics.registry.metrics(), 200, { "content-type": metrics.registry.contentType }),
+  );
+}
+
+function addReference(app: App): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "key", { type: "http", scheme: "bearer" });
+  let made: OpenApi | null = null;
+  const api = (): OpenApi => {
+    made ??= app.getOpenAPI31Document({
+      openapi: "3.1.0",
+      info: { title: "Shoal", version: VERSION },
+    }) as unknown as OpenApi;
+    return made;
+  };
+  app.get("/openapi.json", (c) => c.json(api()));
+  app.get("/docs", (c) => c.html(referencePage(api())));
+  app.get("/docs.css", (c) => c.body(REFERENCE_CSS, 200, { "content-type": "text/css; charset=utf-8" }));
+}

@@ -1,0 +1,145 @@
+/** What stands before every route: who may ask, from where, how much and how often. */
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { secureHeaders } from "hono/secure-headers";
+import { ApiFailure } from "./errors.ts";
+import type { App, Ctx, Env } from "./http.ts";
+import { RateLimit } from "./rate-limit.ts";
+
+export interface GuardOptions {
+  /** Finds the owner of an API key, or null. Without it no key is needed, and only this machine's own names are answered to. */
+  checkKey?: (key: string) => string | null;
+  /** Web origins that may call the API; "*" is every one. */
+  cors: readonly string[];
+  /** Requests a minute for each key or address; 0: no limit. */
+  perMinute: number;
+  /** Bytes of a body. */
+  bodyLimit: number;
+}
+
+/** Import is the one request that carries many conversations. */
+export const IMPORT_LIMIT = 256 << 20;
+
+/** Wrong keys a minute from one address. */
+const WRONG_KEYS = 30;
+
+export const LOCAL_OWNER = "local";
+
+export function addGuards(app: App, options: GuardOptions): void {
+  app.use(securityHeaders);
+  if (!options.checkKey) app.use(onlyLocalHosts);
+  app.use(onlyKnownOrigins(options.cors));
+  if (options.cors.length > 0) app.use("/v1/*", crossOrigin(options.cors));
+  app.use(identify(options));
+  const limited = (maxSize: number) => bodyLimit({ maxSize, onError: () => tooLarge(maxSize) });
+  const [plain, wide] = [limited(options.bodyLimit), limited(Math.max(IMPORT_LIMIT, options.bodyLimit))];
+  app.use((c, next) => (c.req.path === "/api/import" ? wide : plain)(c, next));
+}
+
+function tooLarge(most: number): never {
+  throw new ApiFailure(413, `the body is larger than ${most} bytes`, { code: "body_too_large" });
+}
+
+/** The site runs its own files only, and shows nothing from elsewhere: an answer cannot make the browser fetch an image. */
+const securityHeaders: MiddlewareHandler<Env> = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    // KaTeX places its boxes with style attributes.
+    styleSrcAttr: ["'unsafe-inline'"],
+    imgSrc: ["'self'", "data:"],
+    fontSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    workerSrc: ["'self'"],
+    manifestSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+  xFrameOptions: "DENY",
+  referrerPolicy: "no-referrer",
+  strictTransportSecurity: false,
+  crossOriginResourcePolicy: "same-origin",
+});
+
+/** A page elsewhere may point its own name at 127.0.0.1 (DNS rebinding) and then read answers: its name is no name of this machine. */
+const onlyLocalHosts: MiddlewareHandler<Env> = async (c, next) => {
+  const host = c.req.header("host");
+  if (host !== undefined && !isLoopback(hostName(host)))
+    throw new ApiFailure(403, `this server answers to localhost, not to '${host.slice(0, 100)}'`, { code: "host" });
+  await next();
+};
+
+/** "[::1]:3000" → "[::1]". */
+const hostName = (host: string): string => host.replace(/:\d*$/, "").toLowerCase();
+
+export function isLoopback(name: string): boolean {
+  return (
+    name === "localhost" || name.endsWith(".localhost") || /^127(\.\d{1,3}){3}$/.test(name) || /^\[?::1\]?$/.test(name)
+  );
+}
+
+/** A browser says which page sends a request. Pages of other sites may not ask for anything, except those that were named. */
+function onlyKnownOrigins(known: readonly string[]): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const origin = c.req.header("origin");
+    if (origin !== undefined && !allowed(origin, c.req.header("host"), known))
+      throw new ApiFailure(403, `pages of ${origin.slice(0, 100)} may not use this server; --cors ORIGIN lets them`, {
+        code: "origin",
+      });
+    // Requests without an origin that a page of another site sends (images, forms by GET) change nothing and cannot be read.
+    await next();
+  };
+}
+
+function allowed(origin: string, host: string | undefined, known: readonly string[]): boolean {
+  if (known.includes("*") || known.includes(origin)) return true;
+  return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
+}
+
+function crossOrigin(known: readonly string[]): MiddlewareHandler<Env> {
+  const origin = known.includes("*") ? "*" : [...known];
+  const share = cors({ origin, exposeHeaders: ["retry-after"], maxAge: 600 });
+  return async (c, next) => {
+    const answer = await share(c, next);
+    c.res.headers.set("cross-origin-resource-policy", "cross-origin");
+    return answer;
+  };
+}
+
+/** Paths behind the key; what is left is the site's files, the reference and the health check. */
+const needsKey = (path: string): boolean => /^\/(v1|api)\/|^\/metrics$/.test(path) && !OPEN.has(path);
+
+/** What a page must know before it has a key. */
+const OPEN = new Set(["/api/info", "/api/version"]);
+
+function identify({ checkKey, perMinute }: GuardOptions): MiddlewareHandler<Env> {
+  const limit = perMinute > 0 ? new RateLimit(perMinute) : null;
+  const wrong = new RateLimit(WRONG_KEYS);
+  return async (c, next) => {
+    const address = c.env?.incoming?.socket?.remoteAddress ?? "";
+    let caller = address;
+    c.set("owner", LOCAL_OWNER);
+    if (checkKey && c.req.method !== "OPTIONS") {
+      const key = keyOf(c);
+      const owner = key ? checkKey(key) : null;
+      c.set("owner", owner ?? "");
+      if (owner !== null) caller = `key ${owner}`;
+      else if (needsKey(c.req.path)) {
+        wrong.take(address);
+        const message = key
+          ? "this API key is not known or was revoked"
+          : "an API key is needed: Authorization: Bearer KEY";
+        throw new ApiFailure(401, message, { code: "invalid_api_key" });
+      }
+    }
+    if (needsKey(c.req.path)) limit?.take(caller);
+    await next();
+  };
+}
+
+function keyOf(c: Ctx): string | null {
+  return /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? null;
+}

@@ -1,0 +1,224 @@
+/** POST /v1/completions */
+import { z } from "@hono/zod-openapi";
+import type { CompletionRequest, Engine, EngineEvent, TokenInfo, Usage } from "../../infer/index.ts";
+import type { Deps } from "../deps.ts";
+import { ApiFailure } from "../errors.ts";
+import { type App, addRoute, type Ctx } from "../http.ts";
+import { clientSignal, openaiStream, streamed } from "../streaming.ts";
+import { Collected, finishOf, newId, now, sumUsage, usageSchema } from "./answers.ts";
+import { logUsage } from "./chat.ts";
+import { merged } from "./merge.ts";
+import { formatOf, harmlessFields, LIMITS, responseFormat, samplingFields, settingsOf } from "./sampling.ts";
+
+const MOST_PROMPTS = 64;
+const ids = z
+  .array(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31 - 1),
+  )
+  .min(1);
+
+export const completionBody = z
+  .strictObject({
+    model: z.string().max(512).nullish().describe("An id of /v1/models (default: the server's first)"),
+    prompt: z
+      .union([z.string(), ids, z.array(z.string()).min(1).max(MOST_PROMPTS), z.array(ids).min(1).max(MOST_PROMPTS)])
+      .describe("A text, token ids, or several of either"),
+    ...samplingFields,
+    max_tokens: z
+      .int()
+      .min(0)
+      .max(2 ** 24)
+      .nullish()
+      .describe("Default 16; 0 together with echo only scores the prompt"),
+    n: z.int().min(1).max(LIMITS.choices).nullish(),
+    best_of: z.int().min(1).nullish(),
+    stream: z.boolean().nullish(),
+    stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+    logprobs: z.int().min(0).max(LIMITS.topLogprobs).nullish(),
+    echo: z.boolean().nullish().describe("Give the prompt back before what follows it"),
+    suffix: z.literal("", "text before a given end is not written here").nullish(),
+    response_format: responseFormat,
+    ...harmlessFields,
+  })
+  .openapi("CompletionRequest");
+
+type Body = z.output<typeof completionBody>;
+
+const logprobsSchema = z.object({
+  tokens: z.array(z.string()),
+  token_logprobs: z.array(z.number().nullable()),
+  top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
+  text_offset: z.array(z.int()),
+});
+
+const completionAnswer = z
+  .object({
+    id: z.string(),
+    object: z.literal("text_completion"),
+    created: z.int(),
+    model: z.string(),
+    choices: z.array(
+      z.object({
+        index: z.int(),
+        text: z.string(),
+        logprobs: logprobsSchema.nullable(),
+        finish_reason: z.enum(["stop", "length", "tool_calls", "content_filter"]),
+      }),
+    ),
+    usage: usageSchema,
+  })
+  .openapi("Completion");
+
+export function addCompletions(app: App, deps: Deps): void {
+  addRoute(
+    app,
+    {
+      method: "post",
+      path: "/v1/completions",
+      summary: "Continue a text",
+      tag: "OpenAI",
+      body: completionBody,
+      answer: completionAnswer,
+      stream: "text/event-stream",
+    },
+    async (c, { body }) => {
+      const model = await deps.modelId(body.model);
+      c.get("log").model = model;
+      const requests = completionRequests(body, model);
+      if (body.stream)
+        return await streamed(c, openaiStream, (signal) => chunks(c, deps.engine, body, requests, signal));
+      const { signal } = clientSignal(c);
+      return c.json(await whole(c, deps.engine, body, requests, signal));
+    },
+  );
+}
+
+/** One for each prompt and choice, prompt by prompt. @throws ApiFailure for fields that contradict each other */
+function completionRequests(body: Body, model: string): CompletionRequest[] {
+  const n = body.n ?? 1;
+  if (body.best_of != null && body.best_of !== n)
+    throw new ApiFailure(400, "'best_of': only as many as 'n'", { param: "best_of" });
+  if (body.max_tokens === 0 && !body.echo)
+    throw new ApiFailure(400, "'max_tokens': 0 only together with 'echo'", { param: "max_tokens" });
+  const requests = promptsOf(body.prompt).flatMap((prompt) =>
+    Array.from({ length: n }, (_, choice) => ({
+      model,
+      prompt,
+      ...settingsOf(body, choice),
+      maxTokens: body.max_tokens ?? 16,
+      topLogprobs: body.logprobs ?? undefined,
+      echo: body.echo ?? undefined,
+      responseFormat: formatOf(body.response_format),
+    })),
+  );
+  if (requests.length > MOST_PROMPTS)
+    throw new ApiFailure(400, `'n': prompts and answers together are at most ${MOST_PROMPTS}`, { param: "n" });
+  return requests;
+}
+
+function promptsOf(prompt: Body["prompt"]): (string | number[])[] {
+  if (typeof prompt === "string") return [prompt];
+  return typeof prompt[0] === "number" ? [prompt as number[]] : (prompt as string[] | number[][]);
+}
+
+const generations = (engine: Engine, requests: readonly CompletionRequest[], signal: AbortSignal) =>
+  merged<EngineEvent>(
+    requests.map((request) => (inner: AbortSignal) => engine.complete(request, inner)),
+    signal,
+  );
+
+async function whole(
+  c: Ctx,
+  engine: Engine,
+  body: Body,
+  requests: readonly CompletionRequest[],
+  signal: AbortSignal,
+): Promise<z.output<typeof completionAnswer>> {
+  const answers = requests.map(() => new Collected());
+  for await (const { index, event } of generations(engine, requests, signal)) answers[index].add(event);
+  const usage = sumUsage(
+    answers.flatMap((answer) => answer.usage ?? []),
+    requests.length / (body.n ?? 1),
+  );
+  logUsage(c, usage);
+  return {
+    id: newId("cmpl-"),
+    object: "text_completion",
+    created: now(),
+    model: requests[0].model,
+    choices: answers.map(({ text, prompt, tokens, finish }, index) => ({
+      index,
+      text: promptText(requests[index], prompt) + text,
+      logprobs: body.logprobs == null ? null : new Offsets(body.logprobs).of([...prompt, ...tokens]),
+      finish_reason: finishOf(finish),
+    })),
+    usage,
+  };
+}
+
+async function* chunks(
+  c: Ctx,
+  engine: Engine,
+  body: Body,
+  requests: readonly CompletionRequest[],
+  signal: AbortSignal,
+): AsyncGenerator<object> {
+  const head = { id: newId("cmpl-"), object: "text_completion", created: now(), model: requests[0].model };
+  const wantsUsage = body.stream_options?.include_usage === true;
+  const usages: Usage[] = [];
+  const offsets = requests.map(() => new Offsets(body.logprobs ?? 0));
+  const chunk = (index: number, text: string, tokens: readonly TokenInfo[], finish: string | null = null) => ({
+    ...head,
+    choices: [
+      { index, text, logprobs: body.logprobs == null ? null : offsets[index].of(tokens), finish_reason: finish },
+    ],
+    ...(wantsUsage && { usage: null }),
+  });
+  for await (const { index, event } of generations(engine, requests, signal)) {
+    if (event.type === "prompt") yield chunk(index, promptText(requests[index], event.tokens), event.tokens);
+    else if (event.type === "text") yield chunk(index, event.text, event.tokens ?? []);
+    else if (event.type === "end") {
+      usages[index] = event.usage;
+      yield chunk(index, "", [], finishOf(event.finishReason));
+    }
+  }
+  const usage = sumUsage(usages, requests.length / (body.n ?? 1));
+  logUsage(c, usage);
+  if (wantsUsage) yield { ...head, choices: [], usage };
+}
+
+/** The echoed prompt: what was sent, or the text of the tokens that were. */
+function promptText({ prompt, echo }: CompletionRequest, tokens: readonly TokenInfo[]): string {
+  if (!echo) return "";
+  if (typeof prompt === "string") return prompt;
+  return new TextDecoder().decode(Uint8Array.from(tokens.flatMap(({ bytes }) => bytes)));
+}
+
+/** Log probabilities as completions have them, with the place of each token in the text so far. */
+class Offsets {
+  private at = 0;
+  private readonly rivals: number;
+
+  constructor(rivals: number) {
+    this.rivals = rivals;
+  }
+
+  of(tokens: readonly TokenInfo[]): z.output<typeof logprobsSchema> {
+    return {
+      tokens: tokens.map(({ text }) => text),
+      token_logprobs: tokens.map(({ logprob }) => logprob),
+      top_logprobs: tokens.map((token) => {
+        if (token.logprob === null || this.rivals === 0) return null;
+        return Object.fromEntries([...token.top, token].map(({ text, logprob }) => [text, logprob!]));
+      }),
+      text_offset: tokens.map(({ text }) => {
+        const offset = this.at;
+        this.at += text.length;
+        return offset;
+      }),
+    };
+  }
+}

@@ -1,0 +1,157 @@
+/** Fields that choose tokens and stop, as they are named in OpenAI's API (and vLLM's, where OpenAI has none), and what they ask of an engine. */
+import { z } from "@hono/zod-openapi";
+import type { GenerationSettings, ResponseFormat, Tool } from "../../infer/index.ts";
+import { ApiFailure } from "../errors.ts";
+
+/** Limits of what one request may name. */
+export const LIMITS = {
+  choices: 16,
+  stops: 16,
+  stopLength: 1000,
+  biases: 1024,
+  messages: 4096,
+  tools: 128,
+  topLogprobs: 20,
+};
+
+const optional = <Schema extends z.ZodType>(schema: Schema) =>
+  schema.nullish().transform((value) => value ?? undefined);
+
+export const maxTokens = optional(
+  z
+    .int()
+    .min(1)
+    .max(2 ** 24),
+).describe("Most tokens to generate");
+
+/** Shared by /v1/chat/completions, /v1/completions and /v1/responses. */
+export const samplingFields = {
+  temperature: optional(z.number().min(0).max(2)).describe("0: always the likeliest token"),
+  top_p: optional(z.number().min(0).max(1)),
+  top_k: optional(
+    z
+      .int()
+      .min(-1)
+      .max(2 ** 24),
+  ).describe("Keep the k likeliest tokens; 0 and -1: all"),
+  min_p: optional(z.number().min(0).max(1)),
+  repetition_penalty: optional(z.number().gt(0).max(10)).describe("As transformers: above 1, less of what was there"),
+  presence_penalty: optional(z.number().min(-2).max(2)),
+  frequency_penalty: optional(z.number().min(-2).max(2)),
+  logit_bias: optional(
+    z
+      .record(z.string().regex(/^\d{1,9}$/, "a token id"), z.number().min(-100).max(100))
+      .refine((biases) => Object.keys(biases).length <= LIMITS.biases, `at most ${LIMITS.biases} token ids`),
+  ).describe("Token id → added to its logit; -100 bans, 100 forces"),
+  seed: optional(z.int()).describe("The same seed gives the same text"),
+  stop: optional(
+    z.union([
+      z.string().max(LIMITS.stopLength),
+      z.array(z.string().max(LIMITS.stopLength)).max(LIMITS.stops, `at most ${LIMITS.stops} stop texts`),
+    ]),
+  ),
+  ignore_eos: optional(z.boolean()).describe("Go on past the end of sentence (for load tests)"),
+};
+
+/** Sent by clients as a matter of course; they change nothing here. */
+export const harmlessFields = {
+  user: z.unknown().optional(),
+  metadata: z.unknown().optional(),
+  store: z.unknown().optional(),
+  service_tier: z.unknown().optional(),
+  parallel_tool_calls: z.unknown().optional(),
+  safety_identifier: z.unknown().optional(),
+  prompt_cache_key: z.unknown().optional(),
+  prompt_cache_retention: z.unknown().optional(),
+  prediction: z.unknown().optional(),
+  verbosity: z.unknown().optional(),
+  include_reasoning: z.unknown().optional(),
+};
+
+type Sampling = { [Field in keyof typeof samplingFields]: z.output<(typeof samplingFields)[Field]> };
+
+/** `choice`: the place among several answers to one request, which all draw otherwise. */
+export function settingsOf(body: Sampling, choice = 0): GenerationSettings {
+  const stop = (typeof body.stop === "string" ? [body.stop] : (body.stop ?? [])).filter((text) => text !== "");
+  return {
+    temperature: body.temperature,
+    topP: body.top_p,
+    topK: body.top_k === undefined ? undefined : Math.max(0, body.top_k),
+    minP: body.min_p,
+    repetitionPenalty: body.repetition_penalty,
+    presencePenalty: body.presence_penalty,
+    frequencyPenalty: body.frequency_penalty,
+    logitBias:
+      body.logit_bias && Object.fromEntries(Object.entries(body.logit_bias).map(([id, bias]) => [Number(id), bias])),
+    seed: body.seed === undefined ? undefined : (Math.abs(body.seed) + choice) % Number.MAX_SAFE_INTEGER,
+    stop: stop.length > 0 ? stop : undefined,
+    ignoreEos: body.ignore_eos,
+  };
+}
+
+const name = z.string().min(1).max(256);
+const schemaObject = z.record(z.string(), z.unknown());
+
+/** `response_format` of chat completions. */
+export const responseFormat = optional(
+  z.discriminatedUnion("type", [
+    z.object({ type: z.literal("text") }),
+    z.object({ type: z.literal("json_object") }),
+    z.object({
+      type: z.literal("json_schema"),
+      json_schema: z.object({ name: name.optional(), schema: schemaObject, strict: z.boolean().nullish() }),
+    }),
+  ]),
+).describe("json_schema is enforced token by token");
+
+export function formatOf(format: z.output<typeof responseFormat>): ResponseFormat | undefined {
+  if (format?.type === "json_schema") return { type: "json_schema", schema: format.json_schema.schema };
+  return format;
+}
+
+const functionTool = z.object({
+  name,
+  description: z.string().nullish(),
+  parameters: schemaObject.nullish(),
+  strict: z.boolean().nullish(),
+});
+
+/** `tools` and `tool_choice` of chat completions. */
+export const toolFields = {
+  tools: optional(z.array(z.object({ type: z.literal("function"), function: functionTool })).max(LIMITS.tools)),
+  tool_choice: optional(
+    z.union([
+      z.enum(["none", "auto", "required"]),
+      z.object({ type: z.literal("function"), function: z.object({ name }) }),
+    ]),
+  ),
+};
+
+/** `tools` and `tool_choice` of responses, whose functions are not wrapped. */
+export const flatToolFields = {
+  tools: optional(z.array(functionTool.extend({ type: z.literal("function") })).max(LIMITS.tools)),
+  tool_choice: optional(
+    z.union([z.enum(["none", "auto", "required"]), z.object({ type: z.literal("function"), name })]),
+  ),
+};
+
+export function toolOf({ name, description, parameters, strict }: z.output<typeof functionTool>): Tool {
+  return {
+    name,
+    description: description ?? undefined,
+    parameters: parameters ?? undefined,
+    strict: strict ?? undefined,
+  };
+}
+
+/** @throws ApiFailure if tools are demanded that are not there */
+export function checkChoice(
+  tools: readonly Tool[] | undefined,
+  choice: "none" | "auto" | "required" | { name: string } | undefined,
+): void {
+  if (choice === undefined || choice === "none" || choice === "auto") return;
+  const known = (tools ?? []).map((tool) => tool.name);
+  if (known.length === 0) throw new ApiFailure(400, "'tool_choice': there are no tools", { param: "tool_choice" });
+  if (choice !== "required" && !known.includes(choice.name))
+    throw new ApiFailure(400, `'tool_choice': no tool is named ${choice.name.slice(0, 64)}`, { param: "tool_choice" });
+}

@@ -1,0 +1,190 @@
+import { randomUUID } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import type { ChatSettings, Conversation, ConversationSummary, ConversationTree, Export, Message } from "../wire.ts";
+import type { SqliteMessages } from "./messages.ts";
+import { Search } from "./search.ts";
+import { type ConversationStore, UNDO_MS } from "./store.ts";
+
+type Row = Record<string, string | number | null>;
+
+export class SqliteConversations implements ConversationStore {
+  private readonly db: DatabaseSync;
+  private readonly messages: SqliteMessages;
+  private readonly search: Search;
+  private readonly select;
+  private lastTime = 0;
+
+  constructor(db: DatabaseSync, messages: SqliteMessages) {
+    this.db = db;
+    this.messages = messages;
+    this.search = new Search(db);
+    this.select = db.prepare("SELECT * FROM conversations WHERE id = ? AND owner = ? AND deleted_at IS NULL");
+    this.lastTime = (db.prepare("SELECT max(updated_at) AS last FROM conversations").get()!.last as number) ?? 0;
+  }
+
+  list(
+    owner: string,
+    { limit, before = Number.MAX_SAFE_INTEGER, query }: { limit: number; before?: number; query?: string },
+  ) {
+    const conversations = query
+      ? this.search.find(owner, query, { limit: limit + 1, before })
+      : this.db
+          .prepare(
+            `SELECT id, title, updated_at AS updatedAt FROM conversations
+             WHERE owner = ? AND deleted_at IS NULL AND updated_at < ? ORDER BY updated_at DESC LIMIT ?`,
+          )
+          .all(owner, before, limit + 1)
+          .map((row) => ({ ...row }) as unknown as ConversationSummary);
+    return { conversations: conversations.slice(0, limit), more: conversations.length > limit };
+  }
+
+  create(owner: string, { title = "", settings = {} }: { title?: string; settings?: ChatSettings }): Conversation {
+    const time = this.now();
+    const conversation = { id: randomUUID(), title, createdAt: time, updatedAt: time, settings, leafId: null };
+    this.insert(owner, conversation);
+    return conversation;
+  }
+
+  get(owner: string, id: string): Conversation | null {
+    const row = this.select.get(id, owner);
+    return row ? conversationOf(row as Row) : null;
+  }
+
+  tree(owner: string, id: string): ConversationTree | null {
+    const conversation = this.get(owner, id);
+    return conversation && { conversation, messages: this.messages.all(id) };
+  }
+
+  update(
+    owner: string,
+    id: string,
+    values: { title?: string; settings?: ChatSettings; leafId?: string },
+  ): Conversation | null {
+    const before = this.get(owner, id);
+    if (!before) return null;
+    const after = { ...before, ...values };
+    // Paging through branches is no change of what was said: the conversation keeps its place in the list.
+    if (values.title !== undefined || values.settings !== undefined) after.updatedAt = this.now();
+    this.db
+      .prepare("UPDATE conversations SET title = ?, settings = ?, leaf_id = ?, updated_at = ? WHERE id = ?")
+      .run(after.title, JSON.stringify(after.settings), after.leafId, after.updatedAt, id);
+    return after;
+  }
+
+  touch(id: string, leafId: string): void {
+    this.db.prepare("UPDATE conversations SET leaf_id = ?, updated_at = ? WHERE id = ?").run(leafId, this.now(), id);
+  }
+
+  delete(owner: string, id: string): number | null {
+    const time = Date.now();
+    const done = this.db
+      .prepare("UPDATE conversations SET deleted_at = ? WHERE id = ? AND owner = ? AND deleted_at IS NULL")
+      .run(time, id, owner);
+    return done.changes > 0 ? time + UNDO_MS : null;
+  }
+
+  restore(owner: string, id: string): Conversation | null {
+    this.db.prepare("UPDATE conversations SET deleted_at = NULL WHERE id = ? AND owner = ?").run(id, owner);
+    return this.get(owner, id);
+  }
+
+  deleteAll(owner: string): number {
+    // Those that were deleted one by one are gone for good too, but nobody counts them.
+    const shown = this.db
+      .prepare("SELECT count(*) AS n FROM conversations WHERE owner = ? AND deleted_at IS NULL")
+      .get(owner)!.n as number;
+    this.db.prepare("DELETE FROM conversations WHERE owner = ?").run(owner);
+    return shown;
+  }
+
+  fork(owner: string, id: string, messageId: string): Conversation | null {
+    const from = this.get(owner, id);
+    const message = this.messages.get(owner, messageId);
+    if (!from || message?.conversationId !== id) return null;
+    const branch = this.messages.branch(message).map((one) => ({ ...one, xray: this.messages.xray(one.id) }));
+    const { title, settings } = from;
+    return this.whole(() => {
+      const made = this.create(owner, { title, settings });
+      const leafId = this.addTree(made.id, branch).get(messageId)!;
+      return this.update(owner, made.id, { leafId })!;
+    });
+  }
+
+  *export(owner: string): Generator<Export["conversations"][number]> {
+    const ids = this.db
+      .prepare("SELECT id FROM conversations WHERE owner = ? AND deleted_at IS NULL ORDER BY updated_at")
+      .all(owner);
+    for (const { id } of ids) {
+      const tree = this.tree(owner, id as string);
+      if (!tree) continue;
+      const messages = tree.messages.map((message) => {
+        const xray = this.messages.xray(message.id);
+        return xray.length > 0 ? { ...message, xray } : message;
+      });
+      yield { conversation: tree.conversation, messages };
+    }
+  }
+
+  import(owner: string, conversations: Export["conversations"]): number {
+    return this.whole(() => {
+      for (const { conversation, messages } of conversations) {
+        const made = { ...conversation, id: randomUUID(), updatedAt: this.now(), leafId: null };
+        this.insert(owner, made);
+        const ids = this.addTree(made.id, messages);
+        const leafId = ids.get(conversation.leafId ?? "") ?? [...ids.values()].at(-1);
+        if (leafId) this.update(owner, made.id, { leafId });
+      }
+      return conversations.length;
+    });
+  }
+
+  /** Adds messages under ids of their own; which became which. What was being written there is not written here. */
+  private addTree(conversationId: string, messages: Export["conversations"][number]["messages"]): Map<string, string> {
+    const ids = new Map<string, string>();
+    for (const { xray, ...message } of messages) {
+      const status = message.status === "queued" || message.status === "streaming" ? "interrupted" : message.status;
+      const parentId = ids.get(message.parentId ?? "") ?? null;
+      const copy: Message = { ...message, id: randomUUID(), conversationId, parentId, status };
+      ids.set(message.id, this.messages.add(copy).id);
+      this.messages.saveXray(copy.id, xray ?? []);
+    }
+    return ids;
+  }
+
+  private insert(owner: string, { id, title, createdAt, updatedAt, settings }: Conversation): void {
+    this.db
+      .prepare(
+        "INSERT INTO conversations (id, owner, title, created_at, updated_at, settings) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(id, owner, title, createdAt, updatedAt, JSON.stringify(settings));
+  }
+
+  /** Milliseconds, never the same twice: the list is paged by them. */
+  private now(): number {
+    this.lastTime = Math.max(Date.now(), this.lastTime + 1);
+    return this.lastTime;
+  }
+
+  private whole<Result>(work: () => Result): Result {
+    this.db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function conversationOf(row: Row): Conversation {
+  return {
+    id: row.id as string,
+    title: row.title as string,
+    createdAt: row.created_at as number,
+    updatedAt: row.updated_at as number,
+    settings: JSON.parse(row.settings as string),
+    leafId: row.leaf_id as string | null,
+  };
+}

@@ -1,0 +1,58 @@
+/** Full-text search: every word of the query must stand in one message, or in the title. */
+import type { DatabaseSync } from "node:sqlite";
+import type { ConversationSummary } from "../wire.ts";
+
+const MOST_WORDS = 10;
+/** Characters around the first match that a snippet shows. */
+const BEFORE = 40;
+const AFTER = 120;
+/** Around each match (a private use area: no text has them by itself). */
+const MARK = ["\uE000", "\uE001"];
+
+export class Search {
+  private readonly db: DatabaseSync;
+
+  constructor(db: DatabaseSync) {
+    this.db = db;
+  }
+
+  /** Newest conversation first, each once, with its latest message that matches. */
+  find(owner: string, query: string, { limit, before }: { limit: number; before: number }): ConversationSummary[] {
+    const words = query.trim().split(/\s+/).slice(0, MOST_WORDS);
+    // The index knows three characters and more; shorter words are looked for in what is left.
+    const indexed = words.filter((word) => [...word].length >= 3);
+    const like = words.map((word) => `%${word.replace(/[\\%_]/g, "\\$&")}%`);
+    const every = (column: string) => words.map(() => `${column} LIKE ? ESCAPE '\\'`).join(" AND ");
+    const match = indexed.length > 0 ? "m.seq IN (SELECT rowid FROM search WHERE search MATCH ?) AND" : "";
+    const matched = indexed.length > 0 ? [indexed.map((word) => `"${word.replaceAll('"', '""')}"`).join(" ")] : [];
+    const rows = this.db
+      .prepare(
+        `SELECT c.id, c.title, c.updated_at AS updatedAt, found.id AS messageId, found.content
+         FROM conversations c LEFT JOIN (
+           SELECT m.id, m.content, m.conversation_id, max(m.seq) FROM messages m
+           WHERE ${match} ${every("m.content")} GROUP BY m.conversation_id
+         ) found ON found.conversation_id = c.id
+         WHERE c.owner = ? AND c.deleted_at IS NULL AND c.updated_at < ?
+           AND (found.id IS NOT NULL OR (${every("c.title")}))
+         ORDER BY c.updated_at DESC LIMIT ?`,
+      )
+      .all(...matched, ...like, owner, before, ...like, limit);
+    return rows.map((row) => {
+      const { id, title, updatedAt, messageId, content } = row as Record<string, string> & { updatedAt: unknown };
+      const hit = { messageId: messageId ?? null, snippet: snippet(content ?? title, words) };
+      return { id, title, updatedAt: updatedAt as number, hit };
+    });
+  }
+}
+
+/** The surroundings of the first match, with every match in it marked. */
+export function snippet(text: string, words: readonly string[]): string {
+  const longestFirst = words.toSorted((a, b) => b.length - a.length);
+  const pattern = longestFirst.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const first = text.search(new RegExp(pattern, "iu"));
+  const from = Math.max(0, (first < 0 ? 0 : first) - BEFORE);
+  const to = Math.min(text.length, Math.max(0, first) + AFTER);
+  const cut = text.slice(from, to).toWellFormed().replaceAll(/\s+/g, " ").trim();
+  const marked = cut.replaceAll(new RegExp(pattern, "giu"), (found) => `${MARK[0]}${found}${MARK[1]}`);
+  return `${from > 0 ? "…" : ""}${marked}${to < text.length ? "…" : ""}`;
+}

@@ -1,0 +1,105 @@
+/** The store in one SQLite file, with Node's own SQLite. */
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { InputError } from "../../tensor/index.ts";
+import { SqliteConversations } from "./conversations.ts";
+import { SqliteKeys } from "./keys.ts";
+import { SqliteMessages } from "./messages.ts";
+import { SqlitePresets } from "./presets.ts";
+import { migrate } from "./schema.ts";
+import { type Store, UNDO_MS } from "./store.ts";
+
+export interface OpenOptions {
+  /** Open beside a server that may be running: for commands that only touch keys. */
+  beside?: boolean;
+}
+
+/**
+ * Opens the store of a data folder, which is made if it is missing; only its owner can read it.
+ * After a server that was killed, the file is checked, and replies that were being written are marked as interrupted.
+ * @throws InputError if another server has the folder, or the file is damaged
+ */
+export function openStore(folder: string, { beside = false }: OpenOptions = {}): Store {
+  const path = join(folder, "shoal.db");
+  let lock: DatabaseSync | null = null;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!beside) lock = lockFolder(folder);
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600);
+    const db = new DatabaseSync(path);
+    db.exec(
+      "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
+    );
+    migrate(db, path);
+    if (!beside) recover(db, path);
+    return new SqliteStore(db, lock);
+  } catch (error) {
+    lock?.close();
+    if (error instanceof InputError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (/not a database|malformed/.test(message)) throw damaged(path, message);
+    throw new InputError(`${path}: cannot be opened (${code === "ERR_SQLITE_ERROR" ? message : (code ?? message)})`);
+  }
+}
+
+/** Holds a lock that ends with the process, however it ends: an open transaction of a file of its own. */
+function lockFolder(folder: string): DatabaseSync {
+  const lock = new DatabaseSync(join(folder, "server.lock"));
+  try {
+    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+  } catch {
+    lock.close();
+    throw new InputError(
+      `${folder}: another shoal serve has this data folder; stop it, or name another with --data-dir`,
+    );
+  }
+  return lock;
+}
+
+/** What a server that did not end by itself leaves. */
+function recover(db: DatabaseSync, path: string): void {
+  const killed = db.prepare("SELECT 1 FROM meta WHERE name = 'running'").get() !== undefined;
+  if (killed) {
+    const result = db.prepare("PRAGMA integrity_check(1)").get()!.integrity_check as string;
+    if (result !== "ok") throw damaged(path, result);
+  }
+  db.exec(
+    `INSERT OR REPLACE INTO meta VALUES ('running', ${process.pid});
+     UPDATE messages SET status = 'interrupted' WHERE status IN ('queued', 'streaming');`,
+  );
+}
+
+const damaged = (path: string, what: string) =>
+  new InputError(`${path}: damaged (${what.split("\n")[0]}); put a copy in its place, or move it away to begin anew`);
+
+class SqliteStore implements Store {
+  readonly conversations: SqliteConversations;
+  readonly messages: SqliteMessages;
+  readonly presets: SqlitePresets;
+  readonly keys: SqliteKeys;
+  private readonly db: DatabaseSync;
+  private readonly lock: DatabaseSync | null;
+
+  constructor(db: DatabaseSync, lock: DatabaseSync | null) {
+    this.db = db;
+    this.lock = lock;
+    this.messages = new SqliteMessages(db);
+    this.conversations = new SqliteConversations(db, this.messages);
+    this.presets = new SqlitePresets(db);
+    this.keys = new SqliteKeys(db);
+    this.purge();
+  }
+
+  purge(): void {
+    this.db.prepare("DELETE FROM conversations WHERE deleted_at < ?").run(Date.now() - UNDO_MS);
+  }
+
+  close(): void {
+    if (!this.db.isOpen) return;
+    if (this.lock) this.db.exec("DELETE FROM meta WHERE name = 'running'");
+    this.db.close();
+    this.lock?.close();
+  }
+}

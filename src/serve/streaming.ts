@@ -1,0 +1,117 @@
+/** Streamed answers: one pull of the client is one step of the generation, and a client that leaves ends it. */
+import { type ApiFailure, asFailure } from "./errors.ts";
+import type { Ctx } from "./http.ts";
+
+/** How long a refusal may still come with a status of its own; after that the stream begins. */
+const HEADERS_MS = 10_000;
+/** Silence after which a comment tells proxies that the stream is alive. */
+const HEARTBEAT_MS = 15_000;
+
+export interface StreamForm<Item> {
+  contentType: string;
+  write: (item: Item) => string;
+  /** How an error is told once the stream has begun. */
+  writeError: (failure: ApiFailure) => string;
+  /** The last words of a complete stream. */
+  end: string;
+  /** What to send into a silence, if anything may be. */
+  heartbeat: string | null;
+}
+
+/** Server-sent events without names, as OpenAI's: data lines and a last [DONE]. */
+export const openaiStream: StreamForm<object> = {
+  contentType: "text/event-stream; charset=utf-8",
+  write: (item) => `data: ${JSON.stringify(item)}\n\n`,
+  writeError: ({ body }) => `data: ${JSON.stringify(body)}\n\n`,
+  end: "data: [DONE]\n\n",
+  heartbeat: ": waiting\n\n",
+};
+
+/** Server-sent events whose names are their `type`. */
+export const namedStream: StreamForm<{ type: string }> = {
+  contentType: "text/event-stream; charset=utf-8",
+  write: (item) => `event: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`,
+  writeError: ({ body: { error } }) =>
+    `event: error\ndata: ${JSON.stringify({ ...error, type: "error", sequence_number: 0 })}\n\n`,
+  end: "",
+  heartbeat: ": waiting\n\n",
+};
+
+/** One JSON object a line, as Ollama's. */
+export const jsonLines: StreamForm<object> = {
+  contentType: "application/x-ndjson",
+  write: (item) => `${JSON.stringify(item)}\n`,
+  writeError: ({ message }) => `${JSON.stringify({ error: message })}\n`,
+  end: "",
+  heartbeat: null,
+};
+
+/** A signal that aborts with the client's, and that the stream aborts when it is left. */
+export function clientSignal(c: Ctx): AbortController {
+  const controller = new AbortController();
+  const { signal } = c.req.raw;
+  if (signal.aborted) controller.abort(signal.reason);
+  else signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
+  return controller;
+}
+
+/**
+ * Sends what `items` gives as it comes. The answer begins with the first item, so that a request which is refused gets an error status.
+ * @throws whatever comes instead of a first item within ten seconds
+ */
+export async function streamed<Item>(
+  c: Ctx,
+  form: StreamForm<Item>,
+  items: (signal: AbortSignal) => AsyncIterable<Item>,
+): Promise<Response> {
+  const controller = clientSignal(c);
+  const iterator = items(controller.signal)[Symbol.asyncIterator]();
+  let pending: Promise<IteratorResult<Item>> | null = iterator.next();
+  await within(pending, form.heartbeat === null ? null : HEADERS_MS);
+
+  const encoder = new TextEncoder();
+  const leave = () => {
+    controller.abort();
+    // A generator that waits for its engine returns once the signal has ended that wait.
+    Promise.resolve(iterator.return?.()).catch(() => {});
+  };
+  const body = new ReadableStream<Uint8Array>({
+    async pull(out) {
+      pending ??= iterator.next();
+      try {
+        const next = await within(pending, form.heartbeat === null ? null : HEARTBEAT_MS);
+        if (next === null) return out.enqueue(encoder.encode(form.heartbeat!));
+        pending = null;
+        if (!next.done) return out.enqueue(encoder.encode(form.write(next.value)));
+        if (form.end) out.enqueue(encoder.encode(form.end));
+      } catch (error) {
+        // Whoever left needs no last words, and cannot be sent any.
+        if (controller.signal.aborted) return out.error(controller.signal.reason);
+        out.enqueue(encoder.encode(form.writeError(asFailure(error, (unexpected) => console.error(unexpected)))));
+      }
+      c.get("finished")?.();
+      out.close();
+    },
+    cancel() {
+      leave();
+      c.get("finished")?.();
+    },
+  });
+  return new Response(body, {
+    headers: { "content-type": form.contentType, "cache-control": "no-store", "x-accel-buffering": "no" },
+  });
+}
+
+/** What a promise gives, or null after so many milliseconds (null: wait for ever). */
+async function within<Value>(promise: Promise<Value>, ms: number | null): Promise<Value | null> {
+  if (ms === null) return await promise;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
