@@ -1,6 +1,5 @@
 /** What stands before every route: who may ask, from where, how much and how often. */
 import type { MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiFailure } from "./errors.ts";
@@ -14,12 +13,9 @@ export interface GuardOptions {
   cors: readonly string[];
   /** Requests a minute for each key or address; 0: no limit. */
   perMinute: number;
-  /** Bytes of a body. */
+  /** Most bytes of a body. */
   bodyLimit: number;
 }
-
-/** Import is the one request that carries many conversations. */
-export const IMPORT_LIMIT = 256 << 20;
 
 /** Wrong keys a minute from one address. */
 const WRONG_KEYS = 30;
@@ -32,13 +28,6 @@ export function addGuards(app: App, options: GuardOptions): void {
   app.use(onlyKnownOrigins(options.cors));
   if (options.cors.length > 0) app.use("/v1/*", crossOrigin(options.cors));
   app.use(identify(options));
-  const limited = (maxSize: number) => bodyLimit({ maxSize, onError: () => tooLarge(maxSize) });
-  const [plain, wide] = [limited(options.bodyLimit), limited(Math.max(IMPORT_LIMIT, options.bodyLimit))];
-  app.use((c, next) => (c.req.path === "/api/import" ? wide : plain)(c, next));
-}
-
-function tooLarge(most: number): never {
-  throw new ApiFailure(413, `the body is larger than ${most} bytes`, { code: "body_too_large" });
 }
 
 /** The site runs its own files only, and shows nothing from elsewhere: an answer cannot make the browser fetch an image. */
@@ -115,13 +104,14 @@ const needsKey = (path: string): boolean => /^\/(v1|api)\/|^\/metrics$/.test(pat
 /** What a page must know before it has a key. */
 const OPEN = new Set(["/api/info", "/api/version"]);
 
-function identify({ checkKey, perMinute }: GuardOptions): MiddlewareHandler<Env> {
+function identify({ checkKey, perMinute, bodyLimit }: GuardOptions): MiddlewareHandler<Env> {
   const limit = perMinute > 0 ? new RateLimit(perMinute) : null;
   const wrong = new RateLimit(WRONG_KEYS);
   return async (c, next) => {
     const address = c.env?.incoming?.socket?.remoteAddress ?? "";
     let caller = address;
     c.set("owner", LOCAL_OWNER);
+    c.set("bodyLimit", bodyLimit);
     if (checkKey && c.req.method !== "OPTIONS") {
       const key = keyOf(c);
       const owner = key ? checkKey(key) : null;
@@ -135,6 +125,7 @@ function identify({ checkKey, perMinute }: GuardOptions): MiddlewareHandler<Env>
         throw new ApiFailure(401, message, { code: "invalid_api_key" });
       }
     }
+    c.set("caller", caller);
     if (needsKey(c.req.path)) limit?.take(caller);
     await next();
   };

@@ -17,6 +17,10 @@ export interface Env {
   Variables: {
     /** Whose conversations are seen: the name of the API key, or "local". */
     owner: string;
+    /** Who shares the engine fairly with whom: a key, or an address. */
+    caller: string;
+    /** Most bytes of a body, where the route has no limit of its own. */
+    bodyLimit: number;
     log: LogFields;
     /** Called once the answer has been sent, or the client has left. */
     finished?: () => void;
@@ -70,7 +74,7 @@ export function addRoute<Body extends z.ZodType = z.ZodUndefined, Query extends 
 ): void {
   document(app, route);
   const inputs = async (c: Ctx): Promise<Inputs<z.output<Body>, z.output<Query>>> => ({
-    body: (route.body ? check(route.body, await readJson(c, route.ollama)) : undefined) as z.output<Body>,
+    body: (route.body ? check(route.body, await readJson(c, route)) : undefined) as z.output<Body>,
     query: (route.query ? check(route.query, c.req.query()) : {}) as z.output<Query>,
   });
   app.on(route.method.toUpperCase(), route.path, async (c) => {
@@ -124,20 +128,14 @@ function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
 /** Deepest nesting of arrays and objects in a body. */
 export const DEEPEST_JSON = 100;
 
-/** @throws ApiFailure 400 for what is not JSON, 415 for another content type */
-async function readJson(c: Ctx, anyType = false): Promise<unknown> {
+/** @throws ApiFailure 400 for what is not JSON, 413 for too much of it, 415 for another content type */
+async function readJson(c: Ctx, { ollama, bodyLimit }: Route<z.ZodType, z.ZodObject>): Promise<unknown> {
   const type = (c.req.header("content-type") ?? "").split(";")[0].trim().toLowerCase();
-  if (!anyType && type !== "application/json" && !type.endsWith("+json"))
+  if (!ollama && type !== "application/json" && !type.endsWith("+json"))
     throw new ApiFailure(415, "send the body as JSON, with content-type: application/json", {
       code: "unsupported_media_type",
     });
-  let bytes: ArrayBuffer;
-  try {
-    bytes = await c.req.arrayBuffer();
-  } catch (error) {
-    if (error instanceof ApiFailure) throw error;
-    throw new ApiFailure(400, "the body ended before it was complete", { code: "incomplete_body" });
-  }
+  const bytes = await readBody(c, Math.max(bodyLimit ?? 0, c.get("bodyLimit")));
   if (bytes.byteLength === 0)
     throw new ApiFailure(400, "the body is empty; send a JSON object", { code: "invalid_json" });
   try {
@@ -148,6 +146,24 @@ async function readJson(c: Ctx, anyType = false): Promise<unknown> {
     const reason = error instanceof TypeError ? "not valid UTF-8" : (error as Error).message.slice(0, 200);
     throw new ApiFailure(400, `the body is not valid JSON: ${reason}`, { code: "invalid_json" });
   }
+}
+
+async function readBody(c: Ctx, most: number): Promise<Uint8Array> {
+  const tooLarge = () => new ApiFailure(413, `the body is larger than ${most} bytes`, { code: "body_too_large" });
+  if (Number(c.req.header("content-length")) > most) throw tooLarge();
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const piece of c.req.raw.body ?? []) {
+      size += piece.byteLength;
+      if (size > most) throw tooLarge();
+      pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof ApiFailure) throw error;
+    throw new ApiFailure(400, "the body ended before it was complete", { code: "incomplete_body" });
+  }
+  return Buffer.concat(pieces);
 }
 
 /** How deep brackets go in a JSON text, without building it. */

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
+import type { MiddlewareHandler } from "hono";
 import { html } from "hono/html";
 import type { App } from "../http.ts";
 import type { Info } from "../wire.ts";
@@ -44,17 +45,19 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
 
 export function addSite(app: App, folder = BUILT, card?: Card): void {
   if (card?.path) addCard(app, card.path);
-  app.use(
-    "/*",
-    serveStatic({
-      root: folder,
-      onFound: (path, c) => {
-        // Files below assets/ have their content's hash in their names.
-        const hashed = /[\\/]assets[\\/]/.test(path);
-        c.header("cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
-      },
-    }),
-  );
+  // The site may be built while the server runs.
+  let files: MiddlewareHandler | null = null;
+  app.get("/*", async (c, next) => {
+    if (!files && existsSync(folder)) files = serveStatic({ root: folder });
+    if (!files) return await next();
+    const answer = await files(c, next);
+    // Without a file it has gone on to the next route.
+    if (!(answer instanceof Response)) return;
+    // Files below assets/ have their content's hash in their names.
+    const hashed = c.req.path.startsWith("/assets/");
+    answer.headers.set("cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+    return answer;
+  });
   // Any other page is the site's: it finds its way itself.
   app.get("/*", async (c, next) => {
     const wantsPage = (c.req.header("accept") ?? "text/html").includes("text/html");

@@ -20,6 +20,9 @@ interface Site {
 
 const tag = "Site";
 
+/** Bytes of the one request that carries many conversations. */
+const IMPORT_LIMIT = 256 << 20;
+
 /** Events whose data carries its type; nothing follows the last. */
 const replyStream: StreamForm<ReplyEvent> = {
   contentType: "text/event-stream; charset=utf-8",
@@ -180,7 +183,14 @@ function addTransfer(app: App, { store }: Site): void {
   });
   addRoute(
     app,
-    { method: "post", path: "/api/import", summary: "Add the conversations of an export", tag, body: schemas.exported },
+    {
+      method: "post",
+      path: "/api/import",
+      summary: "Add the conversations of an export",
+      tag,
+      body: schemas.exported,
+      bodyLimit: IMPORT_LIMIT,
+    },
     (c, { body }) => {
       const conversations = body.conversations satisfies Export["conversations"];
       return c.json({ conversations: store.conversations.import(c.get("owner"), conversations) });
