@@ -4,6 +4,10 @@ export { openFolder, openSafetensors, writeFolder, writeSafetensors } from "./ch
 export { readDocuments, tokenise } from "./data/index.ts";
 export {
   Chat,
+  createEngine,
+  type Engine,
+  EngineError,
+  type EngineEvent,
   type GenerateOptions,
   type Generation,
   generate,

@@ -6,6 +6,7 @@ describe("the library", () => {
   it("exports what the README promises, and nothing by accident", () => {
     expect(Object.keys(shoal).sort()).toEqual([
       "Chat",
+      "EngineError",
       "InputError",
       "Tokenizer",
       "applyChatTemplate",
@@ -13,6 +14,7 @@ describe("the library", () => {
       "configToJson",
       "countDeepseek",
       "countParameters",
+      "createEngine",
       "createKernels",
       "encodeChat",
       "findHardware",

@@ -2,16 +2,7 @@
 /** The `shoal` command. */
 import { Command, CommanderError } from "commander";
 import { InputError } from "../tensor/index.ts";
-import { benchCommand } from "./bench.ts";
-import { chatCommand } from "./chat.ts";
 import { UserAbort } from "./common.ts";
-import { generateCommand } from "./generate.ts";
-import { inspectCommand } from "./inspect.ts";
-import { keysCommand } from "./keys.ts";
-import { planCommand } from "./plan.ts";
-import { scoreCommand } from "./score.ts";
-import { serveCommand } from "./serve.ts";
-import { trainCommand } from "./train.ts";
 
 const program = new Command("shoal")
   .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
@@ -31,18 +22,22 @@ function prepare(command: Command): Command {
   return command;
 }
 
-for (const command of [
-  serveCommand,
-  keysCommand,
-  chatCommand,
-  generateCommand,
-  scoreCommand,
-  inspectCommand,
-  trainCommand,
-  planCommand,
-  benchCommand,
-])
-  program.addCommand(prepare(command));
+/** In the order of --help. Only what is asked for is loaded: the server's packages would double the time that `shoal generate` takes to start. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import("./serve.ts")).serveCommand,
+  keys: async () => (await import("./keys.ts")).keysCommand,
+  chat: async () => (await import("./chat.ts")).chatCommand,
+  generate: async () => (await import("./generate.ts")).generateCommand,
+  score: async () => (await import("./score.ts")).scoreCommand,
+  inspect: async () => (await import("./inspect.ts")).inspectCommand,
+  train: async () => (await import("./train.ts")).trainCommand,
+  report: async () => (await import("./report.ts")).reportCommand,
+  plan: async () => (await import("./plan.ts")).planCommand,
+  bench: async () => (await import("./bench.ts")).benchCommand,
+};
+
+const named = process.argv.slice(2).find((word) => Object.hasOwn(COMMANDS, word));
+for (const load of named ? [COMMANDS[named]] : Object.values(COMMANDS)) program.addCommand(prepare(await load()));
 
 // A reader that goes away (shoal generate | head) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
