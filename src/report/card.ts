@@ -162,7 +162,7 @@ function dataPart(view: RunView): string[] {
     [
       "| source | weight | share | passes |",
       "|---|---|---|---|",
-      ...sharesOf(stage, view.folder).map(
+      ...sharesOf(stage, view).map(
         ({ name, weight, share, passes }) =>
           `| ${plain(name)} | ${short(weight)} | ${share === null ? "–" : percent(share)} | ${passes === null ? "–" : fixed(passes, 2)} |`,
       ),

@@ -6,6 +6,7 @@ import {
   parseRecord,
   type RunEvent,
   type Sample,
+  type SourceRecord,
   type Step,
   type Validation,
 } from "./records.ts";
@@ -24,7 +25,7 @@ export interface StageCourse {
   loss: number;
 }
 
-export const COURSE_LIMITS = { samples: 60, events: 500, stages: 64, unknownKinds: 20 };
+export const COURSE_LIMITS = { samples: 60, events: 500, stages: 64, sources: 2000, unknownKinds: 20 };
 
 /** Steps over which the latest loss and speed are averaged. */
 export const RECENT = 20;
@@ -45,6 +46,14 @@ export class Course {
   readonly samples: Sample[] = [];
   readonly events: RunEvent[] = [];
   experts: Experts | null = null;
+  /** What each stage learns from, by stage and source. */
+  readonly sources = new Map<string, SourceRecord>();
+  /** Sessions after the first, and how long the run lay still between them. */
+  resumes = 0;
+  pausedSeconds = 0;
+  rollbacks = 0;
+  /** Time inside steps; the rest of the clock is tokenising, validation, samples and checkpoints. */
+  stepSeconds = 0;
   /** Operations of all steps. */
   flops = 0;
   /** The last steps, newest last. */
@@ -82,6 +91,13 @@ export class Course {
         return;
       case "event":
         push(this.events, entry, COURSE_LIMITS.events);
+        if (entry.name === "resume") this.resumes++;
+        if (entry.name === "rollback") this.rollbacks++;
+        this.pausedSeconds += entry.pausedSeconds;
+        return;
+      case "data":
+        if (this.sources.size < COURSE_LIMITS.sources)
+          this.sources.set(JSON.stringify([entry.stage, entry.source]), entry);
         return;
       case "unknown":
         if (this.unknownKinds.has(entry.name) || this.unknownKinds.size < COURSE_LIMITS.unknownKinds)
@@ -106,7 +122,9 @@ export class Course {
     if (step.skipped) this.skippedSteps++;
     if (step.tokensPerSecond > 0) {
       this.speeds.push(step.tokensPerSecond);
-      if (Number.isFinite(step.tflops)) this.flops += (step.tflops * 1e12 * this.rows) / step.tokensPerSecond;
+      const seconds = this.rows / step.tokensPerSecond;
+      this.stepSeconds += seconds;
+      if (Number.isFinite(step.tflops)) this.flops += step.tflops * 1e12 * seconds;
     }
     push(this.recent, step, RECENT);
     stage.loss = mean(this.recent.filter(({ stage: name }) => name === step.stage).map(({ loss }) => loss));
@@ -118,6 +136,7 @@ export class Course {
       ["tokensPerSecond", step.tokensPerSecond],
       ["tflops", step.tflops],
       ["memoryMB", step.memoryMB],
+      ["accuracy", step.accuracy],
       ...step.mtpLoss.map((loss, i) => [`mtp${i}`, loss] as const),
       ...step.busiest.map((load, i) => [`busiest${i}`, load] as const),
     ]);

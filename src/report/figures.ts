@@ -1,8 +1,9 @@
 /** The figures of a run: what it learnt, how fast, what it cost, and how that compares with the plan and with DeepSeek-V3's bill. */
 import { deepseekBill, findHardware, planTraining, type Range } from "../plan/index.ts";
+import { stageTokens } from "../train/index.ts";
 import { type Course, mean, type StageCourse } from "./course.ts";
 import type { Validation } from "./records.ts";
-import { type RunFolder, stageTokens } from "./run-folder.ts";
+import type { RunFolder } from "./run-folder.ts";
 
 /** What an hour costs and what the machine could do; the recipe's own numbers unless given. */
 export interface Prices {
@@ -72,6 +73,12 @@ export interface Figures {
   experts: { busiest: number; idle: number };
   skippedSteps: number;
   skippedDocuments: number;
+  /** Sessions after the first, how long the run lay still between them, and how often it went back to a checkpoint because of a spike. */
+  resumes: number;
+  pausedSeconds: number;
+  rollbacks: number;
+  /** Share of the time that went into steps. */
+  stepShare: number;
   stages: StageFigures[];
   bill: Bill;
   prediction: Prediction | null;
@@ -139,12 +146,23 @@ export function figuresOf(
       idle: (last?.idle ?? []).reduce((sum, idle) => sum + idle, 0),
     },
     skippedSteps: course.skippedSteps,
-    skippedDocuments: folder.sources.reduce((sum, { skipped }) => sum + skipped, 0),
+    skippedDocuments: skippedOf(folder, course),
+    resumes: course.resumes,
+    pausedSeconds: course.pausedSeconds,
+    rollbacks: course.rollbacks,
+    stepShare: Math.min(1, course.stepSeconds / seconds),
     stages: course.stages.map((stage) => stageFigures(stage, folder, bill)),
     bill,
     prediction: predictionOf(folder, course, peakTflops),
     deepseek: DEEPSEEK,
   };
+}
+
+/** Documents left out as bad, each source once; from the cache where the ledger does not tell. */
+function skippedOf(folder: RunFolder, course: Course): number {
+  const bySource = new Map([...course.sources.values()].map(({ source, skipped }) => [source, skipped]));
+  const skipped = bySource.size > 0 ? [...bySource.values()] : folder.sources.map((source) => source.skipped);
+  return skipped.reduce((sum, documents) => sum + documents, 0);
 }
 
 function stateOf(folder: RunFolder, course: Course, writtenAt: number | null, now: number): RunState {

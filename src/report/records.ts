@@ -1,4 +1,5 @@
 /** A line of a ledger as a record, whatever wrote it: what is missing or of another type is NaN or empty, unknown kinds are told by name. */
+import { count, duration, short } from "./format.ts";
 
 /** As `StepRecord` of the training room; numbers that a line lacks are NaN. */
 export interface Step {
@@ -19,6 +20,8 @@ export interface Step {
   busiest: number[];
   idle: number[];
   skipped: boolean;
+  /** Of a stage that learns from preferences: share of the pairs that the model orders rightly. NaN elsewhere. */
+  accuracy: number;
 }
 
 export interface Validation {
@@ -45,15 +48,28 @@ export interface Sample {
   text: string;
 }
 
-/** Something that happened: a session began, a stage began, the loss spiked, the run went back. */
+/** Something that happened: a stage began, a session began, the loss spiked and the run went back. */
 export interface RunEvent {
   kind: "event";
   step: number;
   name: string;
   detail: string;
+  /** Of a session that began: how long the run had lain still. 0 for other events. */
+  pausedSeconds: number;
 }
 
-export type Entry = Step | Validation | Experts | Sample | RunEvent | { kind: "unknown"; name: string };
+/** What a stage learns from: one of its sources. */
+export interface SourceRecord {
+  kind: "data";
+  stage: string;
+  source: string;
+  documents: number;
+  /** NaN where it holds pairs instead of text. */
+  tokens: number;
+  skipped: number;
+}
+
+export type Entry = Step | Validation | Experts | Sample | RunEvent | SourceRecord | { kind: "unknown"; name: string };
 
 /** No run has more; a ledger that does is cut down to these. */
 export const RECORD_LIMITS = {
@@ -96,12 +112,7 @@ export function parseRecord(line: string): Entry | null {
     case "sample":
       return { kind: "sample", step, tokens, prompt: text(json.prompt), text: text(json.text) };
     case "event":
-      return {
-        kind: "event",
-        step,
-        name: text(json.event).slice(0, RECORD_LIMITS.nameLength),
-        detail: text(json.message),
-      };
+      return json.event === "data" ? sourceOf(json) : eventOf(json, step);
     default:
       return { kind: "unknown", name: json.kind.slice(0, RECORD_LIMITS.nameLength) };
   }
@@ -126,7 +137,45 @@ function stepOf(json: Json, step: number, tokens: number): Step {
     busiest: reals(json.busiest, RECORD_LIMITS.layers),
     idle: reals(json.idle, RECORD_LIMITS.layers),
     skipped: json.skipped === true,
+    accuracy: real((json.rewards as Json | undefined)?.accuracy),
   };
+}
+
+function sourceOf(json: Json): SourceRecord {
+  const { stage, source, documents, sourceTokens, skipped } = json;
+  return {
+    kind: "data",
+    stage: text(stage),
+    source: text(source),
+    documents: real(documents),
+    tokens: real(sourceTokens),
+    skipped: Number.isFinite(real(skipped)) ? real(skipped) : 0,
+  };
+}
+
+function eventOf(json: Json, step: number): RunEvent {
+  const name = text(json.event).slice(0, RECORD_LIMITS.nameLength);
+  const pausedSeconds = real(json.pausedSeconds);
+  return {
+    kind: "event",
+    step,
+    name,
+    detail: detailOf(name, json),
+    pausedSeconds: pausedSeconds > 0 ? pausedSeconds : 0,
+  };
+}
+
+function detailOf(name: string, json: Json): string {
+  switch (name) {
+    case "stage":
+      return `${text(json.stage)}: ${short(real(json.stageTokens))} tokens in sequences of ${count(real(json.sequenceLength))}`;
+    case "rollback":
+      return `${text(json.why)}; back to step ${count(real(json.backTo))}`;
+    case "resume":
+      return `after a pause of ${duration(real(json.pausedSeconds))}`;
+    default:
+      return text(json.message);
+  }
 }
 
 function slicesOf(value: unknown): Map<string, number> {

@@ -6,7 +6,7 @@ import { type ModelConfig, parseConfig } from "../model/index.ts";
 import { type Counts, countDeepseek } from "../plan/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { loadTokenizer } from "../text/index.ts";
-import { loadRecipe, modelConfigOf, type Recipe } from "../train/index.ts";
+import { loadRecipe, modelConfigOf, type Recipe, stageTokens } from "../train/index.ts";
 
 /** A tokenised source of the run's cache. */
 export interface TokenisedSource {
@@ -68,16 +68,6 @@ export function readRunFolder(dir: string): RunFolder {
     finished,
     totalTokens: recipe ? recipe.stages.reduce((sum, stage) => sum + stageTokens(stage), 0) : Number.NaN,
   };
-}
-
-/** Tokens of a stage in whole steps, as the loop counts them. */
-export function stageTokens({
-  tokens,
-  batchSequences,
-  sequenceLength,
-}: Pick<Recipe["stages"][number], "tokens" | "batchSequences" | "sequenceLength">): number {
-  const rows = batchSequences * sequenceLength;
-  return Math.max(1, Math.ceil(tokens / rows)) * rows;
 }
 
 /** The finished model's configuration, or what the recipe and the run's tokenizer make of it; null before there is a tokenizer. */

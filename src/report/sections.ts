@@ -92,6 +92,7 @@ function slicesTable({ course }: RunView): Markup | null {
 export function speedSection(view: RunView): Markup {
   const { figures, course } = view;
   const { tokensPerSecond, coresBusy, prediction, seconds, utilisation, peakTflops } = figures;
+  if (course.steps === 0) return lineChart(speedChart(view));
   return html`${lineChart(speedChart(view))}
 <p class="quiet">Median ${count(tokensPerSecond.median)} tokens a second; one step in ten was above ${count(tokensPerSecond.high)}, one in ten below ${count(tokensPerSecond.low)}. ${fixed(coresBusy, 1)} cores were busy on average: other work on the machine makes it slower, not dearer. ${
     peakTflops > 0 &&
@@ -118,7 +119,7 @@ export function smallSection(view: RunView): Markup {
 export function billSection(view: RunView): Markup {
   const { bill, deepseek, flops, tokens, peakTflops } = view.figures;
   const rows: Value[][] = [
-    ["Core-hours", short(bill.coreHours), `CPU time of the steps`],
+    ["Core-hours", short(bill.coreHours), "CPU time that the run used"],
     ["Cost", money(bill.usd), `at ${money(bill.usdPerCoreHour)} a core-hour`],
     [
       "Energy",
@@ -155,10 +156,13 @@ export function stagesSection({ figures }: RunView): Markup {
   return table(["stage", "tokens", "first loss", "last loss", "tokens/s", "time", "cost"], rows);
 }
 
-export function eventsSection({ course, figures, folder }: RunView): Markup {
+export function eventsSection({ course, figures }: RunView): Markup {
   const facts = [
     `${count(course.steps)} steps in the ledger, ${count(figures.skippedSteps)} of them skipped because loss or gradient was not finite`,
-    folder.sources.length > 0 && `${count(figures.skippedDocuments)} documents skipped because they could not be read`,
+    `${count(figures.skippedDocuments)} documents left out because they could not be read`,
+    figures.resumes > 0 &&
+      `taken up again ${count(figures.resumes)} times, having lain still for ${duration(figures.pausedSeconds)} in all`,
+    figures.rollbacks > 0 && `${count(figures.rollbacks)} times back to a checkpoint because of a spike`,
     course.brokenLines > 0 && `${count(course.brokenLines)} lines of the ledger are broken and left out`,
     ...[...course.unknownKinds].map(
       ([kind, lines]) => `${count(lines)} lines are of a kind that this report does not know: ${kind}`,
@@ -174,18 +178,19 @@ export function eventsSection({ course, figures, folder }: RunView): Markup {
   }`;
 }
 
-export function dataSection({ folder }: RunView): Markup {
-  const { recipe } = folder;
+export function dataSection(view: RunView): Markup {
+  const { recipe } = view.folder;
   if (!recipe) return html`<p class="quiet">no recipe yet</p>`;
   return html`${recipe.stages.map((stage) => {
-    const rows = sharesOf(stage, folder).map(({ name, weight, tokens, share, passes }) => [
+    const rows = sharesOf(stage, view).map(({ name, weight, tokens, share, passes, skipped }) => [
       name,
       short(weight),
       tokens === null ? "–" : short(tokens),
       share === null ? "–" : percent(share),
       passes === null ? "–" : fixed(passes, 2),
+      count(skipped),
     ]);
-    return html`<details><summary>${stage.name}: ${rows.length} sources, ${short(stage.tokens)} tokens, sequences of ${count(stage.sequenceLength)}</summary>${table(["source", "weight", "its tokens", "share", "passes"], rows)}</details>`;
+    return html`<details><summary>${stage.name}: ${rows.length} sources, ${short(stage.tokens)} tokens, sequences of ${count(stage.sequenceLength)}</summary>${table(["source", "weight", "its tokens", "share", "passes", "left out"], rows)}</details>`;
   })}`;
 }
 
@@ -209,7 +214,7 @@ export function samplesSection({ course }: RunView, most: number): Markup {
 export function assumptionsSection({ figures }: RunView): Markup {
   const { bill, peakTflops } = figures;
   return html`<ul>
-<li>Time and bill are those of the training steps; reading the data, validation, samples and checkpoints are not in them.</li>
+<li>Time and bill are the ledger’s; pauses between sessions are not in them. ${percent(figures.stepShare)} of the time went into steps, the rest into tokenising, validation, samples and checkpoints${figures.stepShare > 0.9999 && " (this ledger is of a version that did not count those)"}.</li>
 <li>${money(bill.usdPerCoreHour)} a core-hour and ${short(bill.wattsPerCore)} W a core are ${bill.wattsAssumed ? "the recipe’s price and an assumption" : "as stated"}; change them with price.usdPerCoreHour and price.wattsPerCore in the recipe.</li>
 <li>${peakTflops > 0 ? `Shares are of a stated peak of ${short(peakTflops)} TFLOP/s in bf16 products.` : "No share of the peak: the recipe names none (price.peakTflops; shoal bench measures it)."}</li>
 <li>Operations are those of matrix products and attention, a multiply-add counted as two, backward as twice forward.</li>

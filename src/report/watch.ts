@@ -54,8 +54,7 @@ export async function watchRun({ dir, port, host = "127.0.0.1", prices, pollMs =
       case "/events":
         return feed.join(response);
       case "/figures.json":
-        response.setHeader("Content-Type", "application/json");
-        return end(response, 200, feed.figures());
+        return feed.figures(response);
       default:
         return end(response, 404, "nothing here; the page is /");
     }
@@ -126,8 +125,15 @@ class Feed {
     this.pollMs = pollMs;
   }
 
-  figures(): string {
-    return JSON.stringify(figuresToJson(this.reader.read().figures));
+  figures(response: ServerResponse): void {
+    try {
+      const figures = JSON.stringify(figuresToJson(this.reader.read().figures));
+      response.setHeader("Content-Type", "application/json");
+      end(response, 200, figures);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      end(response, 503, error.message);
+    }
   }
 
   join(response: ServerResponse): void {
