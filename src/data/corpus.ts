@@ -1,29 +1,40 @@
-/** A corpus as token ids: tokenised once, kept in a file of its own, and memory-mapped from then on. */
+/** A corpus as token ids: tokenised once, in as many threads as there are cores, kept in a file of its own, and memory-mapped from then on. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { openSafetensors, writeSafetensors } from "../checkpoint/index.ts";
 import { InputError } from "../tensor/index.ts";
-import { encodeChat, type Tokenizer, tokenizerToJson } from "../text/index.ts";
-import type { ReadOptions } from "./documents.ts";
-import { type CorpusSource, documentsOf, identityOf, labelOf } from "./sources.ts";
+import { type Tokenizer, tokenizerToJson } from "../text/index.ts";
+import { type Corpus, CorpusWriter, openCorpus, sumOf } from "./corpus-file.ts";
+import { type Document, reasonOf } from "./documents.ts";
+import { type Encoded, Encoders, isWide } from "./encode.ts";
+import {
+  type CorpusSource,
+  type DocumentOptions,
+  documentsOfOpen,
+  labelOf,
+  type OpenSource,
+  openSource,
+  textOf,
+} from "./sources.ts";
 
 const CACHE_VERSION = 1;
 
-export interface Corpus {
-  /** Every document's tokens, one after the other. A document is bos, text, eos; a chat as its template has it. */
-  tokens: Uint16Array | Int32Array;
-  /** 1 where a token counts when only the assistant's words do; all 1 for plain documents. */
-  mask: Uint8Array;
-  /** Where each document begins, and the end of the last: [documents + 1]. */
-  starts: Int32Array;
-  skipped: number;
-  /** Bytes of text that the tokens stand for. */
-  textBytes: number;
+/** Characters of text that are encoded at a time. */
+const BATCH_CHARACTERS = 2 ** 19;
+
+export interface TokeniseOptions extends DocumentOptions {
+  /** Threads to encode on (default: all cores, at most 8). The result is the same for any number. */
+  threads?: number;
+  onProgress?: (progress: TokeniseProgress) => void;
 }
 
-export interface TokeniseOptions extends ReadOptions {
-  onProgress?: (progress: { path: string; documents: number; tokens: number }) => void;
+export interface TokeniseProgress {
+  path: string;
+  documents: number;
+  tokens: number;
+  /** Of the source that has been read, 0 to 1. */
+  share: number;
+  secondsLeft: number;
 }
 
 /** A short name for a tokenizer: caches made with another do not fit. */
@@ -36,7 +47,7 @@ export function tokenizerHash(tokenizer: Tokenizer): string {
 
 /**
  * The corpus of a source, from the cache or tokenised now.
- * @throws InputError if there is no text in it
+ * @throws InputError if there is no text in it, if something in it is bad and that is refused, or if the disk is full
  */
 export async function tokenise(
   source: CorpusSource,
@@ -45,106 +56,96 @@ export async function tokenise(
   options: TokeniseOptions = {},
 ): Promise<Corpus> {
   const label = labelOf(source);
-  const identity = identityOf(source);
+  const opened = await openSource(source, options);
   const key = createHash("sha256")
-    .update(JSON.stringify([CACHE_VERSION, tokenizerHash(tokenizer), identity]))
+    .update(JSON.stringify([CACHE_VERSION, tokenizerHash(tokenizer), opened.identity]))
     .digest("hex")
     .slice(0, 16);
   const cached = join(cacheDir, `${basename(label).replace(/[^\w.-]/g, "_")}-${key}.safetensors`);
   if (!existsSync(cached)) {
     mkdirSync(cacheDir, { recursive: true });
-    await writeCache(cached, source, tokenizer, options);
+    await writeCache(cached, opened, tokenizer, options);
   }
-  const corpus = openCache(cached);
+  const corpus = openCorpus(cached);
   if (corpus.tokens.length === 0)
-    throw new InputError(`${label}: there is no text in it (${corpus.skipped} documents skipped)`);
+    throw new InputError(`${label}: there is no text in it (${explainSkipped(corpus.skippedBy)})`);
+  if (options.onBad === "refuse" && corpus.skipped > 0)
+    throw new InputError(
+      `${label}: something in it is bad (${explainSkipped(corpus.skippedBy)}); delete ${cached} to be told where`,
+    );
   return corpus;
+}
+
+/** "3 documents skipped: 2 not valid JSON, 1 empty" */
+export function explainSkipped(skippedBy: Record<string, number>): string {
+  const reasons = Object.entries(skippedBy).sort(([, a], [, b]) => b - a);
+  const list = reasons.map(([reason, count]) => `${count} ${reason}`).join(", ");
+  return `${sumOf(skippedBy)} documents skipped${list && `: ${list}`}`;
 }
 
 async function writeCache(
   cached: string,
-  source: CorpusSource,
+  opened: OpenSource,
   tokenizer: Tokenizer,
   options: TokeniseOptions,
 ): Promise<void> {
-  const chunks: { tokens: Int32Array; mask: Uint8Array }[] = [];
-  const starts: number[] = [];
-  let total = 0;
-  let skipped = 0;
-  let textBytes = 0;
-  const readOptions: ReadOptions = {
-    onBad: options.onBad,
+  const skippedBy: Record<string, number> = {};
+  let bytesRead = 0;
+  const readOptions: DocumentOptions = {
+    ...options,
+    onRead: (bytes) => {
+      bytesRead += bytes;
+    },
     onSkipped(where, why) {
-      skipped++;
+      const reason = reasonOf(why);
+      skippedBy[reason] = (skippedBy[reason] ?? 0) + 1;
       options.onSkipped?.(where, why);
     },
   };
-  for await (const document of documentsOf(source, readOptions)) {
-    const { tokens, mask } = encodeDocument(document, tokenizer);
-    starts.push(total);
-    total += tokens.length;
-    chunks.push({ tokens, mask });
-    textBytes +=
-      "text" in document
-        ? Buffer.byteLength(document.text)
-        : document.messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
-    if (starts.length % 1000 === 0)
-      options.onProgress?.({ path: labelOf(source), documents: starts.length, tokens: total });
+  const started = performance.now();
+  const path = labelOf(opened.source);
+  const writer = new CorpusWriter(cached, isWide(tokenizer));
+  const encoders = new Encoders(tokenizer, options.threads);
+  /** Batches at work, in order. */
+  const pending: Promise<Encoded>[] = [];
+  const takeOne = async (): Promise<void> => {
+    writer.append(await pending.shift()!);
+    options.signal?.throwIfAborted();
+    const share =
+      "tasks" in opened.source ? writer.documents / opened.source.count : bytesRead / Math.max(1, opened.bytes);
+    const secondsLeft = ((performance.now() - started) / 1000) * (1 / Math.max(share, 1e-9) - 1);
+    options.onProgress?.({ path, documents: writer.documents, tokens: writer.tokens, share, secondsLeft });
+  };
+  try {
+    for await (const { documents, characters } of batches(documentsOfOpen(opened, readOptions))) {
+      const encoded = encoders.encode(documents, characters);
+      // If an earlier one fails, nobody waits for this one any more.
+      encoded.catch(() => {});
+      pending.push(encoded);
+      if (pending.length > encoders.most) await takeOne();
+    }
+    while (pending.length > 0) await takeOne();
+    writer.finish(skippedBy);
+  } catch (error) {
+    writer.abort();
+    throw error;
+  } finally {
+    await encoders.close();
   }
-  if (total > 2 ** 31 - 1)
-    throw new InputError(`${labelOf(source)}: more than 2³¹ tokens in one source; split it into several`);
-  const tokens = tokenizer.vocabSize <= 65536 ? new Uint16Array(total) : new Int32Array(total);
-  const mask = new Uint8Array(total);
-  chunks.forEach((chunk, i) => {
-    tokens.set(chunk.tokens, starts[i]);
-    mask.set(chunk.mask, starts[i]);
-  });
-  starts.push(total);
-  const dtype = tokens instanceof Uint16Array ? "U16" : "I32";
-  writeSafetensors(
-    cached,
-    // Widest first, so that each part stands on a border of its own size.
-    [
-      { name: "starts", dtype: "I32", shape: [starts.length], data: Int32Array.from(starts) },
-      { name: "tokens", dtype, shape: [total], data: tokens },
-      { name: "mask", dtype: "U8", shape: [total], data: mask },
-    ],
-    { skipped: String(skipped), textBytes: String(textBytes) },
-  );
 }
 
-function encodeDocument(
-  document: { text: string } | { messages: Parameters<typeof encodeChat>[1] },
-  tokenizer: Tokenizer,
-): { tokens: Int32Array; mask: Uint8Array } {
-  if ("messages" in document) {
-    const { ids, assistantMask } = encodeChat(tokenizer, document.messages);
-    return { tokens: ids, mask: assistantMask };
+async function* batches(
+  documents: AsyncIterable<Document>,
+): AsyncGenerator<{ documents: Document[]; characters: number }> {
+  let batch: Document[] = [];
+  let characters = 0;
+  for await (const document of documents) {
+    batch.push(document);
+    characters += textOf(document).length;
+    if (characters < BATCH_CHARACTERS) continue;
+    yield { documents: batch, characters };
+    batch = [];
+    characters = 0;
   }
-  const text = tokenizer.encode(document.text, { addBos: true, special: "text" });
-  const tokens = new Int32Array(text.length + (tokenizer.eosId === null ? 0 : 1));
-  tokens.set(text);
-  if (tokenizer.eosId !== null) tokens[text.length] = tokenizer.eosId;
-  return { tokens, mask: new Uint8Array(tokens.length).fill(1) };
-}
-
-function openCache(path: string): Corpus {
-  const file = openSafetensors(path);
-  const part = (name: string) => {
-    const bytes = file.bytes(name);
-    return { bytes, info: file.tensors.get(name)! };
-  };
-  const { bytes, info } = part("tokens");
-  const tokens =
-    info.dtype === "U16"
-      ? new Uint16Array(bytes.buffer, bytes.byteOffset, info.shape[0])
-      : new Int32Array(bytes.buffer, bytes.byteOffset, info.shape[0]);
-  const starts = part("starts");
-  return {
-    tokens,
-    mask: part("mask").bytes,
-    starts: new Int32Array(starts.bytes.buffer, starts.bytes.byteOffset, starts.info.shape[0]),
-    skipped: Number(file.metadata.skipped),
-    textBytes: Number(file.metadata.textBytes),
-  };
+  if (batch.length > 0) yield { documents: batch, characters };
 }

@@ -1,5 +1,6 @@
 /** Data: documents in, packed batches out. */
-export { type Corpus, type TokeniseOptions, tokenise, tokenizerHash } from "./corpus.ts";
+export { explainSkipped, type TokeniseOptions, type TokeniseProgress, tokenise, tokenizerHash } from "./corpus.ts";
+export type { Corpus } from "./corpus-file.ts";
 export {
   type DataRecord,
   DOCUMENT_LIMITS,
@@ -12,9 +13,10 @@ export {
   reasonOf,
 } from "./documents.ts";
 export { expandPath } from "./files.ts";
+export { type DatasetName, type DownloadOptions, datasetFiles, HUB_LIMITS } from "./hub.ts";
 export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./mixture.ts";
 export { type PreferencePair, type Reply, readPreferences } from "./preferences.ts";
-export { type CorpusSource, documentsOf, labelOf } from "./sources.ts";
+export { type CorpusSource, type DocumentOptions, documentsOf, type Held, labelOf, textOf } from "./sources.ts";
 export {
   checkTask,
   generateApart,

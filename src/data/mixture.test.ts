@@ -7,7 +7,14 @@ function corpusOf(lengths: readonly number[], first = 0): Corpus {
   const total = lengths.reduce((a, b) => a + b, 0);
   const starts = Int32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b, 0))]);
   const tokens = Int32Array.from({ length: total }, (_, i) => first + i);
-  return { tokens, mask: Uint8Array.from(tokens, (id) => Number(id % 3 === 0)), starts, skipped: 0, textBytes: total };
+  return {
+    tokens,
+    mask: Uint8Array.from(tokens, (id) => Number(id % 3 === 0)),
+    starts,
+    skipped: 0,
+    skippedBy: {},
+    textBytes: total,
+  };
 }
 
 const options = (changes: Partial<MixtureOptions> = {}): MixtureOptions => ({

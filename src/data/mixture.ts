@@ -4,7 +4,7 @@
  */
 import type { Batch } from "../model/index.ts";
 import { type I32, Random } from "../tensor/index.ts";
-import type { Corpus } from "./corpus.ts";
+import type { Corpus } from "./corpus-file.ts";
 
 export interface Source {
   corpus: Corpus;
