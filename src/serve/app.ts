@@ -55,10 +55,9 @@ export function createServer(options: ServerOptions): Server {
   const deps: Deps = { engine, ...modelLookup(engine, options.defaultModel) };
   const replies = new Replies(engine, store, deps);
   const app: App = new OpenAPIHono<Env>();
-  const unexpected = (error: unknown) => console.error(error);
 
   app.onError((error) => {
-    const failure = asFailure(error, unexpected);
+    const failure = asFailure(error);
     return Response.json(failure.body, { status: failure.status, headers: failure.headers });
   });
   app.notFound((c) => {

@@ -55,8 +55,8 @@ const STATUS: Record<EngineErrorKind, { status: number; code: string }> = {
 /** Seconds after which to try again, where an engine names none. */
 const RETRY_SECONDS = 2;
 
-/** What to tell a client of any error. What is unexpected is not shown: `unexpected` gets it, for the log. */
-export function asFailure(error: unknown, unexpected: (error: unknown) => void = () => {}): ApiFailure {
+/** What to tell a client of any error. What nobody foresaw is not shown but written to stderr. */
+export function asFailure(error: unknown): ApiFailure {
   if (error instanceof ApiFailure) return error;
   if (error instanceof EngineError) {
     const { kind, message, param } = error;
@@ -65,10 +65,10 @@ export function asFailure(error: unknown, unexpected: (error: unknown) => void =
     const passed = kind === "upstream" && [400, 404, 409, 413, 422, 429].includes(error.status ?? 0);
     const shown = passed ? error.status! : status;
     const retryAfter = error.retryAfter ?? (shown === 429 || shown === 503 ? RETRY_SECONDS : null);
-    if (kind === "internal") unexpected(error);
+    if (kind === "internal") console.error(error);
     return new ApiFailure(shown, message, { code, param, retryAfter });
   }
-  unexpected(error);
+  console.error(error);
   return new ApiFailure(500, "something went wrong inside the server; its log says what", { code: "internal_error" });
 }
 

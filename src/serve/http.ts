@@ -82,7 +82,7 @@ export function addRoute<Body extends z.ZodType = z.ZodUndefined, Query extends 
     try {
       return await handle(c, await inputs(c));
     } catch (error) {
-      const { message, status, headers } = asFailure(error, (unexpected) => console.error(unexpected));
+      const { message, status, headers } = asFailure(error);
       return Response.json({ error: message }, { status, headers });
     }
   });

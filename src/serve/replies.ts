@@ -192,7 +192,7 @@ export class Replies {
       message.leftOut = history.estimate(model, job.settings.maxTokens);
       while (!(await this.attempt(job, model, history)));
     } catch (error) {
-      const failure = asFailure(error, (unexpected) => console.error(unexpected));
+      const failure = asFailure(error);
       message.status = job.controller.signal.aborted ? "stopped" : "failed";
       message.error = job.controller.signal.aborted ? null : failure.message;
     }

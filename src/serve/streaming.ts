@@ -87,7 +87,7 @@ export async function streamed<Item>(
       } catch (error) {
         // Whoever left needs no last words, and cannot be sent any.
         if (controller.signal.aborted) return out.error(controller.signal.reason);
-        out.enqueue(encoder.encode(form.writeError(asFailure(error, (unexpected) => console.error(unexpected)))));
+        out.enqueue(encoder.encode(form.writeError(asFailure(error))));
       }
       c.get("finished")?.();
       out.close();

@@ -131,7 +131,7 @@ async function* events(
   } catch (error) {
     // Before anything was sent the refusal has a status of its own.
     if (sequence === 0 || signal.aborted) throw error;
-    const failure = asFailure(error, (unexpected) => console.error(unexpected));
+    const failure = asFailure(error);
     const told = { code: failure.code ?? "server_error", message: failure.message };
     yield response("response.failed", "failed", null, told);
   }
