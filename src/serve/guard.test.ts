@@ -67,13 +67,16 @@ describe("with keys", () => {
     expect((await server.get("/v1/models", { ...bearer(key), host: "shoal.example" })).status).toBe(200);
   });
 
-  it.each(["/v1/models", "/api/conversations", "/api/tags", "/metrics", "/v1/none"])("does not answer %s without", async (path) => {
-    for (const headers of [{}, bearer("sk-shoal-wrong"), bearer(`${key}x`), { authorization: `Basic ${key}` }]) {
-      const answer = await server.get(path, headers as Record<string, string>);
-      expect(answer.status).toBe(401);
-      expect(await errorOf(answer)).toMatchObject({ type: "authentication_error", code: "invalid_api_key" });
-    }
-  });
+  it.each(["/v1/models", "/api/conversations", "/api/tags", "/metrics", "/v1/none"])(
+    "does not answer %s without",
+    async (path) => {
+      for (const headers of [{}, bearer("sk-shoal-wrong"), bearer(`${key}x`), { authorization: `Basic ${key}` }]) {
+        const answer = await server.get(path, headers as Record<string, string>);
+        expect(answer.status).toBe(401);
+        expect(await errorOf(answer)).toMatchObject({ type: "authentication_error", code: "invalid_api_key" });
+      }
+    },
+  );
 
   it("tells a page without a key that it needs one, and nothing else", async () => {
     const answer = await server.get("/api/info");

@@ -90,12 +90,11 @@ const LONGEST_TITLE = 60;
 
 /** A title from a first message: its first words without marks, cut between words. */
 export function titleOf(content: string, attachments: readonly Attachment[]): string {
-  const line = content
-    .replaceAll(/```[\s\S]*?(```|$)/g, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}]/gu, " ")
-    .split(/(?<=[.!?。！？])\s|\n\s*\n/)[0]
-    .replaceAll(/[#*_`>[\]|~]+/g, " ")
-    .replaceAll(/\s+/g, " ")
+  const parts = content.replaceAll(/```[\s\S]*?(```|$)/g, " ").split(/(?<=[.!?。！？])\s|\n\s*\n/);
+  const line = (parts.find((part) => part.trim() !== "") ?? "")
+    .trim()
+    .replaceAll(/^[#>-]+\s|[*`~]+|(?<!\w)_+|_+(?!\w)/g, "")
+    .replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ")
     .trim();
   const text = line || attachments[0]?.name || "";
   const characters = [...text];

@@ -10,7 +10,9 @@ const lines = async (answer: Response) =>
 
 describe("Ollama's API", () => {
   it("lists and shows models", async () => {
-    expect(await (await server.get("/api/version")).json()).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+    expect(await (await server.get("/api/version")).json()).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    });
     expect(await (await server.get("/api/tags")).json()).toMatchObject({
       models: [{ name: "fake", model: "fake", details: { parameter_size: "16.0M", quantization_level: "bf16" } }],
     });
@@ -34,12 +36,21 @@ describe("Ollama's API", () => {
 
   it("takes a body of any content type, as curl sends it", async () => {
     const body = JSON.stringify({ model: "fake", prompt: "Hi", stream: false, options: { num_predict: 2 } });
-    const answer = await server.send("POST", "/api/generate", body, { "content-type": "application/x-www-form-urlencoded" });
-    expect(await answer.json()).toMatchObject({ response: "You said:", done: true, done_reason: "length", eval_count: 2 });
+    const answer = await server.send("POST", "/api/generate", body, {
+      "content-type": "application/x-www-form-urlencoded",
+    });
+    expect(await answer.json()).toMatchObject({
+      response: "You said:",
+      done: true,
+      done_reason: "length",
+      eval_count: 2,
+    });
   });
 
   it("continues a raw prompt, and loads a model where there is none", async () => {
-    expect(await server.post("/api/generate", { model: "fake", prompt: "Once", raw: true, stream: false })).toMatchObject({
+    expect(
+      await server.post("/api/generate", { model: "fake", prompt: "Once", raw: true, stream: false }),
+    ).toMatchObject({
       response: " and then it ended.",
     });
     expect(await server.post("/api/generate", { model: "fake" })).toMatchObject({ response: "", done_reason: "load" });
@@ -67,7 +78,14 @@ describe("Ollama's API", () => {
   });
 
   it("holds answers to a format, and tells log probabilities", async () => {
-    const body = { model: "fake", prompt: "x", stream: false, format: { type: "object" }, logprobs: true, top_logprobs: 1 };
+    const body = {
+      model: "fake",
+      prompt: "x",
+      stream: false,
+      format: { type: "object" },
+      logprobs: true,
+      top_logprobs: 1,
+    };
     const answer = await server.post("/api/generate", body);
     expect(JSON.parse(answer.response)).toEqual({ ok: true });
     expect(answer.logprobs[0]).toMatchObject({ token: '{"ok":', top_logprobs: [{ logprob: -0.25 }] });

@@ -122,7 +122,14 @@ describe("messages", () => {
       model: "fake",
       messages: [
         { role: "developer", content: "Be brief." },
-        { role: "user", content: [{ type: "text", text: "What is " }, { type: "text", text: "the weather?" }], name: "ada" },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "What is " },
+            { type: "text", text: "the weather?" },
+          ],
+          name: "ada",
+        },
         {
           role: "assistant",
           content: null,
@@ -152,7 +159,10 @@ const ask = { model: "fake", messages: [{ role: "user", content: "please call" }
 
 describe("tools", () => {
   it("are called", async () => {
-    const answer = await server.post(path, { ...ask, tool_choice: { type: "function", function: { name: "weather" } } });
+    const answer = await server.post(path, {
+      ...ask,
+      tool_choice: { type: "function", function: { name: "weather" } },
+    });
     expect(answer.choices[0]).toMatchObject({
       message: {
         content: null,
@@ -196,7 +206,9 @@ describe("a stream", () => {
   });
 
   it("carries several answers and thoughts", async () => {
-    const chunks = await events(await server.send("POST", path, { ...hello, n: 2, stream: true, thinking: { type: "enabled" } }));
+    const chunks = await events(
+      await server.send("POST", path, { ...hello, n: 2, stream: true, thinking: { type: "enabled" } }),
+    );
     for (const index of [0, 1]) {
       const own = chunks.filter((chunk) => chunk.choices?.[0]?.index === index).map((chunk) => chunk.choices[0].delta);
       expect(own.map((delta) => delta.content ?? "").join("")).toBe("You said: Hello there");
@@ -234,14 +246,29 @@ describe("a refusal", () => {
     ["no messages", {}, "messages", /expected array/],
     ["empty messages", { messages: [] }, "messages", /at least one/],
     ["a wrong role", { messages: [{ role: "wizard", content: "x" }] }, "messages[0].role", /role/],
-    ["an image", { messages: [{ role: "user", content: [{ type: "image_url" }] }] }, "messages[0].content[0].type", /text alone/],
+    [
+      "an image",
+      { messages: [{ role: "user", content: [{ type: "image_url" }] }] },
+      "messages[0].content[0].type",
+      /text alone/,
+    ],
     ["a warm temperature", { ...hello, temperature: 3 }, "temperature", /<=2/],
     ["a text for a number", { ...hello, max_tokens: "9" }, "max_tokens", /expected number/],
     ["an unknown field", { ...hello, temprature: 1 }, "temprature", /did you mean temperature/],
     ["rivals without log probabilities", { ...hello, top_logprobs: 2 }, "top_logprobs", /needs/],
     ["a choice of no tools", { ...hello, tool_choice: "required" }, "tool_choice", /no tools/],
-    ["a choice of another tool", { ...ask, tool_choice: { type: "function", function: { name: "x" } } }, "tool_choice", /no tool is named x/],
-    ["a prefix in the middle", { messages: [{ role: "assistant", content: "a", prefix: true }, ...hello.messages] }, "messages[0].prefix", /last/],
+    [
+      "a choice of another tool",
+      { ...ask, tool_choice: { type: "function", function: { name: "x" } } },
+      "tool_choice",
+      /no tool is named x/,
+    ],
+    [
+      "a prefix in the middle",
+      { messages: [{ role: "assistant", content: "a", prefix: true }, ...hello.messages] },
+      "messages[0].prefix",
+      /last/,
+    ],
     ["too many answers", { ...hello, n: 99 }, "n", /<=16/],
   ])("%s", async (_, body, param, message) => {
     const answer = await server.send("POST", path, body);

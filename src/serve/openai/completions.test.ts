@@ -22,7 +22,10 @@ describe("/v1/completions", () => {
     await server.post(path, { prompt: [5, 6, 7] });
     expect(server.engine.requests.at(-1)!).toMatchObject({ prompt: [5, 6, 7] });
     await server.post(path, { prompt: [[5], [6]] });
-    expect(server.engine.requests.slice(-2).map((request) => "prompt" in request && request.prompt)).toEqual([[5], [6]]);
+    expect(server.engine.requests.slice(-2).map((request) => "prompt" in request && request.prompt)).toEqual([
+      [5],
+      [6],
+    ]);
   });
 
   it("echoes the prompt, with the log probabilities of its tokens and their places", async () => {

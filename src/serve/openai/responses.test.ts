@@ -6,7 +6,12 @@ const server = testServer();
 
 describe("/v1/responses", () => {
   it("answers a text", async () => {
-    const answer = await server.post(path, { model: "fake", input: "Hello", instructions: "Be kind.", metadata: { a: "b" } });
+    const answer = await server.post(path, {
+      model: "fake",
+      input: "Hello",
+      instructions: "Be kind.",
+      metadata: { a: "b" },
+    });
     expect(answer).toMatchObject({
       id: expect.stringMatching(/^resp_/),
       object: "response",
@@ -101,10 +106,16 @@ describe("/v1/responses", () => {
 
   it("streams a call's arguments", async () => {
     const tools = [{ type: "function", name: "weather", parameters: {}, strict: true }];
-    const all = await events(await server.send("POST", path, { input: "call", tools, tool_choice: "required", stream: true }));
+    const all = await events(
+      await server.send("POST", path, { input: "call", tools, tool_choice: "required", stream: true }),
+    );
     const done = all.find(({ type }) => type === "response.function_call_arguments.done");
     expect(done).toMatchObject({ name: "weather", arguments: '{"city":"Paris"}', output_index: 0 });
-    expect(all.at(-1).response.output[0]).toMatchObject({ type: "function_call", call_id: "call_1", status: "completed" });
+    expect(all.at(-1).response.output[0]).toMatchObject({
+      type: "function_call",
+      call_id: "call_1",
+      status: "completed",
+    });
   });
 
   it("ends as failed where the engine breaks", async () => {
