@@ -6,8 +6,9 @@ import type { Settings } from "./settings.ts";
 /** One bit for each id that may be drawn. */
 export type TokenMask = Uint32Array;
 
-/** From this bias on a token is banned or forced, as OpenAI's −100 and 100 are. */
+/** From this bias on a token is banned or forced, as OpenAI's −100 and 100 are: more than any logits differ by. */
 const ABSOLUTE_BIAS = 100;
+const FORCE = 1e6;
 
 export class Chooser {
   readonly random: Random;
@@ -65,10 +66,7 @@ export class Chooser {
     if (presencePenalty !== 0 || frequencyPenalty !== 0) {
       for (const [id, count] of this.counts(next)) scores[id] -= presencePenalty + count * frequencyPenalty;
     }
-    for (const [id, add] of logitBias) {
-      if (add <= -ABSOLUTE_BIAS) scores[id] = Number.NEGATIVE_INFINITY;
-      else scores[id] += add >= ABSOLUTE_BIAS ? 1e6 : add;
-    }
+    for (const [id, add] of logitBias) scores[id] += Math.abs(add) < ABSOLUTE_BIAS ? add : Math.sign(add) * FORCE;
     if (mask) {
       for (let id = 0; id < scores.length; id++)
         if ((mask[id >> 5] & (1 << (id & 31))) === 0) scores[id] = Number.NEGATIVE_INFINITY;

@@ -1,9 +1,10 @@
 /** One request on its way through the scheduler: its tokens, the cache rows that they have, and how it draws the next. */
 import type { F32 } from "../tensor/index.ts";
+import type { ReplyParser } from "../text/index.ts";
 import { Chooser, type TokenMask } from "./chooser.ts";
 import type { EngineEvent, FinishReason, TokenInfo, Usage } from "./engine.ts";
 import type { Model } from "./model.ts";
-import { Reply, type ReplyParser } from "./reply.ts";
+import { Reply } from "./reply.ts";
 import type { Region } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 import { tokenInfo } from "./token-info.ts";
@@ -20,8 +21,8 @@ export interface Constraint {
 export interface JobRequest {
   prompt: ArrayLike<number>;
   settings: Settings;
-  /** Report the prompt's tokens. */
-  echo: boolean;
+  /** Report the prompt's tokens from this one on; null: none. */
+  echoFrom: number | null;
   /** Whose request it is: clients take turns. */
   client: string;
   parser: ReplyParser | null;
@@ -29,7 +30,11 @@ export interface JobRequest {
 }
 
 /** Where a job's events go. */
-export type Outlet = (event: EngineEvent) => void;
+export interface Outlet {
+  event(event: EngineEvent): void;
+  /** The job ends here, with an error. */
+  fail(error: unknown): void;
+}
 
 export class Job {
   readonly request: JobRequest;
@@ -47,6 +52,7 @@ export class Job {
   /** Passes that others made while this one waited for rows. */
   passedOver = 0;
   started = false;
+  private echoed: TokenInfo[] = [];
   private reasoningTokens = 0;
   private readonly chooser: Chooser;
   private readonly reply: Reply;
@@ -63,7 +69,7 @@ export class Job {
     this.tokens = Array.from(request.prompt);
     this.promptLength = this.tokens.length;
     this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, scratch);
-    this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, outlet);
+    this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, (event) => outlet.event(event));
     this.times = { queued: performance.now(), admitted: null, first: null };
   }
 
@@ -78,6 +84,20 @@ export class Job {
     return this.tokens.length - this.past;
   }
 
+  /** Whether the logits after each token of the prompt are asked for, and not only after the last. */
+  get scoresPrompt(): boolean {
+    return this.request.echoFrom !== null && !this.started && this.reports;
+  }
+
+  /** Takes the logits [V] after token `at` of the prompt, for what is reported of the one that follows it. */
+  scored(at: number, logits: F32, experts: number[][] | undefined): void {
+    if (at + 1 < this.promptLength) this.echoed[at + 1] = this.infoOf(this.tokens[at + 1], logits, experts);
+  }
+
+  private get reports(): boolean {
+    return this.request.settings.topLogprobs !== null || this.request.settings.experts;
+  }
+
   admitted(): void {
     this.times.admitted ??= performance.now();
   }
@@ -87,7 +107,13 @@ export class Job {
     if (this.started) return;
     this.started = true;
     this.times.first = performance.now();
-    this.outlet({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
+    this.outlet.event({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
+    const { echoFrom } = this.request;
+    if (echoFrom !== null) {
+      const tokens = this.tokens.slice(0, this.promptLength).map((id, i) => this.echoed[i] ?? this.infoOf(id, null));
+      this.outlet.event({ type: "prompt", tokens: tokens.slice(echoFrom) });
+      this.echoed = [];
+    }
   }
 
   /**
@@ -107,14 +133,13 @@ export class Job {
     this.chooser.took(id);
     constraint?.took(id);
     if (this.reply.reasoning) this.reasoningTokens++;
-    this.reply.push(id, this.infoOf(id, logits, experts));
+    this.reply.push(id, this.reports ? this.infoOf(id, logits, experts) : null);
     if (this.reply.stopped || constraint?.done) return "stop";
     return this.left <= 0 ? "length" : null;
   }
 
-  private infoOf(id: number, logits: F32, experts: number[][] | undefined): TokenInfo | null {
+  private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {
     const { topLogprobs } = this.request.settings;
-    if (topLogprobs === null && !experts) return null;
     const info = tokenInfo(this.model.tokenizer, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
     return experts ? { ...info, experts } : info;
   }
@@ -124,7 +149,7 @@ export class Job {
     this.start();
     this.reply.end();
     const called = reason === "stop" && this.reply.calls > 0;
-    this.outlet({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
+    this.outlet.event({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
   }
 
   usage(): Usage {

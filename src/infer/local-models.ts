@@ -12,9 +12,11 @@ import {
   type EngineStats,
   type ModelInfo,
 } from "./engine.ts";
+import { Forms } from "./forms.ts";
 import { Job, type JobRequest, type Outlet } from "./job.ts";
 import { generationDefaults, loadModel, type Model } from "./model.ts";
-import { chatJob, completionJob } from "./requests.ts";
+import { type PlainError, plain } from "./protocol.ts";
+import { chatAbility, chatJob, completionJob } from "./requests.ts";
 import { Scheduler } from "./scheduler.ts";
 
 export interface LocalModel {
@@ -47,16 +49,17 @@ interface Served {
   info: ModelInfo;
   model: Model;
   scheduler: Scheduler;
+  forms: Forms;
   scratch: { scores: F32 | null };
 }
 
 export class LocalModels {
   private readonly served = new Map<string, Served>();
   private readonly jobs = new Map<number, { job: Job; scheduler: Scheduler }>();
-  private readonly onEvent: (id: number, event: EngineEvent) => void;
+  private readonly onEvent: (id: number, event: EngineEvent | PlainError) => void;
 
   /** Loads the models. @throws InputError */
-  constructor(options: EngineOptions, onEvent: (id: number, event: EngineEvent) => void) {
+  constructor(options: EngineOptions, onEvent: (id: number, event: EngineEvent | PlainError) => void) {
     this.onEvent = onEvent;
     for (const spec of options.models) {
       const id = spec.id ?? basename(spec.dir);
@@ -78,8 +81,12 @@ export class LocalModels {
         param: "model",
       });
     }
-    const { model, info, scheduler } = served;
-    const job = this.jobOf(id, served, (kind === "chat" ? chatJob : completionJob)(model, info, request as never));
+    const { model, info, scheduler, forms } = served;
+    const prepared =
+      kind === "chat"
+        ? chatJob(model, info, forms, request as ChatRequest)
+        : completionJob(model, info, forms, request as CompletionRequest);
+    const job = this.jobOf(id, served, prepared);
     if (job.left <= 0 && job.request.settings.maxTokens > 0) {
       const message = `the prompt has ${job.promptLength} tokens, which leaves no room in the context of ${info.context}: shorten it`;
       throw new EngineError("context_length", message, { param: kind === "chat" ? "messages" : "prompt" });
@@ -89,9 +96,15 @@ export class LocalModels {
   }
 
   private jobOf(id: number, { model, info, scratch }: Served, request: JobRequest): Job {
-    const outlet: Outlet = (event) => {
-      if (event.type === "end") this.jobs.delete(id);
-      this.onEvent(id, event);
+    const outlet: Outlet = {
+      event: (event) => {
+        if (event.type === "end") this.jobs.delete(id);
+        this.onEvent(id, event);
+      },
+      fail: (error) => {
+        this.jobs.delete(id);
+        this.onEvent(id, plain(error));
+      },
     };
     return new Job(model, info.context!, request, outlet, scratch);
   }
@@ -130,6 +143,7 @@ function open(id: string, spec: LocalModel, options: EngineOptions): Served {
   const rows = Math.min(maxRunning * config.maxPositionEmbeddings, fitting);
   if (rows < 16) throw new InputError(`${dir}: a cache of ${spec.cacheBytes} bytes holds ${rows} tokens; give it more`);
   const scheduler = new Scheduler(model, { running: maxRunning, waiting: maxWaiting, rows, prefill: prefillTokens });
+  const ability = chatAbility(model.tokenizer);
   const { total, active } = countParameters(config);
   const layers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
   const info: ModelInfo = {
@@ -140,12 +154,12 @@ function open(id: string, spec: LocalModel, options: EngineOptions): Served {
     parameters: { total, active },
     dtype: model.dtype,
     experts: layers > 0 ? { layers, count: config.nRoutedExperts, perToken: config.numExpertsPerTok } : null,
-    reasoning: false,
-    tools: true,
+    reasoning: ability.reasoning,
+    tools: ability.tools,
     defaults: generationDefaults(dir),
     price,
   };
-  return { info, model, scheduler, scratch: { scores: null } };
+  return { info, model, scheduler, forms: new Forms(model.tokenizer, model.stopIds), scratch: { scores: null } };
 }
 
 /** Bytes that a token takes in the latent cache of all layers. */

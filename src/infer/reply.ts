@@ -1,21 +1,7 @@
 /** From tokens to events: text that has become certain, parted into answer, reasoning and calls. */
-import type { Tokenizer } from "../text/index.ts";
+import type { ReplyParser, ReplyPart, Tokenizer } from "../text/index.ts";
 import type { EngineEvent, TokenInfo } from "./engine.ts";
 import { StopMatcher } from "./stop.ts";
-
-/** A piece of a reply. */
-export type ReplyPart =
-  | { type: "text" | "reasoning"; text: string }
-  | { type: "tool_call"; index: number; id?: string; name?: string; arguments: string };
-
-/** Parts the text of a reply as it comes; text that may be the beginning of a mark is held back. */
-export interface ReplyParser {
-  push(text: string): ReplyPart[];
-  /** What was held back, at the end. */
-  end(): ReplyPart[];
-  /** Whether what comes now is reasoning. */
-  readonly reasoning: boolean;
-}
 
 export class Reply {
   /** A stop string came; nothing of it was passed on. */
@@ -28,7 +14,7 @@ export class Reply {
   /** Reports of tokens whose text has not been passed on. */
   private infos: TokenInfo[] = [];
 
-  /** showSpecial: special tokens are text like any other, because the parser's marks are among them. */
+  /** Special tokens are no text, but for a parser, whose marks may be among them. */
   constructor(
     tokenizer: Tokenizer,
     stop: readonly string[],

@@ -171,5 +171,6 @@ export function draw({ ids, weights }: Candidates, random: Random): number {
     rest -= weights[i];
     if (rest < 0) return ids[i];
   }
-  return ids[ids.length - 1];
+  // Rounding may leave a rest behind the last that has any weight.
+  return ids[weights.findLastIndex((weight) => weight > 0)];
 }

@@ -29,6 +29,8 @@ const LEAST_SHARED = 8;
 const HEADROOM = 64;
 /** A prompt's piece is at least this long, where the prompt is: shorter ones do not pay for their pass. */
 const LEAST_PIECE = 32;
+/** Rows of a prompt whose logits are formed at a time. */
+const SCORED_ROWS = 64;
 /** Steps that may pass a waiting request over because its rows are not free, before nobody else is let in. */
 const MOST_PASSED_OVER = 64;
 
@@ -143,7 +145,7 @@ export class Scheduler {
     const { tokens } = job;
     const wanted = this.capacityFor(job, tokens.length);
     // The last token is always read, for its logits; of a prompt that is to be reported, every one.
-    const most = job.request.echo && job.past === 0 ? 0 : tokens.length - 1;
+    const most = job.scoresPrompt ? 0 : tokens.length - 1;
     const found = this.kept.longest(tokens, most, this.running as (Job & { region: Region })[]);
     const entry = found.shared >= LEAST_SHARED ? found.entry : null;
     const shared = entry ? found.shared : 0;
@@ -220,9 +222,17 @@ export class Scheduler {
     const ids = Int32Array.from(parts.flatMap(({ job, count }) => job.tokens.slice(job.past, job.past + count)));
     const routers: Parameters<typeof model.transformer.forwardCached>[4] = [];
     const hidden = model.transformer.forwardCached(tape, ids, spans, cache, routers);
+    const { vocabSize: V, numExpertsPerTok: K } = model.config;
+    const expertsOf = (job: Job, row: number) =>
+      job.request.settings.experts ? expertsAt(routers, row, K) : undefined;
     let row = 0;
     const drawing: { job: Job; row: number }[] = [];
     for (const { job, count } of parts) {
+      if (job.scoresPrompt) {
+        this.eachLogits(tape, hidden, row, count, (i, logits) =>
+          job.scored(job.past + i, logits, expertsOf(job, row + i)),
+        );
+      }
       row += count;
       job.past += count;
       job.region!.used = job.past;
@@ -234,13 +244,37 @@ export class Scheduler {
       hidden,
       drawing.map(({ row }) => row),
     );
-    const V = model.config.vocabSize;
     drawing.forEach(({ job, row }, i) => {
-      job.start();
-      const experts = job.request.settings.experts ? expertsAt(routers, row, model.config.numExpertsPerTok) : undefined;
-      const reason = job.draw(logits.subarray(i * V, (i + 1) * V), experts);
-      if (reason) this.finish(job, reason);
+      try {
+        job.start();
+        const reason = job.draw(logits.subarray(i * V, (i + 1) * V), expertsOf(job, row));
+        if (reason) this.finish(job, reason);
+      } catch (error) {
+        // What goes wrong with one answer is no matter of the others.
+        this.drop(job);
+        job.outlet.fail(error);
+      }
     });
+  }
+
+  /** Forms the logits [V] of each of `count` rows, a few at a time: all together may take more memory than the pass. */
+  private eachLogits(
+    tape: Tape,
+    hidden: Tensor,
+    from: number,
+    count: number,
+    visit: (i: number, logits: F32) => void,
+  ): void {
+    const V = this.model.config.vocabSize;
+    for (let at = 0; at < count; at += SCORED_ROWS) {
+      const mark = tape.arena.mark();
+      const rows = Array.from({ length: Math.min(SCORED_ROWS, count - at) }, (_, i) => from + at + i);
+      const logits = this.logitsOf(tape, hidden, rows);
+      rows.forEach((_, i) => {
+        visit(at + i, logits.subarray(i * V, (i + 1) * V));
+      });
+      tape.arena.release(mark);
+    }
   }
 
   /** Logits [rows, V] of rows of the hidden states. */
@@ -254,10 +288,14 @@ export class Scheduler {
   }
 
   private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {
-    this.running = this.running.filter((other) => other !== job);
-    this.keep(job);
+    this.drop(job);
     job.end(reason);
     this.count(job);
+  }
+
+  private drop(job: Job): void {
+    this.running = this.running.filter((other) => other !== job);
+    this.keep(job);
   }
 
   private count(job: Job): void {

@@ -1,21 +1,43 @@
 /**
- * Conversations as tokens: DeepSeek's template, and any other that a tokenizer_config.json brings.
+ * Conversations as tokens by DeepSeek's template (`jinja-template.ts` has those that other models bring).
  *
  *   <｜begin▁of▁sentence｜>{system}<｜User｜>{user}<｜Assistant｜>{assistant}<｜end▁of▁sentence｜>
+ *
+ * Tools stand after the system's words, see `tool-format.ts`.
  */
-import { Template } from "@huggingface/jinja";
 import { InputError } from "../tensor/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import {
+  CALL_BEGIN,
+  type ChatPiece,
+  type ChatTool,
+  type ChatToolCall,
+  callPieces,
+  OUTPUT_BEGIN,
+  OUTPUT_END,
+  toolPieces,
+  withoutMarks,
+} from "./tool-format.ts";
 import { ASSISTANT, BOS, EOS, USER } from "./train-bpe.ts";
 
 export interface ChatMessage {
-  role: "system" | "user" | "assistant";
+  role: "system" | "user" | "assistant" | "tool";
   content: string;
+  /** Calls that an assistant made. */
+  toolCalls?: readonly (ChatToolCall & { id?: string })[];
+  /** Of a tool's message: the call that it answers. */
+  toolCallId?: string;
 }
 
 export interface ChatOptions {
   /** End with the assistant's mark, for it to reply (default false). */
   addGenerationPrompt?: boolean;
+  /** The last message is the assistant's, and stays open for it to go on (default false). */
+  continueFinal?: boolean;
+  /** What the assistant may call. */
+  tools?: readonly ChatTool[];
+  /** For templates that let a model think or not: which (default: as the template does). */
+  thinking?: boolean;
 }
 
 /** DeepSeek's template in Jinja, as it is written into tokenizer_config.json. */
@@ -25,27 +47,40 @@ export const DEEPSEEK_TEMPLATE =
   `{% elif message['role'] == 'assistant' %}{{ '${ASSISTANT}' + message['content'] + eos_token }}{% endif %}{% endfor %}` +
   `{% if add_generation_prompt %}{{ '${ASSISTANT}' }}{% endif %}`;
 
-export const TEMPLATE_LIMITS = { templateLength: 2 ** 16, outputLength: 2 ** 24 };
+/** Marks that must be tokens of their own. */
+const TURN_MARKS: ReadonlySet<string> = new Set([BOS, EOS, USER, ASSISTANT]);
 
 /** The conversation as text by DeepSeek's template. */
 export function applyChatTemplate(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
-  return chatParts(messages, options)
-    .map(({ mark, text, end }) => `${mark}${text}${end}`)
+  return chatPieces(messages, options)
+    .map(({ mark, text }) => mark ?? text)
     .join("");
 }
 
-function chatParts(
-  messages: readonly ChatMessage[],
-  options: ChatOptions,
-): { mark: string; text: string; end: string; reply: boolean }[] {
-  const parts = [{ mark: BOS, text: "", end: "", reply: false }];
-  for (const { role, content } of messages) {
-    if (role === "system") parts.push({ mark: "", text: content, end: "", reply: false });
-    else if (role === "user") parts.push({ mark: USER, text: content, end: "", reply: false });
-    else parts.push({ mark: ASSISTANT, text: content, end: EOS, reply: true });
-  }
-  if (options.addGenerationPrompt) parts.push({ mark: ASSISTANT, text: "", end: "", reply: false });
-  return parts;
+function chatPieces(messages: readonly ChatMessage[], options: ChatOptions): ChatPiece[] {
+  const { tools = [], continueFinal = false, addGenerationPrompt = false } = options;
+  const pieces: ChatPiece[] = [{ mark: BOS, reply: false }];
+  const firstTurn = messages.findIndex(({ role }) => role !== "system");
+  messages.forEach(({ role, content, toolCalls = [] }, i) => {
+    if (i === firstTurn && tools.length > 0) pieces.push(...toolPieces(tools));
+    if (role === "system") pieces.push({ text: content, reply: false });
+    else if (role === "user") pieces.push({ mark: USER, reply: false }, { text: content, reply: false });
+    else if (role === "tool")
+      pieces.push(
+        { mark: OUTPUT_BEGIN, reply: false },
+        { text: content, reply: false },
+        { mark: OUTPUT_END, reply: false },
+      );
+    else {
+      // After what a tool gave, the assistant goes on without a mark of its own.
+      if (messages[i - 1]?.role !== "tool") pieces.push({ mark: ASSISTANT, reply: false });
+      pieces.push({ text: content, reply: true }, ...callPieces(toolCalls));
+      if (!(continueFinal && i === messages.length - 1)) pieces.push({ mark: EOS, reply: true });
+    }
+  });
+  if (firstTurn < 0 && tools.length > 0) pieces.push(...toolPieces(tools));
+  if (addGenerationPrompt && messages.at(-1)?.role !== "tool") pieces.push({ mark: ASSISTANT, reply: false });
+  return pieces;
 }
 
 /**
@@ -60,53 +95,23 @@ export function encodeChat(
 ): { ids: Int32Array<ArrayBuffer>; assistantMask: Uint8Array } {
   const ids: number[] = [];
   const mask: number[] = [];
-  const push = (id: number, reply: boolean) => {
-    ids.push(id);
-    mask.push(reply ? 1 : 0);
+  const push = (encoded: Iterable<number>, reply: boolean) => {
+    for (const id of encoded) {
+      ids.push(id);
+      mask.push(reply ? 1 : 0);
+    }
   };
-  const mark = (token: string): number => {
-    const id = tokenizer.special.get(token);
-    if (id === undefined)
+  // Where the marks of tools are no tokens they are written as text, and kept out of everybody's words.
+  const hasToolMarks = tokenizer.special.has(CALL_BEGIN);
+  for (const { mark, text = "", reply } of chatPieces(messages, options)) {
+    if (mark === undefined)
+      push(tokenizer.encode(hasToolMarks ? text : withoutMarks(text), { special: "text" }), reply);
+    else if (tokenizer.special.has(mark)) push([tokenizer.special.get(mark)!], reply);
+    else if (TURN_MARKS.has(mark)) {
       throw new InputError(
-        `the tokenizer has no token ${token}, which DeepSeek's chat template needs; use a model with that template`,
+        `the tokenizer has no token ${mark}, which DeepSeek's chat template needs; use a model with that template`,
       );
-    return id;
-  };
-  for (const part of chatParts(messages, options)) {
-    if (part.mark) push(mark(part.mark), false);
-    for (const id of tokenizer.encode(part.text, { special: "text" })) push(id, part.reply);
-    if (part.end) push(mark(part.end), part.reply);
+    } else push(tokenizer.encode(mark, { special: "text" }), reply);
   }
   return { ids: Int32Array.from(ids), assistantMask: Uint8Array.from(mask) };
-}
-
-/**
- * Renders a model's own Jinja template. The text comes back whole, so marks that a user typed inside a content cannot be told from the
- * template's: encode contents apart (`encodeChat`) where that matters. Length of template and output are limited; the interpreter has no
- * access to anything outside the values given here.
- * @throws InputError for a template that is too long, cannot be read, or fails
- */
-export function renderTemplate(
-  template: string,
-  messages: readonly ChatMessage[],
-  tokenizer: Tokenizer,
-  options: ChatOptions = {},
-): string {
-  if (template.length > TEMPLATE_LIMITS.templateLength)
-    throw new InputError(`chat_template: longer than ${TEMPLATE_LIMITS.templateLength} characters`);
-  const token = (id: number | null) => (id === null ? "" : new TextDecoder().decode(tokenizer.tokenBytes(id)));
-  let text: string;
-  try {
-    text = new Template(template).render({
-      messages: messages.map((message) => ({ ...message })),
-      add_generation_prompt: options.addGenerationPrompt ?? false,
-      bos_token: token(tokenizer.bosId),
-      eos_token: token(tokenizer.eosId),
-    });
-  } catch (error) {
-    throw new InputError(`chat_template: ${(error as Error).message.split("\n")[0]}`);
-  }
-  if (text.length > TEMPLATE_LIMITS.outputLength)
-    throw new InputError(`chat_template: its output is longer than ${TEMPLATE_LIMITS.outputLength} characters`);
-  return text;
 }

@@ -1,0 +1,143 @@
+/**
+ * Numbers digit by digit: can this beginning still become a number within its bounds, and how soon? Exact, in whole numbers of a small unit;
+ * written without an exponent, with at most 15 digits, which a double holds.
+ */
+
+export interface NumberBounds {
+  integer: boolean;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  multipleOf?: number;
+}
+
+const MOST_DIGITS = 15;
+/** Digits behind the point that are always allowed where any are. */
+const FRACTION_DIGITS = 6;
+
+/** Beginnings that are remembered. */
+const MOST_KNOWN = 10_000;
+
+export class NumberForm {
+  /** Digits behind the point at most; bounds count in units of 10^−scale. */
+  private readonly fraction: number;
+  private readonly scale: number;
+  private readonly low: bigint;
+  private readonly high: bigint;
+  private readonly multiple: bigint;
+  private readonly known = new Map<string, number>();
+
+  constructor({ integer, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: NumberBounds) {
+    const given = [minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf].filter((x) => x !== undefined);
+    const scale = Math.max(FRACTION_DIGITS, ...given.map(decimals));
+    // Integers too are counted in the bounds' unit, so that a bound of 0.5 stays exact.
+    const one = 10n ** BigInt(scale);
+    const largest = 10n ** BigInt(MOST_DIGITS) * one - 1n;
+    const lows = [-largest];
+    const highs = [largest];
+    if (minimum !== undefined) lows.push(scaled(minimum, scale));
+    if (exclusiveMinimum !== undefined) lows.push(scaled(exclusiveMinimum, scale) + 1n);
+    if (maximum !== undefined) highs.push(scaled(maximum, scale));
+    if (exclusiveMaximum !== undefined) highs.push(scaled(exclusiveMaximum, scale) - 1n);
+    this.low = lows.reduce((a, b) => (a > b ? a : b));
+    this.high = highs.reduce((a, b) => (a < b ? a : b));
+    const step = multipleOf === undefined ? 1n : scaled(multipleOf, scale);
+    this.multiple = integer ? leastCommonMultiple(step, one) : step;
+    this.scale = scale;
+    this.fraction = integer ? 0 : scale;
+  }
+
+  /** Bytes that the beginning of a number needs at least to become one within the bounds: 0 if it is one, Infinity if it cannot. */
+  rest(text: string): number {
+    const before = this.known.get(text);
+    if (before !== undefined) return before;
+    const rest = this.search(text);
+    if (this.known.size >= MOST_KNOWN) this.known.clear();
+    this.known.set(text, rest);
+    return rest;
+  }
+
+  private search(text: string): number {
+    if (text === "") return Math.min(this.least("", false), 1 + this.least("", true));
+    const negative = text.startsWith("-");
+    return this.least(negative ? text.slice(1) : text, negative);
+  }
+
+  /** As `rest`, of a number's digits. */
+  private least(digits: string, negative: boolean): number {
+    const [whole, part] = digits.split(".");
+    const pointed = part !== undefined;
+    if (whole.length > 1 && whole.startsWith("0")) return Number.POSITIVE_INFINITY;
+    const most = MOST_DIGITS + this.fraction;
+    for (let length = 0; length <= most + 1; length++) {
+      // `length` more bytes: some digits before the point, and the rest of them the point and digits behind it.
+      const least = pointed ? 0 : length;
+      for (let more = pointed ? 0 : least; more >= 0; more--) {
+        const after = pointed ? length : Math.max(0, length - more - 1);
+        if (!pointed && length - more === 1) continue;
+        if (this.reaches(whole, more, part ?? "", after, pointed, negative)) return length;
+        if (pointed) break;
+      }
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether `more` digits before the point and `after` behind it can complete the number. */
+  private reaches(
+    whole: string,
+    more: number,
+    part: string,
+    after: number,
+    pointed: boolean,
+    negative: boolean,
+  ): boolean {
+    const wholeDigits = whole.length + more;
+    const partDigits = part.length + after;
+    if (wholeDigits === 0 || wholeDigits > MOST_DIGITS || (whole === "0" && more > 0)) return false;
+    if (partDigits > this.fraction || (partDigits > 0 && wholeDigits + partDigits > MOST_DIGITS)) return false;
+    if (pointed && partDigits === 0) return false;
+    const free = 10n ** BigInt(more + after);
+    let from = BigInt(whole + part || "0") * free;
+    const to = from + free - 1n;
+    // Without a leading zero, and never −0.
+    if (whole === "" && more > 1) from = free / 10n;
+    if (negative && from === 0n) from = 1n;
+    const unit = 10n ** BigInt(this.scale - partDigits);
+    const low = negative ? -this.high : this.low;
+    const high = negative ? -this.low : this.high;
+    const step = leastCommonMultiple(unit, this.multiple);
+    const first = from * unit > low ? from * unit : low;
+    const last = to * unit < high ? to * unit : high;
+    return ceilTo(first, step) <= last;
+  }
+}
+
+function ceilTo(x: bigint, step: bigint): bigint {
+  const remainder = ((x % step) + step) % step;
+  return remainder === 0n ? x : x + step - remainder;
+}
+
+function leastCommonMultiple(a: bigint, b: bigint): bigint {
+  let [x, y] = [a, b];
+  while (y > 0n) [x, y] = [y, x % y];
+  return (a / x) * b;
+}
+
+/** A number as digits and a power of ten: x = digits · 10^−places. */
+function exact(x: number): { digits: bigint; places: number } {
+  const [mantissa, exponent = "0"] = x.toString().split("e");
+  const [whole, part = ""] = mantissa.split(".");
+  const places = part.length - Number(exponent);
+  const digits = BigInt(whole + part);
+  return places < 0 ? { digits: digits * 10n ** BigInt(-places), places: 0 } : { digits, places };
+}
+
+function decimals(x: number): number {
+  return exact(x).places;
+}
+
+function scaled(x: number, places: number): bigint {
+  const { digits, places: own } = exact(x);
+  return digits * 10n ** BigInt(places - own);
+}
