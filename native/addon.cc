@@ -127,7 +127,7 @@ void findSets() {
 
 std::mutex kernelLock;  // the pool and the shared scratch serve one kernel at a time, whichever thread it comes from
 
-constexpr size_t kMostArgs = 20;
+constexpr size_t kMostArgs = 40;
 
 bool fail(napi_env env, const char* message) {
   napi_throw_type_error(env, nullptr, message);

@@ -3,7 +3,7 @@
 
 #include "args.h"
 #include "pool.h"
-#include "vec.h"
+#include "router.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -62,62 +62,16 @@ double swigluBackward(const Arg* args) {
   return 0;
 }
 
-/** Puts the indices of the `count` largest of n values into `chosen`, in falling order; of equals the lower index first. */
-void largestOf(const float* values, int n, int count, int32_t* chosen) {
-  int kept = 0;
-  for (int i = 0; i < n; i++) {
-    // Equal values do not pass each other, so the earlier index stays ahead.
-    if (kept == count && !(values[i] > values[chosen[kept - 1]])) continue;
-    int at = kept < count ? kept++ : count - 1;
-    while (at > 0 && values[i] > values[chosen[at - 1]]) {
-      chosen[at] = chosen[at - 1];
-      at--;
-    }
-    chosen[at] = i;
-  }
-}
-
 /** scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale */
 double route(const Arg* args) {
   float *scores = args[0].f32(), *weights = args[2].f32();
   int32_t* indices = args[1].i32();
   const float *logits = args[3].f32(), *bias = args[4].f32();
-  const int E = args[6].count(), K = args[7].count(), groups = args[8].count(), topkGroups = args[9].count(), size = E / groups;
-  const bool normalise = args[10].flag();
-  const float scale = args[11].real();
+  const Router router{args[6].count(), args[7].count(), args[8].count(), args[9].count(), args[10].flag(), args[11].real()};
+  const ptrdiff_t E = router.E, K = router.K;
   parallelRange(args[5].size(), rowsPerTask(8 * E), [&](ptrdiff_t from, ptrdiff_t to) {
-    float* biased = (float*)scratch(2, (size_t)(2 * E + 2 * groups + kLanes) * 4);
-    float* groupScores = biased + E;
-    int32_t* kept = (int32_t*)(groupScores + groups);
-    float* candidates = (float*)(kept + groups);
-    for (ptrdiff_t t = from; t < to; t++) {
-      float* s = scores + t * E;
-      for (int e = 0; e < E; e += kLanes) {
-        const int rest = E - e < kLanes ? E - e : kLanes;
-        const Vf value = sigmoid(loadPart(logits + t * E + e, rest));
-        storePart(s + e, value, rest);
-        storePart(biased + e, value + loadPart(bias + e, rest), rest);
-      }
-      for (int g = 0; g < groups; g++) {
-        int32_t best[2];
-        const int two = size < 2 ? size : 2;
-        largestOf(biased + g * size, size, two, best);
-        groupScores[g] = biased[g * size + best[0]] + (two == 2 ? biased[g * size + best[1]] : 0);
-      }
-      const float* from = biased;
-      if (topkGroups < groups) {
-        largestOf(groupScores, groups, topkGroups, kept);
-        for (int e = 0; e < E; e++) candidates[e] = -INFINITY;
-        for (int i = 0; i < topkGroups; i++)
-          for (int e = kept[i] * size; e < (kept[i] + 1) * size; e++) candidates[e] = biased[e];
-        from = candidates;
-      }
-      int32_t* chosen = indices + t * K;
-      largestOf(from, E, K, chosen);
-      float total = 1e-20f;
-      for (int i = 0; i < K; i++) total += s[chosen[i]];
-      for (int i = 0; i < K; i++) weights[t * K + i] = (normalise ? s[chosen[i]] / total : s[chosen[i]]) * scale;
-    }
+    float* memory = (float*)scratch(2, router.scratchNumbers() * 4);
+    for (ptrdiff_t t = from; t < to; t++) choose(router, logits + t * E, bias, scores + t * E, indices + t * K, weights + t * K, memory);
   });
   return 0;
 }

@@ -28,6 +28,12 @@ static inline void parallelRange(ptrdiff_t n, ptrdiff_t grain, const Body& body)
   });
 }
 
+/** How many of `units` pieces of work, which read `bytes` each, a task should take: long runs of memory, but a few tasks for each thread. */
+static inline ptrdiff_t grainOf(ptrdiff_t units, ptrdiff_t bytes) {
+  const ptrdiff_t share = units / (threads() * 4), most = 1 + 131072 / (bytes + 1), least = 1 + 8192 / (bytes + 1);
+  return share > most ? most : share < least ? least : share;
+}
+
 /** Scratch memory of the calling thread that is kept from call to call: at least `bytes`, 64-byte aligned. `slot` 0 … 7 tells buffers apart. */
 void* scratch(int slot, size_t bytes);
 /** Scratch memory shared by the tasks of one kernel call. Take it before parallelFor. */

@@ -53,6 +53,16 @@ SHOAL_INLINE float lanesSum(Vf v) {
   return lanes[0];
 }
 SHOAL_INLINE float lanesMax(Vf v) {
+#if SHOAL_VECTOR_BYTES >= 32
+#if SHOAL_VECTOR_BYTES == 64
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256((__m512)v), _mm512_extractf32x8_ps((__m512)v, 1));
+#else
+  const __m256 eight = (__m256)v;
+#endif
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+#endif
   float lanes[kLanes];
   store(lanes, v);
   for (int width = kLanes / 2; width > 0; width /= 2)
@@ -89,8 +99,15 @@ SHOAL_INLINE uint32_t roundBits(uint32_t bits) { return bits + 0x7fffu + ((bits 
 SHOAL_INLINE float roundToBf16(float x) { return fromBits(roundBits(bitsOf(x)) & 0xffff0000u); }
 SHOAL_INLINE Vf roundToBf16(Vf x) { return (Vf)(roundBits((Vu)x) & 0xffff0000u); }
 SHOAL_INLINE Vf loadBf16(const uint16_t* p) {
+  // GCC 12 widens by halves where it is left to itself.
+#if SHOAL_VECTOR_BYTES == 64
+  return (Vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16);
+#elif SHOAL_VECTOR_BYTES == 32
+  return (Vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16);
+#else
   Vh halves = *(const VhAny*)p;
   return (Vf)(__builtin_convertvector(halves, Vu) << 16);
+#endif
 }
 SHOAL_INLINE float loadBf16One(const uint16_t* p) { return fromBits((uint32_t)*p << 16); }
 

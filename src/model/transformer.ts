@@ -2,13 +2,14 @@
  * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
-import { type I32, InputError, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import { type I32, InputError, ops, type Precision, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
 import { type Balance, feedForward, mixtureOfExperts, type RouterTrace } from "./experts.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
+import { attentionHalf, cacheView, feedForwardHalf, fitsStep, stepPrecision } from "./step.ts";
 
 /** Whole sequences, one after the other. */
 export interface Batch {
@@ -49,6 +50,7 @@ export class Transformer {
   readonly weights: ModelWeights;
   private table: RopeTable | null = null;
   private tablePositions = 0;
+  private readonly stepPrecision: Precision | null;
 
   /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
@@ -59,6 +61,7 @@ export class Transformer {
     }
     this.config = config;
     this.weights = weights;
+    this.stepPrecision = stepPrecision(weights);
   }
 
   /** Hidden states [T,D] after the final norm. */
@@ -145,9 +148,7 @@ export class Transformer {
     const at = this.positionsOf(spanPositions(spans));
     let x = ops.embed(tape, weights.embed, ids);
     weights.layers.forEach((layer, i) => {
-      x = this.layer(tape, layer, x, routers, undefined, (tape, h) =>
-        cachedAttention(tape, config, layer.attention, h, at, cache.layers[i], spans),
-      );
+      x = this.cachedLayer(tape, layer, x, routers, at, spans, cache.layers[i]);
     });
     return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
   }
@@ -164,9 +165,7 @@ export class Transformer {
     const w = this.weights.mtp[depth - 1];
     const at = this.positionsOf(spanPositions(spans));
     const x = this.mtpJoin(tape, w, hidden, nextIds);
-    const y = this.layer(tape, w.layer, x, [], undefined, (tape, h) =>
-      cachedAttention(tape, this.config, w.layer.attention, h, at, cache, spans),
-    );
+    const y = this.cachedLayer(tape, w.layer, x, [], at, spans, cache);
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
   }
 
@@ -199,6 +198,27 @@ export class Transformer {
       if (runs++ === 0) routers.push(...trace.map(kept));
       return ops.residual(tape, afterAttention, y);
     });
+  }
+
+  /** A layer over the cache: for a few tokens by the steps of decoding, else as `layer`. */
+  private cachedLayer(
+    tape: Tape,
+    w: LayerWeights,
+    x: Tensor,
+    routers: RouterTrace[],
+    at: Positions,
+    spans: readonly SequenceSpan[],
+    cache: LayerCache,
+  ): Tensor {
+    const { config } = this;
+    if (fitsStep(tape, this.stepPrecision, x.shape[0])) {
+      const view = cacheView(spans, x.shape[0]);
+      const afterAttention = attentionHalf(tape, config, w, x, at, cache, view);
+      return feedForwardHalf(tape, config, w, afterAttention, routers);
+    }
+    return this.layer(tape, w, x, routers, undefined, (tape, h) =>
+      cachedAttention(tape, config, w.attention, h, at, cache, spans),
+    );
   }
 
   /** Angles for these positions; the table grows by doubling, up to max_position_embeddings. */

@@ -16,8 +16,10 @@
  */
 import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
+import type { AttentionStep, FeedForwardStep } from "./kernels-step.ts";
 
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
+export type { AttentionStep, FeedForwardStep, HeldMatrix } from "./kernels-step.ts";
 
 export type Precision = "f32" | "bf16";
 export type Isa = "reference" | "portable" | "avx2" | "avx512" | "amx";
@@ -371,4 +373,6 @@ export interface Kernels {
   /** codes, scales ← x[N,K]: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
   quantise(p: QuantisedBlocks & { x: F32; N: number; K: number }): void;
   quantisedMatmul(p: QuantisedMatmul): void;
+  feedForwardStep(p: FeedForwardStep): void;
+  attentionStep(p: AttentionStep): void;
 }

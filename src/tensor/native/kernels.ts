@@ -3,14 +3,8 @@ import type { Storage } from "../dtype.ts";
 import type { AttentionShape, Kernels, Precision } from "../kernels.ts";
 import { referenceKernels } from "../reference/index.ts";
 import type { NativeIsa, NativeTable } from "./addon.ts";
-
-/** Refuses a buffer that is too short for what the kernel will touch. */
-function need(kernel: string, buffers: Record<string, [data: Storage, length: number]>): void {
-  for (const name in buffers) {
-    const [data, length] = buffers[name];
-    if (data.length < length) throw new RangeError(`${kernel}: ${name} holds ${data.length} elements, needs ${length}`);
-  }
-}
+import { need } from "./need.ts";
+import { nativeSteps } from "./step.ts";
 
 /** Elements from the first to the last of `rows` rows of `columns`, `ld` apart. */
 function extent(rows: number, columns: number, ld: number): number {
@@ -49,6 +43,7 @@ function checkAttention(kernel: string, p: AttentionShape, buffers: Record<strin
 export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
   return {
     isa,
+    ...nativeSteps(table),
 
     matmul(p) {
       const { out, a, b, M, N, K, aT = false, bT = false, accumulate = false } = p;

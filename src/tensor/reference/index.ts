@@ -8,6 +8,7 @@ import { matmulKernels } from "./matmul.ts";
 import { normRopeKernels } from "./norm-rope.ts";
 import { optimizerKernels } from "./optimizer.ts";
 import { quantisedKernels } from "./quantised.ts";
+import { stepKernels } from "./step.ts";
 
 export const referenceKernels: Kernels = {
   isa: "reference",
@@ -19,4 +20,5 @@ export const referenceKernels: Kernels = {
   ...optimizerKernels,
   ...convertKernels,
   ...quantisedKernels,
+  ...stepKernels,
 };

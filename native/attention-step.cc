@@ -1,0 +1,221 @@
+// The attention half of a layer for a few tokens over the latent cache, as one kernel: norm, projections, rotation, the cache's new rows,
+// attention in the absorbed form, and the residual stream. The threads meet four times.
+#include "args.h"
+#include "latent-tile.h"
+#include "rows.h"
+
+namespace SHOAL_ISA {
+namespace {
+
+/** Turns P numbers in place by the angles of one position. */
+void turn(float* x, const float* cosines, const float* sines, ptrdiff_t P, bool interleaved) {
+  const ptrdiff_t half = P / 2, step = interleaved ? 2 : 1, second = interleaved ? 1 : half;
+  for (ptrdiff_t i = 0; i < half; i++) {
+    float *a = x + i * step, *b = a + second;
+    const float first = *a, other = *b;
+    *a = first * cosines[i] - other * sines[i];
+    *b = first * sines[i] + other * cosines[i];
+  }
+}
+
+/** Codes of one part of a cache row: scale = largest / 127, to the nearest, halves up. */
+float roundPart(const float* x, ptrdiff_t n, int8_t* codes) {
+  float largest = 0;
+  for (ptrdiff_t i = 0; i < n; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+  const double inverse = largest == 0 ? 0 : 127.0 / (double)largest;
+  for (ptrdiff_t i = 0; i < n; i++) codes[i] = (int8_t)floor((double)x[i] * inverse + 0.5);
+  return (float)((double)largest / 127.0);
+}
+
+void writeCacheRow(const Arg& cache, float* scales, ptrdiff_t row, const float* cKv, ptrdiff_t R, const float* kRope, ptrdiff_t P) {
+  const ptrdiff_t at = row * (R + P);
+  if (scales) {
+    int8_t* codes = (int8_t*)cache.data + at;
+    scales[row * 2] = roundPart(cKv, R, codes);
+    scales[row * 2 + 1] = roundPart(kRope, P, codes + R);
+  } else if (cache.isBf16()) {
+    uint16_t* to = cache.bf16() + at;
+    for (ptrdiff_t i = 0; i < R; i++) to[i] = (uint16_t)(roundBits(bitsOf(cKv[i])) >> 16);
+    for (ptrdiff_t i = 0; i < P; i++) to[R + i] = (uint16_t)(roundBits(bitsOf(kRope[i])) >> 16);
+  } else {
+    memcpy(cache.f32() + at, cKv, (size_t)R * 4);
+    memcpy(cache.f32() + at + R, kRope, (size_t)P * 4);
+  }
+}
+
+/** `vectors` vectors of out[m][r] = Σ_n q[m][n] · w[n][r], of M tokens with a matrix [N,R] whose rows run along r. */
+template <int M, int vectors, class T>
+SHOAL_INLINE void absorbColumns(float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t r, ptrdiff_t R) {
+  Vf sum[M][vectors] = {};
+  for (ptrdiff_t n = 0; n < N; n++) {
+    Vf row[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) row[v] = loadAs(w + n * R + r + v * kLanes);
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++) {
+      const Vf x = splat(q[m][n]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) sum[m][v] = sum[m][v] + x * row[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) store(out[m] + r + v * kLanes, sum[m][v]);
+}
+
+template <int M, class T>
+void absorb(float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t R) {
+  constexpr int vectors = M == 1 ? 8 : 4;
+  ptrdiff_t r = 0;
+  for (; r + vectors * kLanes <= R; r += vectors * kLanes) absorbColumns<M, vectors>(out, q, N, w, r, R);
+  for (; r + kLanes <= R; r += kLanes) absorbColumns<M, 1>(out, q, N, w, r, R);
+  for (; r < R; r++) {
+    for (int m = 0; m < M; m++) {
+      float sum = 0;
+      for (ptrdiff_t n = 0; n < N; n++) sum += q[m][n] * loadOneAs(w + n * R + r);
+      out[m][r] = sum;
+    }
+  }
+}
+
+template <class T>
+void absorb(int M, float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t R) {
+  if (M == 4) absorb<4>(out, q, N, w, R);
+  else for (int m = 0; m < M; m++) absorb<1>(out + m, q + m, N, w, R);
+}
+
+/**
+ * out, x, norm, qA (3), qANorm, q (3), kvA (3), kvANorm, kvB, o (3), cos, sin, positions, cache, cacheScales, rowStart, rowCount,
+ * T, D, eps, rank of q (0: q meets x itself), H, N, P, V, R, scale, interleaved
+ */
+double attentionStep(const Arg* args) {
+  float* out = args[0].f32();
+  const float *x = args[1].f32(), *norm = args[2].f32(), *qANorm = args[6].f32(), *kvANorm = args[13].f32();
+  const Arg& kvB = args[14];
+  const float *cosines = args[18].f32(), *sines = args[19].f32();
+  const int32_t *positions = args[20].i32(), *rowStart = args[23].i32(), *rowCount = args[24].i32();
+  const Arg& cacheArg = args[21];
+  float* cacheScales = args[22].data ? args[22].f32() : nullptr;
+  const Arg* sizes = args + 25;
+  const ptrdiff_t T = sizes[0].size(), D = sizes[1].size(), rank = sizes[3].size(), H = sizes[4].size(), N = sizes[5].size(), P = sizes[6].size(),
+                  V = sizes[7].size(), R = sizes[8].size();
+  const double eps = sizes[2].number;
+  const float scale = sizes[9].real();
+  const bool interleaved = sizes[10].flag();
+  const Matrix qA = matrixOf(args + 3, D), q = matrixOf(args + 7, rank ? rank : D), kvA = matrixOf(args + 10, D), o = matrixOf(args + 15, H * V);
+  const CacheRows cache{&cacheArg, cacheScales, R, P};
+  const Held kvBHeld = kvB.isBf16() ? kHeldBf16 : kHeldF32;
+  const ptrdiff_t qWidth = H * (N + P), perHead = (N + V) * R;
+
+  Rows inputs, qInputs, latents, heads;
+  inputs.want(kvA);
+  if (rank) inputs.want(qA), qInputs.want(q);
+  else inputs.want(q);
+  heads.want(o);
+  latents.want({kvBHeld, nullptr, nullptr, R});
+  const ptrdiff_t padded = cache.padded();
+  float *normed, *qLow, *qRow, *latent, *queries, *attended;
+  Cutter cutter;
+  for (int walk = 0; walk < 2; walk++) {
+    cutter.cut(normed, T * D);
+    cutter.cut(qLow, T * rank);
+    cutter.cut(qRow, T * qWidth);
+    cutter.cut(latent, T * (R + P));
+    cutter.cut(queries, T * H * padded);
+    cutter.cut(attended, T * H * V);
+    inputs.cut(cutter, T);
+    if (rank) qInputs.cut(cutter, T);
+    latents.cut(cutter, T * H);
+    heads.cut(cutter, T);
+    if (walk == 0) cutter.at = (char*)sharedScratch(0, (size_t)(cutter.at - (char*)nullptr));
+  }
+
+  forRows(T, [&](ptrdiff_t t) {
+    normRow(x + t * D, norm, D, eps, normed + t * D);
+    inputs.set(t, 0, normed + t * D, D);
+  });
+  const Job first[] = {{&kvA, &inputs, R + P}, {rank ? &qA : &q, &inputs, rank ? rank : qWidth}};
+  runJobs(first, 2, T, [&](int job, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+    float* to = job == 0 ? latent + t * (R + P) : rank ? qLow + t * rank : qRow + t * qWidth;
+    memcpy(to + n, numbers, (size_t)columns * 4);
+  });
+
+  forRows(T, [&](ptrdiff_t t) {
+    float *row = latent + t * (R + P), *kRope = row + R;
+    const ptrdiff_t angle = positions[t] * (P / 2);
+    turn(kRope, cosines + angle, sines + angle, P, interleaved);
+    normRow(row, kvANorm, R, eps, row);
+    writeCacheRow(cacheArg, cacheScales, rowStart[t] + rowCount[t] - 1, row, R, kRope, P);
+    if (!rank) return;
+    normRow(qLow + t * rank, qANorm, rank, eps, qLow + t * rank);
+    qInputs.set(t, 0, qLow + t * rank, rank);
+  });
+  const Job second{&q, &qInputs, qWidth};
+  if (rank)
+    runJobs(&second, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+      memcpy(qRow + t * qWidth + n, numbers, (size_t)columns * 4);
+    });
+
+  // Head by head, q_nope · W_UK: what kv_b_proj makes of the latents into keys, moved to the query. Beside it q_rope, turned.
+  const auto absorbHead = [&](ptrdiff_t h) {
+    for (ptrdiff_t t0 = 0; t0 < T; t0 += kRowsAtOnce) {
+      const int M = (int)(T - t0 < kRowsAtOnce ? T - t0 : kRowsAtOnce);
+      const float* q[kRowsAtOnce];
+      float* to[kRowsAtOnce];
+      for (int m = 0; m < M; m++) {
+        const ptrdiff_t t = t0 + m, angle = positions[t] * (P / 2);
+        float* own = qRow + t * qWidth + h * (N + P);
+        q[m] = own, to[m] = queries + (t * H + h) * padded;
+        turn(own + N, cosines + angle, sines + angle, P, interleaved);
+        memcpy(to[m] + R, own + N, (size_t)P * 4);
+        memset(to[m] + R + P, 0, (size_t)(padded - R - P) * 4);
+        if (kvB.isBf16())
+          for (ptrdiff_t n = 0; n < N; n++) own[n] = roundToBf16(own[n]);
+      }
+      if (kvB.isBf16()) absorb(M, to, q, N, kvB.bf16() + h * perHead, R);
+      else absorb(M, to, q, N, kvB.f32() + h * perHead, R);
+    }
+  };
+  const auto attendHeads = [&](ptrdiff_t t, ptrdiff_t h0, ptrdiff_t h1) {
+    Tile tile = tileIn((float*)scratch(0, (size_t)tileNumbers(cache, h1 - h0) * 4), cache, h1 - h0, scale);
+    tile.q = queries + (t * H + h0) * padded;
+    attend(tile, cache, rowStart[t], rowCount[t], h1 - h0);
+    for (ptrdiff_t h = h0; h < h1; h++) latents.set(t * H + h, 0, tile.sums + (h - h0) * tile.columns, R);
+  };
+  // Head by head, the sums of latents · W_UV: values.
+  const auto expandHead = [&](ptrdiff_t h) {
+    const ptrdiff_t at = h * perHead + N * R;
+    const Matrix values{kvBHeld, kvB.isBf16() ? (const void*)(kvB.bf16() + at) : (const void*)(kvB.f32() + at), nullptr, R};
+    for (ptrdiff_t t = 0; t < T; t += kRowsAtOnce) {
+      const ptrdiff_t rows[kRowsAtOnce] = {t * H + h, (t + 1) * H + h, (t + 2) * H + h, (t + 3) * H + h};
+      multiply(values, 0, (int)V, latents, rows, (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce), attended + rows[0] * V, H * V);
+    }
+  };
+  if (T < 4) {
+    // A task is a few heads from end to end.
+    const ptrdiff_t together = H >= threads() * kHeads * 2 ? kHeads : H >= threads() * 2 ? 2 : 1;
+    parallelRange(H, together, [&](ptrdiff_t h0, ptrdiff_t h1) {
+      for (ptrdiff_t h = h0; h < h1; h++) absorbHead(h);
+      for (ptrdiff_t t = 0; t < T; t++) attendHeads(t, h0, h1);
+      for (ptrdiff_t h = h0; h < h1; h++) expandHead(h);
+    });
+  } else {
+    // kv_b_proj is read once for all tokens, and a sequence's cache once for all heads.
+    parallelFor(H, absorbHead);
+    parallelFor(T, [&](ptrdiff_t t) { attendHeads(t, 0, H); });
+    parallelFor(H, expandHead);
+  }
+  forRows(T, [&](ptrdiff_t t) { heads.set(t, 0, attended + t * H * V, H * V); });
+  const Job last{&o, &heads, D};
+  runJobs(&last, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+    for (int c = 0; c < columns; c++) out[t * D + n + c] = x[t * D + n + c] + numbers[c];
+  });
+  return 0;
+}
+
+}  // namespace
+
+extern const Entry attentionStepFamily[] = {{"attentionStep", attentionStep}, {nullptr, nullptr}};
+
+}  // namespace SHOAL_ISA

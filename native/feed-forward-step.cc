@@ -1,0 +1,169 @@
+// The feed-forward half of a layer for a few tokens, as one kernel: norm, router, experts and shared expert, and the residual stream.
+// Between its products nothing goes through memory that another kernel would read, and the threads meet three times instead of a dozen.
+#include "args.h"
+#include "router.h"
+#include "rows.h"
+
+namespace SHOAL_ISA {
+namespace {
+
+/** A gate and up projection over a down projection; F numbers between them. */
+struct FeedForward {
+  Matrix gateUp, down;
+  ptrdiff_t F;
+};
+
+/** Rows of activations that meet the weights of one feed-forward: their places in `inputs` and, from `hidden` on, in its hidden rows. */
+struct Group {
+  Matrix gateUp, down;
+  const int32_t* inputs;  // null: the rows 0, 1, …
+  ptrdiff_t rows, hidden;
+};
+
+/** Columns of hidden numbers that one unit of work forms: a block of those that meet quantised weights. */
+constexpr int kHiddenColumns = kBlock;
+
+/** hidden[…][f … f+columns−1] = silu(gate) · up of a group's rows. */
+void hiddenUnit(const Group& g, ptrdiff_t F, const Rows& inputs, Rows& hidden, ptrdiff_t f) {
+  const int columns = (int)(F - f < kHiddenColumns ? F - f : kHiddenColumns);
+  alignas(64) float gates[kRowsAtOnce * kHiddenColumns], ups[kRowsAtOnce * kHiddenColumns];
+  for (ptrdiff_t first = 0; first < g.rows; first += kRowsAtOnce) {
+    const int M = (int)(g.rows - first < kRowsAtOnce ? g.rows - first : kRowsAtOnce);
+    ptrdiff_t rows[kRowsAtOnce] = {};
+    for (int m = 0; m < M; m++) rows[m] = g.inputs ? g.inputs[first + m] : first + m;
+    multiply(g.gateUp, f, columns, inputs, rows, M, gates, kHiddenColumns);
+    multiply(g.gateUp, F + f, columns, inputs, rows, M, ups, kHiddenColumns);
+    for (int m = 0; m < M; m++) {
+      float *gate = gates + m * kHiddenColumns, *up = ups + m * kHiddenColumns;
+      for (int c = columns; c < kHiddenColumns; c++) gate[c] = up[c] = 0;
+      for (int c = 0; c < kHiddenColumns; c += kLanes) {
+        const Vf x = load(gate + c);
+        store(gate + c, x * sigmoid(x) * load(up + c));
+      }
+      hidden.set(g.hidden + first + m, f, gate, columns);
+    }
+  }
+}
+
+/** out[token][n …] += weight · hidden · down, of a group's rows. */
+void addUnit(const Group& g, const Rows& hidden, const float* weights, ptrdiff_t n, int columns, float* out, ptrdiff_t D) {
+  alignas(64) float tile[kRowsAtOnce * kUnitColumns];
+  for (ptrdiff_t first = 0; first < g.rows; first += kRowsAtOnce) {
+    const int M = (int)(g.rows - first < kRowsAtOnce ? g.rows - first : kRowsAtOnce);
+    ptrdiff_t rows[kRowsAtOnce] = {};
+    for (int m = 0; m < M; m++) rows[m] = g.hidden + first + m;
+    multiply(g.down, n, columns, hidden, rows, M, tile, kUnitColumns);
+    for (int m = 0; m < M; m++) {
+      float* to = out + (g.inputs ? g.inputs[first + m] : first + m) * D + n;
+      const float weight = weights ? weights[first + m] : 1;
+      for (int c = 0; c < columns; c++) to[c] += weight * tile[m * kUnitColumns + c];
+    }
+  }
+}
+
+/**
+ * out, x, norm, shared gateUp (3), shared down (3), router, bias, gateUp (3), down (3), indices, weights, offsets,
+ * T, D, eps, shared F, E, F, K, groups, topkGroups, normalise, scale. Shared F or E is 0 where there is no such part.
+ */
+double feedForwardStep(const Arg* args) {
+  float* out = args[0].f32();
+  const float *x = args[1].f32(), *norm = args[2].f32(), *router = args[9].f32(), *bias = args[10].f32();
+  int32_t *indices = args[17].i32(), *offsets = args[19].i32();
+  float* weights = args[18].f32();
+  const Arg* sizes = args + 20;
+  const ptrdiff_t T = sizes[0].size(), D = sizes[1].size(), sharedF = sizes[3].size(), E = sizes[4].size(), F = sizes[5].size(), K = sizes[6].size();
+  const double eps = sizes[2].number;
+  const Router chooser{(int)E, (int)K, sizes[7].count(), sizes[8].count(), sizes[9].flag(), sizes[10].real()};
+  const FeedForward shared{matrixOf(args + 3, D), matrixOf(args + 6, sharedF), sharedF}, routed{matrixOf(args + 11, D), matrixOf(args + 14, F), F};
+  const Matrix routerMatrix{kHeldF32, router, nullptr, D};
+  const ptrdiff_t J = E > 0 ? T * K : 0;
+
+  Rows inputs, sharedHidden, hidden;
+  if (sharedF) inputs.want(shared.gateUp), sharedHidden.want(shared.down);
+  if (E) inputs.want(routed.gateUp), inputs.want(routerMatrix), hidden.want(routed.down);
+  float *normed, *logits, *scores, *memory, *sorted;
+  int32_t *tokens, *next;
+  Group* groups;
+  Cutter cutter;
+  for (int walk = 0; walk < 2; walk++) {
+    cutter.cut(normed, T * D);
+    cutter.cut(logits, T * E);
+    cutter.cut(scores, T * E);
+    cutter.cut(memory, E ? T * (ptrdiff_t)(chooser.scratchNumbers() + 16) : 0);
+    cutter.cut(sorted, J);
+    cutter.cut(tokens, J);
+    cutter.cut(next, E + 1);
+    cutter.cut(groups, E + 1);
+    inputs.cut(cutter, T);
+    if (sharedF) sharedHidden.cut(cutter, T);
+    if (E) hidden.cut(cutter, J);
+    if (walk == 0) cutter.at = (char*)sharedScratch(0, (size_t)(cutter.at - (char*)nullptr));
+  }
+
+  forRows(T, [&](ptrdiff_t t) {
+    normRow(x + t * D, norm, D, eps, normed + t * D);
+    inputs.set(t, 0, normed + t * D, D);
+  });
+
+  // The router beside the shared expert's gate and up: neither waits for the other.
+  const Group everyRow{shared.gateUp, shared.down, nullptr, T, 0};
+  const ptrdiff_t sharedUnits = (sharedF + kHiddenColumns - 1) / kHiddenColumns, routerUnits = E ? unitsOf(E) : 0;
+  const ptrdiff_t sharedGrain = grainOf(sharedUnits, sharedF ? shared.gateUp.rowBytes() * 2 * kHiddenColumns : 1);
+  const ptrdiff_t sharedTasks = (sharedUnits + sharedGrain - 1) / sharedGrain;
+  parallelFor(routerUnits + sharedTasks, [&](ptrdiff_t task) {
+    if (task < routerUnits) {
+      const ptrdiff_t e = task * kUnitColumns;
+      for (ptrdiff_t t = 0; t < T; t += kRowsAtOnce) {
+        const ptrdiff_t rows[kRowsAtOnce] = {t, t + 1, t + 2, t + 3};
+        multiply(routerMatrix, e, columnsOfUnit(E, task), inputs, rows, (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce), logits + t * E + e, E);
+      }
+      return;
+    }
+    const ptrdiff_t from = (task - routerUnits) * sharedGrain, to = from + sharedGrain < sharedUnits ? from + sharedGrain : sharedUnits;
+    for (ptrdiff_t unit = from; unit < to; unit++) hiddenUnit(everyRow, sharedF, inputs, sharedHidden, unit * kHiddenColumns);
+  });
+
+  ptrdiff_t count = 0;
+  if (E) {
+    forRows(T, [&](ptrdiff_t t) {
+      choose(chooser, logits + t * E, bias, scores + t * E, indices + t * K, weights + t * K, memory + t * (ptrdiff_t)(chooser.scratchNumbers() + 16));
+    });
+    memset(offsets, 0, (size_t)(E + 1) * 4);
+    for (ptrdiff_t i = 0; i < J; i++) offsets[indices[i] + 1]++;
+    for (ptrdiff_t e = 0; e < E; e++) offsets[e + 1] += offsets[e], next[e] = offsets[e];
+    for (ptrdiff_t i = 0; i < J; i++) {
+      const int32_t place = next[indices[i]]++;
+      tokens[place] = (int32_t)(i / K);
+      sorted[place] = weights[i];
+    }
+    for (ptrdiff_t e = 0; e < E; e++) {
+      const ptrdiff_t rows = offsets[e + 1] - offsets[e];
+      if (rows > 0) groups[count++] = {routed.gateUp.from(e * 2 * F), routed.down.from(e * D), tokens + offsets[e], rows, offsets[e]};
+    }
+    const ptrdiff_t units = (F + kHiddenColumns - 1) / kHiddenColumns;
+    const ptrdiff_t grain = grainOf(units * count, routed.gateUp.rowBytes() * 2 * kHiddenColumns), perGroup = (units + grain - 1) / grain;
+    parallelFor(count * perGroup, [&](ptrdiff_t task) {
+      const ptrdiff_t from = task % perGroup * grain, to = from + grain < units ? from + grain : units;
+      for (ptrdiff_t unit = from; unit < to; unit++) hiddenUnit(groups[task / perGroup], F, inputs, hidden, unit * kHiddenColumns);
+    });
+  }
+
+  // A task owns columns of the output, and adds to them expert by expert in their order.
+  const ptrdiff_t units = unitsOf(D), bytes = (E ? routed.down.rowBytes() * count : 0) + (sharedF ? shared.down.rowBytes() : 0);
+  parallelRange(units, grainOf(units, bytes * kUnitColumns), [&](ptrdiff_t from, ptrdiff_t to) {
+    const ptrdiff_t c0 = from * kUnitColumns, c1 = to * kUnitColumns < D ? to * kUnitColumns : D;
+    for (ptrdiff_t t = 0; t < T; t++) memcpy(out + t * D + c0, x + t * D + c0, (size_t)(c1 - c0) * 4);
+    for (ptrdiff_t g = 0; g < count; g++)
+      for (ptrdiff_t unit = from; unit < to; unit++)
+        addUnit(groups[g], hidden, sorted + groups[g].hidden, unit * kUnitColumns, columnsOfUnit(D, unit), out, D);
+    if (sharedF)
+      for (ptrdiff_t unit = from; unit < to; unit++) addUnit(everyRow, sharedHidden, nullptr, unit * kUnitColumns, columnsOfUnit(D, unit), out, D);
+  });
+  return 0;
+}
+
+}  // namespace
+
+extern const Entry feedForwardStepFamily[] = {{"feedForwardStep", feedForwardStep}, {nullptr, nullptr}};
+
+}  // namespace SHOAL_ISA

@@ -1,0 +1,197 @@
+// One query over the latent cache: a few heads meet a few of the cache's rows in registers, tile by tile with a running softmax.
+#pragma once
+#include <math.h>
+
+#include "args.h"
+#include "vec.h"
+
+namespace SHOAL_ISA {
+
+constexpr int kCacheRows = 64;                  // rows of the cache in a tile: widened once for all heads
+constexpr int kAhead = 16;                      // rows by which reading goes ahead of widening
+constexpr int kTogether = 16;                   // scores that are formed at a time: heads × rows
+constexpr int kHeads = kLanes == 16 ? 4 : 2;    // heads that share what is loaded of the tile
+
+/** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
+struct CacheRows {
+  const Arg* data;
+  const float* scales;
+  ptrdiff_t R, P;
+
+  ptrdiff_t padded() const { return (R + P + kLanes - 1) / kLanes * kLanes; }
+  ptrdiff_t columns() const { return (R + kLanes - 1) / kLanes * kLanes; }
+
+  /** A row as f32, filled up with zeros. */
+  void widen(ptrdiff_t row, float* to) const {
+    const ptrdiff_t width = R + P, at = row * width;
+    if (scales) {
+      const int8_t* codes = (const int8_t*)data->data + at;
+      for (ptrdiff_t i = 0; i < R; i++) to[i] = (float)codes[i] * scales[row * 2];
+      for (ptrdiff_t i = R; i < width; i++) to[i] = (float)codes[i] * scales[row * 2 + 1];
+    } else if (data->isBf16()) {
+      const uint16_t* from = data->bf16() + at;
+      ptrdiff_t c = 0;
+      for (; c + kLanes <= width; c += kLanes) {
+        __builtin_prefetch(from + c + kAhead * width);
+        store(to + c, loadBf16(from + c));
+      }
+      for (; c < width; c++) to[c] = loadBf16One(from + c);
+    } else {
+      memcpy(to, data->f32() + at, (size_t)width * 4);
+    }
+    for (ptrdiff_t c = width; c < padded(); c++) to[c] = 0;
+  }
+};
+
+/** The heads of one query, and one tile of the cache. Rows are `padded` apart; the numbers beyond a row's own are 0. */
+struct Tile {
+  float *q, *sums, *rows, *scores, *peaks, *totals;
+  ptrdiff_t padded, columns, count;
+  float scale;
+};
+
+/** Floats of memory for `heads` heads. */
+static inline ptrdiff_t tileNumbers(const CacheRows& cache, ptrdiff_t heads) {
+  return heads * (cache.padded() + cache.columns() + kCacheRows + 2) + kCacheRows * cache.padded() + 16;
+}
+static inline Tile tileIn(float* memory, const CacheRows& cache, ptrdiff_t heads, float scale) {
+  Tile t;
+  t.padded = cache.padded(), t.columns = cache.columns(), t.count = 0, t.scale = scale;
+  t.q = memory;
+  t.sums = t.q + heads * t.padded;
+  t.rows = t.sums + heads * t.columns;
+  t.scores = t.rows + kCacheRows * t.padded;
+  t.peaks = t.scores + heads * kCacheRows;
+  t.totals = t.peaks + heads;
+  return t;
+}
+
+/** The sums of 16 vectors' lanes. */
+SHOAL_INLINE void sumEach(const Vf v[kTogether], float* sums) {
+#if SHOAL_VECTOR_BYTES == 64
+  // Neighbours are added lane by lane until each lane holds a sum of its own: the same additions, in the same order, for all.
+  __m512 a[8], b[4], c[2];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++)
+    a[i] = _mm512_add_ps(_mm512_unpacklo_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]), _mm512_unpackhi_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m512d x = (__m512d)a[2 * i], y = (__m512d)a[2 * i + 1];
+    b[i] = _mm512_add_ps((__m512)_mm512_unpacklo_pd(x, y), (__m512)_mm512_unpackhi_pd(x, y));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++)
+    c[i] = _mm512_add_ps(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88), _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
+  _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_shuffle_f32x4(c[0], c[1], 0x88), _mm512_shuffle_f32x4(c[0], c[1], 0xdd)));
+#else
+  for (int i = 0; i < kTogether; i++) sums[i] = lanesSum(v[i]);
+#endif
+}
+
+/** scores[h][j] = scale · q[h] · rows[j] of heads h … h+heads−1. Rows past the count hold old numbers; their scores are not used. */
+template <int heads>
+static void scoresOf(const Tile& t, ptrdiff_t h) {
+  constexpr int rows = kTogether / heads;
+  for (ptrdiff_t j = 0; j < t.count; j += rows) {
+    Vf lanes[kTogether] = {};
+    for (ptrdiff_t c = 0; c < t.padded; c += kLanes) {
+      Vf x[heads];
+#pragma GCC unroll 4
+      for (int k = 0; k < heads; k++) x[k] = load(t.q + (h + k) * t.padded + c);
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; i++) {
+        const Vf row = load(t.rows + (j + i) * t.padded + c);
+#pragma GCC unroll 4
+        for (int k = 0; k < heads; k++) lanes[k * rows + i] = lanes[k * rows + i] + x[k] * row;
+      }
+    }
+    float sums[kTogether];
+    sumEach(lanes, sums);
+    for (int k = 0; k < heads; k++)
+      for (int i = 0; i < rows; i++) t.scores[(h + k) * kCacheRows + j + i] = sums[k * rows + i] * t.scale;
+  }
+}
+
+/** Turns a head's scores into weights exp(score − peak), with the running peak and total. Returns what the sums so far shrink by. */
+static float weigh(const Tile& t, ptrdiff_t h) {
+  float* s = t.scores + h * kCacheRows;
+  for (ptrdiff_t j = t.count; j % kLanes; j++) s[j] = -INFINITY;
+  Vf top = load(s);
+  for (ptrdiff_t j = kLanes; j < t.count; j += kLanes) top = max(top, load(s + j));
+  const float best = lanesMax(top), peak = best > t.peaks[h] ? best : t.peaks[h];
+  const float correction = t.peaks[h] == -INFINITY ? 0 : expf(t.peaks[h] - peak);
+  Vf total = {};
+  for (ptrdiff_t j = 0; j < t.count; j += kLanes) {
+    const Vf weights = exp(load(s + j) - splat(peak));
+    store(s + j, weights);
+    total = total + weights;
+  }
+  t.peaks[h] = peak;
+  t.totals[h] = t.totals[h] * correction + lanesSum(total);
+  return correction;
+}
+
+/** `vectors` vectors of sums[h][c …] = sums · correction + Σ_j weight[h][j] · rows[j], of `heads` heads. */
+template <int heads, int vectors>
+SHOAL_INLINE void sumColumns(const Tile& t, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
+  Vf sum[heads][vectors];
+#pragma GCC unroll 4
+  for (int k = 0; k < heads; k++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[k][v] = load(t.sums + (h + k) * t.columns + c + v * kLanes) * splat(corrections[k]);
+  for (ptrdiff_t j = 0; j < t.count; j++) {
+    Vf row[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) row[v] = load(t.rows + j * t.padded + c + v * kLanes);
+#pragma GCC unroll 4
+    for (int k = 0; k < heads; k++) {
+      const Vf weight = splat(t.scores[(h + k) * kCacheRows + j]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) sum[k][v] = sum[k][v] + weight * row[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < heads; k++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) store(t.sums + (h + k) * t.columns + c + v * kLanes, sum[k][v]);
+}
+
+/** In the last vector numbers past R belong to k_rope; they land in padding. */
+template <int heads>
+static void sumRows(const Tile& t, ptrdiff_t h, const float* corrections) {
+  constexpr int vectors = (kLanes == 16 ? 8 : 4) / heads;
+  ptrdiff_t c = 0;
+  for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumColumns<heads, vectors>(t, h, c, corrections);
+  for (; c < t.columns; c += kLanes) sumColumns<heads, 1>(t, h, c, corrections);
+}
+
+template <int heads>
+static void attendTile(const Tile& t, ptrdiff_t h) {
+  scoresOf<heads>(t, h);
+  float corrections[heads];
+  for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
+  sumRows<heads>(t, h, corrections);
+}
+
+/**
+ * sums[h] = softmax(scale · q[h] · rows) · c_kv over cache rows first … first+count−1, for a query whose heads stand in t.q, filled up with
+ * zeros. A head's numbers are the same whichever heads are with it.
+ */
+static inline void attend(Tile t, const CacheRows& cache, ptrdiff_t first, ptrdiff_t count, ptrdiff_t heads) {
+  memset(t.sums, 0, (size_t)(heads * t.columns) * 4);
+  for (ptrdiff_t h = 0; h < heads; h++) t.peaks[h] = -INFINITY, t.totals[h] = 0;
+  for (ptrdiff_t from = 0; from < count; from += kCacheRows) {
+    t.count = count - from < kCacheRows ? count - from : kCacheRows;
+    for (ptrdiff_t j = 0; j < t.count; j++) cache.widen(first + from + j, t.rows + j * t.padded);
+    ptrdiff_t h = 0;
+    for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, h);
+    if (kHeads == 4 && h + 2 <= heads) attendTile<2>(t, h), h += 2;
+    for (; h < heads; h++) attendTile<1>(t, h);
+  }
+  for (ptrdiff_t h = 0; h < heads; h++) {
+    const Vf inverse = splat(1 / t.totals[h]);
+    for (ptrdiff_t c = 0; c < t.columns; c += kLanes) store(t.sums + h * t.columns + c, load(t.sums + h * t.columns + c) * inverse);
+  }
+}
+
+}  // namespace SHOAL_ISA

@@ -1,0 +1,250 @@
+// Products of a few rows of activations with a matrix as it is held: f32, bf16, or in 8 or 4 bits. What the steps of decoding are made of:
+// a task forms 16 numbers of a few rows at a time and goes on with them while they are in a register or the nearest cache.
+#pragma once
+#include "args.h"
+#include "pool.h"
+#include "quantised.h"
+
+namespace SHOAL_ISA {
+
+enum Held { kHeldF32, kHeldBf16, kHeld8, kHeld4, kHeldKinds };
+
+/** A matrix [N,K] whose rows meet rows of activations. */
+struct Matrix {
+  Held held;
+  const void* data;
+  const uint16_t* scales;
+  ptrdiff_t K;
+
+  /** The matrix that begins `rows` rows further on: a multiple of 16 where it is quantised. */
+  Matrix from(ptrdiff_t rows) const {
+    Matrix m = *this;
+    const ptrdiff_t numbers = rows * K;
+    m.data = (const uint8_t*)data + (held == kHeldF32 ? numbers * 4 : held == kHeldBf16 ? numbers * 2 : held == kHeld8 ? numbers : numbers / 2);
+    if (held >= kHeld8) m.scales = scales + numbers / kBlock;
+    return m;
+  }
+  /** Bytes of a row. */
+  ptrdiff_t rowBytes() const { return held == kHeldF32 ? K * 4 : held == kHeldBf16 ? K * 2 : held == kHeld8 ? K : K / 2; }
+};
+
+/** Three arguments: numbers or codes, scales or null, bits (0: not quantised). */
+static inline Matrix matrixOf(const Arg* x, ptrdiff_t K) {
+  const int bits = x[2].count();
+  return {bits == 8 ? kHeld8 : bits == 4 ? kHeld4 : x[0].isBf16() ? kHeldBf16 : kHeldF32, x[0].data, x[1].bf16(), K};
+}
+
+/** Cuts buffers from one piece of memory: the first walk, from null, counts. */
+struct Cutter {
+  char* at = nullptr;
+  template <class T>
+  void cut(T*& buffer, ptrdiff_t count) {
+    buffer = (T*)at;
+    at += ((size_t)count * sizeof(T) + 127) / 64 * 64;
+  }
+};
+
+/** Rows of activations, each in the forms that the matrices it meets ask for. */
+struct Rows {
+  ptrdiff_t K = 0;
+  bool wanted[kHeldKinds] = {};
+  float* values = nullptr;   // kHeldF32: as they are
+  float* rounded = nullptr;  // kHeldBf16 without instructions for it: rounded to bf16
+  uint16_t* halves = nullptr;
+  int8_t* codes = nullptr;
+  float* scales = nullptr;
+  int32_t* starts8 = nullptr;  // what sums over a block begin with
+  int32_t* starts4 = nullptr;
+
+  void want(const Matrix& m) { wanted[m.held] = true, K = m.K; }
+  void cut(Cutter& cutter, ptrdiff_t rows) {
+    const ptrdiff_t n = rows * K, blocks = rows * ((K + kBlock - 1) / kBlock);
+    if (wanted[kHeldF32]) cutter.cut(values, n);
+    if (wanted[kHeldBf16]) {
+#if defined(SHOAL_BF16_DOT)
+      cutter.cut(halves, n);
+#else
+      cutter.cut(rounded, n);
+#endif
+    }
+    if (!wanted[kHeld8] && !wanted[kHeld4]) return;
+    cutter.cut(codes, n);
+    cutter.cut(scales, blocks);
+    if (wanted[kHeld8]) cutter.cut(starts8, blocks);
+    if (wanted[kHeld4]) cutter.cut(starts4, blocks);
+  }
+  /** Numbers k … k+n−1 of a row. Where the row meets quantised matrices, k is a multiple of 32 and so is n. */
+  void set(ptrdiff_t row, ptrdiff_t k, const float* x, ptrdiff_t n) {
+    const ptrdiff_t at = row * K + k;
+    if (wanted[kHeldF32]) memcpy(values + at, x, (size_t)n * 4);
+    if (wanted[kHeldBf16]) {
+#if defined(SHOAL_BF16_DOT)
+      ptrdiff_t i = 0;
+      for (; i + 16 <= n; i += 16) {
+        const __m256bh sixteen = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + i));
+        memcpy(halves + at + i, &sixteen, 32);
+      }
+      for (; i < n; i++) halves[at + i] = (uint16_t)(roundBits(bitsOf(x[i])) >> 16);
+#else
+      for (ptrdiff_t i = 0; i < n; i++) rounded[at + i] = roundToBf16(x[i]);
+#endif
+    }
+    if (!wanted[kHeld8] && !wanted[kHeld4]) return;
+    for (ptrdiff_t i = 0; i < n; i += kBlock) {
+      const ptrdiff_t block = (at + i) / kBlock;
+      const int32_t total = roundBlock(x + i, codes + at + i, scales + block);
+      if (wanted[kHeld8]) starts8[block] = -kOffset<8> * total;
+      if (wanted[kHeld4]) starts4[block] = -kOffset<4> * total;
+    }
+  }
+};
+
+#if defined(SHOAL_BF16_DOT)
+/** M dot products of rows in bf16 with one row of weights. */
+template <int M>
+SHOAL_INLINE void dotRow(const Rows& a, const ptrdiff_t* rows, const uint16_t* w, float* out, ptrdiff_t ldo) {
+  constexpr int kSums = M == 1 ? 4 : 2;  // sums of a row, so that a product need not wait for the last
+  const ptrdiff_t K = a.K;
+  const uint16_t* own[M];
+  for (int m = 0; m < M; m++) own[m] = a.halves + rows[m] * K;
+  __m512 sum[M][kSums];
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+    for (int i = 0; i < kSums; i++) sum[m][i] = _mm512_setzero_ps();
+  ptrdiff_t k = 0;
+  for (; k + 32 * kSums <= K; k += 32 * kSums) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kSums; i++) {
+      __builtin_prefetch((const char*)(w + k + i * 32) + 4096);
+      const __m512bh x = (__m512bh)_mm512_loadu_si512(w + k + i * 32);
+#pragma GCC unroll 4
+      for (int m = 0; m < M; m++) sum[m][i] = _mm512_dpbf16_ps(sum[m][i], x, (__m512bh)_mm512_loadu_si512(own[m] + k + i * 32));
+    }
+  }
+  for (; k < K; k += 32) {
+    const __mmask32 there = K - k < 32 ? (__mmask32)((1u << (K - k)) - 1) : ~(__mmask32)0;
+    const __m512bh x = (__m512bh)_mm512_maskz_loadu_epi16(there, w + k);
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++) sum[m][0] = _mm512_dpbf16_ps(sum[m][0], x, (__m512bh)_mm512_maskz_loadu_epi16(there, own[m] + k));
+  }
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++) {
+    Vf all = (Vf)sum[m][0];
+#pragma GCC unroll 4
+    for (int i = 1; i < kSums; i++) all = all + (Vf)sum[m][i];
+    out[m * ldo] = lanesSum(all);
+  }
+}
+#endif
+
+SHOAL_INLINE Vf loadAs(const float* p) { return load(p); }
+SHOAL_INLINE Vf loadAs(const uint16_t* p) { return loadBf16(p); }
+SHOAL_INLINE float loadOneAs(const float* p) { return *p; }
+SHOAL_INLINE float loadOneAs(const uint16_t* p) { return loadBf16One(p); }
+
+/** M dot products of rows in f32 (`values`) with one row of weights. */
+template <int M, class T>
+SHOAL_INLINE void dotRow(const float* values, ptrdiff_t K, const ptrdiff_t* rows, const T* w, float* out, ptrdiff_t ldo) {
+  Vf sum[M][2] = {};
+  ptrdiff_t k = 0;
+  for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
+    __builtin_prefetch((const char*)(w + k) + 4096);
+    const Vf first = loadAs(w + k), second = loadAs(w + k + kLanes);
+    for (int m = 0; m < M; m++) {
+      sum[m][0] = sum[m][0] + load(values + rows[m] * K + k) * first;
+      sum[m][1] = sum[m][1] + load(values + rows[m] * K + k + kLanes) * second;
+    }
+  }
+  for (int m = 0; m < M; m++) {
+    float all = lanesSum(sum[m][0] + sum[m][1]);
+    for (ptrdiff_t i = k; i < K; i++) all += values[rows[m] * K + i] * loadOneAs(w + i);
+    out[m * ldo] = all;
+  }
+}
+
+template <int M>
+void multiplyRows(const Matrix& w, ptrdiff_t first, int columns, const Rows& a, const ptrdiff_t* rows, float* out, ptrdiff_t ldo) {
+  const Matrix part = w.from(first);
+  for (int c = 0; c < columns; c += w.held >= kHeld8 ? kPanel : 1) {
+    const Matrix row = part.from(c);
+    switch (w.held) {
+      case kHeld8: panelRows<8, M>((const uint8_t*)row.data, row.scales, {a.codes, a.scales, a.starts8}, rows, a.K, out + c, ldo); break;
+      case kHeld4: panelRows<4, M>((const uint8_t*)row.data, row.scales, {a.codes, a.scales, a.starts4}, rows, a.K, out + c, ldo); break;
+#if defined(SHOAL_BF16_DOT)
+      case kHeldBf16: dotRow<M>(a, rows, (const uint16_t*)row.data, out + c, ldo); break;
+#else
+      case kHeldBf16: dotRow<M>(a.rounded, a.K, rows, (const uint16_t*)row.data, out + c, ldo); break;
+#endif
+      default: dotRow<M>(a.values, a.K, rows, (const float*)row.data, out + c, ldo);
+    }
+  }
+}
+
+constexpr int kRowsAtOnce = kMostRows;  // rows of activations of one call below
+
+/** out[m][c] = rows[m] · row first + c of the matrix, of M ≤ kRowsAtOnce rows. Where the matrix is quantised, `first` and `columns` are multiples of 16. */
+static inline void multiply(const Matrix& w, ptrdiff_t first, int columns, const Rows& a, const ptrdiff_t* rows, int M, float* out, ptrdiff_t ldo) {
+  if (M == 1) multiplyRows<1>(w, first, columns, a, rows, out, ldo);
+  else if (M == 2) multiplyRows<2>(w, first, columns, a, rows, out, ldo);
+  else if (M == 3) multiplyRows<3>(w, first, columns, a, rows, out, ldo);
+  else multiplyRows<4>(w, first, columns, a, rows, out, ldo);
+}
+
+/** Columns of the output that one unit of work forms. */
+constexpr int kUnitColumns = 16;
+static inline ptrdiff_t unitsOf(ptrdiff_t N) { return (N + kUnitColumns - 1) / kUnitColumns; }
+static inline int columnsOfUnit(ptrdiff_t N, ptrdiff_t unit) { return (int)(N - unit * kUnitColumns < kUnitColumns ? N - unit * kUnitColumns : kUnitColumns); }
+
+/** A matrix that meets all T rows, of several that are worked on side by side: unit by unit, `use(t, n, columns, numbers)` takes what was formed. */
+struct Job {
+  const Matrix* w;
+  const Rows* a;
+  ptrdiff_t N;
+};
+
+template <class Use>
+void runJobs(const Job* jobs, int count, ptrdiff_t T, const Use& use) {
+  ptrdiff_t units = 0, bytes = 1;
+  for (int j = 0; j < count; j++) {
+    units += unitsOf(jobs[j].N);
+    const ptrdiff_t own = jobs[j].w->rowBytes() * kUnitColumns;
+    bytes = own > bytes ? own : bytes;
+  }
+  parallelRange(units, grainOf(units, bytes), [&](ptrdiff_t from, ptrdiff_t to) {
+    alignas(64) float tile[kRowsAtOnce * kUnitColumns];
+    for (ptrdiff_t unit = from; unit < to; unit++) {
+      ptrdiff_t local = unit;
+      int j = 0;
+      while (local >= unitsOf(jobs[j].N)) local -= unitsOf(jobs[j++].N);
+      const int columns = columnsOfUnit(jobs[j].N, local);
+      for (ptrdiff_t t = 0; t < T; t += kRowsAtOnce) {
+        const int M = (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce);
+        const ptrdiff_t rows[kRowsAtOnce] = {t, t + 1, t + 2, t + 3};
+        multiply(*jobs[j].w, local * kUnitColumns, columns, *jobs[j].a, rows, M, tile, kUnitColumns);
+        for (int m = 0; m < M; m++) use(j, t + m, local * kUnitColumns, columns, tile + m * kUnitColumns);
+      }
+    }
+  });
+}
+
+/** Rows that are cheap to work on one by one: on all threads only where there are many. */
+template <class Body>
+void forRows(ptrdiff_t T, const Body& body) {
+  if (T < 4) for (ptrdiff_t t = 0; t < T; t++) body(t);
+  else parallelFor(T, body);
+}
+
+/** to[d] = x[d] · rstd · w[d] */
+static inline void normRow(const float* x, const float* w, ptrdiff_t D, double eps, float* to) {
+  Vf lanes = {};
+  ptrdiff_t d = 0;
+  for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(x + d) * load(x + d);
+  float sum = lanesSum(lanes);
+  for (; d < D; d++) sum += x[d] * x[d];
+  const float r = (float)(1.0 / __builtin_sqrt((double)sum / (double)D + eps));
+  for (d = 0; d + kLanes <= D; d += kLanes) store(to + d, load(x + d) * splat(r) * load(w + d));
+  for (; d < D; d++) to[d] = x[d] * r * w[d];
+}
+
+}  // namespace SHOAL_ISA
