@@ -65,7 +65,7 @@ async function serve(dir: string, port: number | true, prices: Prices): Promise<
     throw new InputError(
       `${dir}: there is no such folder; name the folder of a run, as in: shoal report runs/tiny --watch`,
     );
-  const { url, close } = await watchRun({ dir, port: port === true ? undefined : port, prices });
+  const { url, close } = await watchRun({ dir, port, prices });
   process.stderr.write(`watching ${dir} on ${url} (Ctrl-C ends)\n`);
   await untilInterrupted((signal) => new Promise((resolve) => signal.addEventListener("abort", resolve)));
   await close();

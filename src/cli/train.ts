@@ -1,6 +1,7 @@
 /** shoal train RECIPE */
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
+import { watchRunAside } from "../report/index.ts";
 import { createKernels } from "../tensor/index.ts";
 import { type LedgerRecord, loadRecipe, type RunProgress, type StepRecord, train } from "../train/index.ts";
 import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
@@ -13,6 +14,7 @@ export const trainCommand = new Command("train")
   .option("--resume", "go on from the newest checkpoint", false)
   .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256))
   .option("--max-steps <n>", "stop with a checkpoint after this many steps", integer("--max-steps", 1, 2 ** 31))
+  .option("--watch [port]", "serve a live page of the run on 127.0.0.1 (default: 4100)", integer("--watch", 0, 65535))
   .option("--json", "print the ledger's lines instead of progress", false)
   .addHelpText(
     "after",
@@ -29,13 +31,23 @@ Examples:
   .action(
     async (
       path: string,
-      options: { out?: string; data?: string; resume: boolean; threads?: number; maxSteps?: number; json: boolean },
+      options: {
+        out?: string;
+        data?: string;
+        resume: boolean;
+        threads?: number;
+        maxSteps?: number;
+        watch?: number | true;
+        json: boolean;
+      },
     ) => {
       const recipe = loadRecipe(path);
       const kernels = createKernels({ threads: options.threads });
       announceKernels(kernels);
       const out = options.out ?? join("runs", recipe.name || basename(path, ".json"));
       const say = (line: string) => process.stderr.write(`${line}\n`);
+      const watch = options.watch === undefined ? null : await watchRunAside({ dir: out, port: options.watch });
+      if (watch) say(`watch it on ${watch.url}`);
       const result = await untilInterrupted((signal) =>
         train(recipe, {
           out,
@@ -49,7 +61,7 @@ Examples:
           onRecord: (record, progress) =>
             options.json ? process.stdout.write(`${JSON.stringify(record)}\n`) : say(lineOf(record, progress)),
         }),
-      );
+      ).finally(() => watch?.close());
       if (!result.finished) {
         say(
           `stopped after step ${result.steps} with a checkpoint; go on with: shoal train ${path} --out ${out} --resume`,

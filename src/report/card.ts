@@ -1,4 +1,5 @@
 /** The model card: Markdown with Hugging Face's head, for the README of a model's folder, and its curves as a picture. */
+import type { Stage } from "../train/index.ts";
 import { architectureRows } from "./architecture.ts";
 import { plot } from "./chart.ts";
 import { lossChart, validationChart } from "./curves.ts";
@@ -6,6 +7,7 @@ import { sharesOf } from "./data-shares.ts";
 import { count, duration, energy, fixed, money, percent, short } from "./format.ts";
 import { html, Markup } from "./markup.ts";
 import { STYLE } from "./page/style.ts";
+import { afterPrompt } from "./sections.ts";
 import type { RunView } from "./view.ts";
 
 export interface ModelCardOptions {
@@ -158,23 +160,24 @@ function dataPart(view: RunView): string[] {
   const { recipe } = view.folder;
   if (!recipe) return ["Not known."];
   return recipe.stages.flatMap((stage) => [
-    `**${plain(stage.name)}**: ${short(stage.tokens)} tokens in sequences of ${count(stage.sequenceLength)}`,
-    [
-      "| source | weight | share | passes |",
-      "|---|---|---|---|",
-      ...sharesOf(stage, view).map(
-        ({ name, weight, share, passes }) =>
-          `| ${plain(name)} | ${short(weight)} | ${share === null ? "–" : percent(share)} | ${passes === null ? "–" : fixed(passes, 2)} |`,
-      ),
-    ].join("\n"),
+    `**${plain(stage.name)}**: ${short(stage.tokens)} tokens in sequences of ${count(stage.sequenceLength)}${stage.preference ? `, pairs of ${plain(stage.preference.path)}` : ""}`,
+    ...(stage.preference ? [] : [sharesTable(stage, view)]),
   ]);
+}
+
+function sharesTable(stage: Stage, view: RunView): string {
+  const rows = sharesOf(stage, view).map(({ name, weight, share, passes }) => {
+    const [part, times] = [share === null ? "–" : percent(share), passes === null ? "–" : fixed(passes, 2)];
+    return `| ${plain(name)} | ${short(weight)} | ${part} | ${times} |`;
+  });
+  return ["| source | weight | share | passes |", "|---|---|---|---|", ...rows].join("\n");
 }
 
 function samplesPart({ course }: RunView): string[] {
   const shown = evenly(course.samples, SAMPLES);
   if (shown.length === 0) return ["None were asked for."];
   return shown.map(({ step, prompt, text }) => {
-    const lines = `**${plain(prompt)}**${plain(text, "\n")}`.split("\n").map((line) => `> ${line}`);
+    const lines = `**${plain(prompt)}**${plain(afterPrompt(text), "\n")}`.split("\n").map((line) => `> ${line}`);
     return [`Step ${count(step)}:`, "", ...lines].join("\n");
   });
 }

@@ -92,7 +92,7 @@ export function plot({
   const stageNames =
     stages.length > 1 &&
     stages.map(({ name, from }) => html`<text class="stage" x="${round(x(from) / 10 + 0.6)}%" y="12">${name}</text>`);
-  const xTicks = niceTicks(0, most, 4).filter((tick) => tick > 0 && tick <= most * 0.96);
+  const xTicks = niceTicks(0, most, 4).filter((tick) => tick > 0 && tick <= most * 0.85);
   const ends = lines.map(({ points, tone }) => {
     const { place, mean } = points.at(-1)!;
     return html`<circle class="end t${tone}" cx="${round(x(place.tokens) / 10)}%" cy="${px(mean)}" r="3"/>`;

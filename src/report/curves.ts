@@ -1,6 +1,6 @@
 /** The charts of a run: what each shows, and at which scale. */
 import type { Chart, ChartLine } from "./chart.ts";
-import { count, fixed, short } from "./format.ts";
+import { count, fixed, percent, short } from "./format.ts";
 import { BUSIEST_STEPS, type HeatMap, LOAD_STEPS } from "./heat-map.ts";
 import type { Point } from "./series.ts";
 import type { RunView } from "./view.ts";
@@ -64,15 +64,21 @@ export function smallCharts({ course }: RunView): Chart[] {
     height: 130,
     ...more,
   });
-  return [
+  const charts = [
     chart("Gradient norm, before clipping", "gradNorm", { format: short, scale: "log" }, true),
     chart("Learning rate", "lr", { format: short, fromZero: true }),
     chart("Balance loss", "balanceLoss", { format: short, fromZero: true }),
     {
       ...chart("Resident memory, GB", "memoryMB", { format: (value) => fixed(value, 2), fromZero: true }),
-      lines: [{ name: "GB", tone: 1, points: gigabytes }],
+      lines: [{ name: "GB", tone: 1 as const, points: gigabytes }],
     },
   ];
+  const accuracy = chart("Pairs in the preferred order", "accuracy", {
+    format: percent,
+    tick: percent,
+    fromZero: true,
+  });
+  return accuracy.lines[0].points.length > 0 ? [...charts, accuracy] : charts;
 }
 
 /** The last record of every expert's load; null where the ledger has none. */

@@ -63,7 +63,7 @@ beforeAll(() => {
     },
     { kind: "sample", step: 40, tokens: 4000, prompt: HOSTILE, text: `${HOSTILE}\n\nend` },
     { kind: "event", event: HOSTILE, step: 3, tokens: 300, message: HOSTILE },
-    { kind: "event", event: "resume", step: 20, tokens: 2000, pausedSeconds: 90 },
+    { kind: "event", event: "resume", step: 20, tokens: 2000, pausedSeconds: 90, message: "going on" },
     { kind: HOSTILE },
   ];
   writeFileSync(join(dir, "ledger.jsonl"), `${lines.map((line) => JSON.stringify(line)).join("\n")}\n{"kind":"st`);
@@ -107,7 +107,13 @@ describe("the report card", () => {
   it("has the figures, the events and what is left out", () => {
     const page = reportPage(view);
     // 40/900 core-hours at $0.02; bits per byte; first and last of a slice; the pause; one unknown kind.
-    for (const text of ["$0.00089", "2.000", "2.250", "after a pause of 1 min 30 s", "that this report does not know"])
+    for (const text of [
+      "$0.00089",
+      "2.000",
+      "2.250",
+      "taken up again once, having lain still for 1 min 30 s",
+      "that this report does not know",
+    ])
       expect(page).toContain(text);
     expect(page).toContain("DeepSeek-V3’s own bill was <b>$5.576M</b>");
     expect(page).toContain("not finished");
@@ -152,7 +158,7 @@ describe("the model card", () => {
     expect(body).not.toMatch(/(?<!\\)\[a\](?!\\)/);
     expect(body).toContain("\\<script\\>alert(1)\\</script\\> \\| \\[a\\](b) \\`c\\`");
     // A sample's lines all stay in its quotation.
-    expect(body).toMatch(/\n> [^\n]*\n> \n> end\n/);
+    expect(body).toMatch(/\n> \*\*x[^\n]*\*\*\n> x[^\n]*\n> \n> end\n/);
   });
 
   it("has the course, the slices, the bill and that it is not finished", () => {

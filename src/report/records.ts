@@ -1,5 +1,4 @@
 /** A line of a ledger as a record, whatever wrote it: what is missing or of another type is NaN or empty, unknown kinds are told by name. */
-import { count, duration, short } from "./format.ts";
 
 /** As `StepRecord` of the training room; numbers that a line lacks are NaN. */
 export interface Step {
@@ -160,22 +159,9 @@ function eventOf(json: Json, step: number): RunEvent {
     kind: "event",
     step,
     name,
-    detail: detailOf(name, json),
+    detail: text(json.message),
     pausedSeconds: pausedSeconds > 0 ? pausedSeconds : 0,
   };
-}
-
-function detailOf(name: string, json: Json): string {
-  switch (name) {
-    case "stage":
-      return `${text(json.stage)}: ${short(real(json.stageTokens))} tokens in sequences of ${count(real(json.sequenceLength))}`;
-    case "rollback":
-      return `${text(json.why)}; back to step ${count(real(json.backTo))}`;
-    case "resume":
-      return `after a pause of ${duration(real(json.pausedSeconds))}`;
-    default:
-      return text(json.message);
-  }
 }
 
 function slicesOf(value: unknown): Map<string, number> {

@@ -1,4 +1,6 @@
 /** The parts of a run's page. The report card and the live page show the same parts. */
+
+import type { Stage } from "../train/index.ts";
 import { architectureRows } from "./architecture.ts";
 import { lineChart } from "./chart.ts";
 import { busiestMap, expertMap, lossChart, pointAt, smallCharts, speedChart, validationChart } from "./curves.ts";
@@ -161,8 +163,8 @@ export function eventsSection({ course, figures }: RunView): Markup {
     `${count(course.steps)} steps in the ledger, ${count(figures.skippedSteps)} of them skipped because loss or gradient was not finite`,
     `${count(figures.skippedDocuments)} documents left out because they could not be read`,
     figures.resumes > 0 &&
-      `taken up again ${count(figures.resumes)} times, having lain still for ${duration(figures.pausedSeconds)} in all`,
-    figures.rollbacks > 0 && `${count(figures.rollbacks)} times back to a checkpoint because of a spike`,
+      `taken up again ${times(figures.resumes)}, having lain still for ${duration(figures.pausedSeconds)} in all`,
+    figures.rollbacks > 0 && `${times(figures.rollbacks)} back to a checkpoint because of a spike`,
     course.brokenLines > 0 && `${count(course.brokenLines)} lines of the ledger are broken and left out`,
     ...[...course.unknownKinds].map(
       ([kind, lines]) => `${count(lines)} lines are of a kind that this report does not know: ${kind}`,
@@ -171,8 +173,8 @@ export function eventsSection({ course, figures }: RunView): Markup {
   return html`<ul>${facts.map((fact) => fact && html`<li>${fact}</li>`)}</ul>${
     course.events.length > 0 &&
     table(
-      ["step", "what happened", ""],
-      course.events.slice(-40).map(({ step, name, detail }) => [count(step), name, detail]),
+      ["step", "what happened"],
+      course.events.slice(-40).map(({ step, name, detail }) => [count(step), detail || name]),
       "text",
     )
   }`;
@@ -190,8 +192,13 @@ export function dataSection(view: RunView): Markup {
       passes === null ? "–" : fixed(passes, 2),
       count(skipped),
     ]);
-    return html`<details><summary>${stage.name}: ${rows.length} sources, ${short(stage.tokens)} tokens, sequences of ${count(stage.sequenceLength)}</summary>${table(["source", "weight", "its tokens", "share", "passes", "left out"], rows)}</details>`;
+    return html`<details><summary>${stage.name}: ${sourcesText(stage, rows.length)}, ${short(stage.tokens)} tokens, sequences of ${count(stage.sequenceLength)}</summary>${rows.length > 0 && table(["source", "weight", "its tokens", "share", "passes", "left out"], rows)}</details>`;
   })}`;
+}
+
+function sourcesText({ preference }: Stage, sources: number): string {
+  if (preference) return `pairs of ${preference.path}`;
+  return sources === 1 ? "one source" : `${sources} sources`;
 }
 
 export function architectureSection({ folder }: RunView): Markup {
@@ -207,9 +214,14 @@ export function samplesSection({ course }: RunView, most: number): Markup {
   if (shown.length === 0) return html`<p class="quiet">The recipe asks for none yet (field "samples").</p>`;
   return html`${shown.map(
     ({ step, prompt, text }) =>
-      html`<blockquote><p class="quiet">step ${count(step)}</p><p class="text"><b>${prompt}</b>${text}</p></blockquote>`,
+      html`<blockquote><p class="quiet">step ${count(step)}</p><p class="text"><b>${prompt}</b>${afterPrompt(text)}</p></blockquote>`,
   )}`;
 }
+
+/** What does not go on in the prompt's line is an answer, and stands below it. */
+export const afterPrompt = (text: string): string => (/^[\s.,;:!?]/.test(text) ? text : `\n${text}`);
+
+const times = (n: number): string => (n === 1 ? "once" : `${count(n)} times`);
 
 export function assumptionsSection({ figures }: RunView): Markup {
   const { bill, peakTflops } = figures;

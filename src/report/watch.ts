@@ -11,8 +11,8 @@ import { RunReader } from "./view.ts";
 export interface WatchOptions {
   /** The run's folder; it need not be there yet. */
   dir: string;
-  /** Default: 4100, or any free one where that is taken. */
-  port?: number;
+  /** Left out or true: 4100, or any free one where that is taken. */
+  port?: number | true;
   /** Default: 127.0.0.1. */
   host?: string;
   prices?: Prices;
@@ -34,7 +34,13 @@ const REFRESH_MS = 10_000;
 const BEAT_MS = 15_000;
 
 /** Serves the live page. @throws InputError where the port cannot be had */
-export async function watchRun({ dir, port, host = "127.0.0.1", prices, pollMs = 1000 }: WatchOptions): Promise<Watch> {
+export async function watchRun({
+  dir,
+  port = true,
+  host = "127.0.0.1",
+  prices,
+  pollMs = 1000,
+}: WatchOptions): Promise<Watch> {
   const feed = new Feed(new RunReader(dir, prices), pollMs);
   const page = livePage();
   const document = documentOf(page);
@@ -71,7 +77,7 @@ export async function watchRun({ dir, port, host = "127.0.0.1", prices, pollMs =
   };
 }
 
-async function listen(server: Server, host: string, port?: number): Promise<void> {
+async function listen(server: Server, host: string, port: number | true): Promise<void> {
   const attempt = (at: number) =>
     new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -81,11 +87,11 @@ async function listen(server: Server, host: string, port?: number): Promise<void
       });
     });
   try {
-    await attempt(port ?? DEFAULT_PORT);
+    await attempt(port === true ? DEFAULT_PORT : port);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (port === undefined && code === "EADDRINUSE") return attempt(0);
-    throw new InputError(`--watch ${port ?? DEFAULT_PORT}: the port cannot be had on ${host} (${code}); name another`);
+    if (port === true && code === "EADDRINUSE") return attempt(0);
+    throw new InputError(`--watch ${port}: the port cannot be had on ${host} (${code}); name another`);
   }
 }
 
