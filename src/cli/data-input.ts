@@ -1,0 +1,130 @@
+/** What the commands of `shoal data` read: records of files, patterns and data sets, with progress on stderr and a count of what was skipped. */
+import { statSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { type DataRecord, datasetFiles, expandPath, readRecords, reasonOf } from "../data/index.ts";
+import { duration, UserAbort, untilInterrupted } from "./common.ts";
+
+export interface InputFlags {
+  field?: string;
+  promptField?: string;
+  replyField?: string;
+  onBad: "skip" | "refuse";
+  json: boolean;
+}
+
+/** Flags of every command that reads. */
+export function withInput(command: Command): Command {
+  return command
+    .argument("<in...>", "files, folders, patterns (* and **), or hf:OWNER/NAME[:SPLIT] of the Hugging Face hub")
+    .option("--field <name>", "the field of a text or a conversation (default: text, messages or conversations)")
+    .option("--prompt-field <name>", "the field of a question, which with its reply becomes a conversation")
+    .option("--reply-field <name>", "the field of the reply")
+    .addOption(
+      new Option("--on-bad <what>", "lines and files that cannot be read").choices(["skip", "refuse"]).default("skip"),
+    )
+    .option("--json", "print the result as JSON", false);
+}
+
+/** Counts of what was skipped, by reason. */
+export type Skipped = Record<string, number>;
+
+export interface Input {
+  files: string[];
+  bytes: number;
+  /** The records of all files in order; Ctrl-C ends them with UserAbort. */
+  records(flags: InputFlags, skipped: Skipped): AsyncGenerator<DataRecord & { file: string }>;
+}
+
+/** Finds the inputs, downloading data sets, and runs `work` on them until Ctrl-C. */
+export async function withInputs(
+  names: readonly string[],
+  work: (inputs: Input[], progress: Progress) => Promise<void>,
+): Promise<void> {
+  const progress = new Progress();
+  await untilInterrupted(async (signal) => {
+    try {
+      const inputs: Input[] = [];
+      for (const name of names) inputs.push(await inputOf(name, progress, signal));
+      progress.begin(inputs.reduce((sum, { bytes }) => sum + bytes, 0));
+      await work(inputs, progress);
+    } catch (error) {
+      throw signal.aborted ? new UserAbort() : error;
+    } finally {
+      progress.end();
+    }
+  });
+}
+
+async function inputOf(name: string, progress: Progress, signal: AbortSignal): Promise<Input> {
+  const [, dataset, split] = /^hf:([^:]+)(?::(.+))?$/.exec(name) ?? [];
+  const onDownload = ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) => {
+    progress.show(`downloading ${file}: ${megabytes(bytes)} of ${megabytes(totalBytes)}`);
+  };
+  const files =
+    dataset === undefined ? expandPath(name) : await datasetFiles({ dataset, split }, { signal, onDownload });
+  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+  async function* records(flags: InputFlags, skipped: Skipped): AsyncGenerator<DataRecord & { file: string }> {
+    const { field, promptField, replyField, onBad } = flags;
+    const onSkipped = (_: string, why: string) => {
+      const reason = reasonOf(why);
+      skipped[reason] = (skipped[reason] ?? 0) + 1;
+    };
+    const onRead = (read: number) => progress.read(read);
+    for (const file of files) {
+      for await (const record of readRecords(file, { field, promptField, replyField, onBad, onSkipped, onRead })) {
+        signal.throwIfAborted();
+        progress.count();
+        yield { ...record, file };
+      }
+    }
+  }
+  return { files, bytes, records };
+}
+
+export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+const MILLISECONDS_ON_TERMINAL = 200;
+const MILLISECONDS_IN_LOG = 5000;
+
+/** One line on stderr: rewritten on a terminal, now and then a new one in a log. */
+export class Progress {
+  private bytes = 0;
+  private total = 0;
+  private documents = 0;
+  private started = performance.now();
+  private shown = performance.now();
+  private dirty = false;
+
+  begin(total: number): void {
+    this.total = total;
+    this.started = performance.now();
+  }
+
+  read(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  count(): void {
+    this.documents++;
+    if (this.documents % 64 > 0) return;
+    const share = Math.min(1, this.bytes / Math.max(1, this.total));
+    const seconds = (performance.now() - this.started) / 1000;
+    const left = share > 0 ? duration(seconds * (1 / share - 1)) : "?";
+    this.show(`${this.documents} documents, ${(100 * share).toFixed(0)} % of ${megabytes(this.total)}, ${left} left`);
+  }
+
+  show(line: string): void {
+    const now = performance.now();
+    const terminal = process.stderr.isTTY;
+    if (now - this.shown < (terminal ? MILLISECONDS_ON_TERMINAL : MILLISECONDS_IN_LOG)) return;
+    this.shown = now;
+    this.dirty = terminal;
+    process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (this.dirty) process.stderr.write("\r\x1b[K");
+    this.dirty = false;
+  }
+}
