@@ -75,9 +75,11 @@ export async function serve({
       const closed = new Promise((resolve) => http.close(resolve));
       await server.replies.close();
       await engine.close();
-      http.closeIdleConnections();
+      // Connections whose answer has ended would be kept for a next request.
+      const idle = setInterval(() => http.closeIdleConnections(), 20);
       const force = setTimeout(() => http.closeAllConnections(), limits.closeMs);
       await closed;
+      clearInterval(idle);
       clearTimeout(force);
       store.close();
     },

@@ -75,6 +75,7 @@ export async function streamed<Item>(
     // A generator that waits for its engine returns once the signal has ended that wait.
     Promise.resolve(iterator.return?.()).catch(() => {});
   };
+  let left = false;
   const body = new ReadableStream<Uint8Array>({
     async pull(out) {
       pending ??= iterator.next();
@@ -85,14 +86,15 @@ export async function streamed<Item>(
         if (!next.done) return out.enqueue(encoder.encode(form.write(next.value)));
         if (form.end) out.enqueue(encoder.encode(form.end));
       } catch (error) {
-        // Whoever left needs no last words, and cannot be sent any.
-        if (controller.signal.aborted) return out.error(controller.signal.reason);
-        out.enqueue(encoder.encode(form.writeError(asFailure(error))));
+        // Whoever left needs no last words.
+        if (!controller.signal.aborted) out.enqueue(encoder.encode(form.writeError(asFailure(error))));
       }
       c.get("finished")?.();
-      out.close();
+      // Closed already where its reader has left.
+      if (!left) out.close();
     },
     cancel() {
+      left = true;
       leave();
       c.get("finished")?.();
     },
