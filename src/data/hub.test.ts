@@ -151,7 +151,7 @@ it("a download that breaks off goes on where it stopped", async () => {
     if (!request.url!.includes("train/0000") || broken++ > 0) return false;
     const bytes = repositories["sea/fish"]["refs/convert/parquet"]["default/train/0000.parquet"];
     response.writeHead(200, { "content-length": bytes.length });
-    response.write(bytes.subarray(0, 100), () => response.destroy());
+    response.write(bytes.subarray(0, 100), () => response.socket!.end());
     return true;
   };
   const seen: number[] = [];
