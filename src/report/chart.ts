@@ -91,7 +91,10 @@ export function plot({
     );
   const stageNames =
     stages.length > 1 &&
-    stages.map(({ name, from }) => html`<text class="stage" x="${round(x(from) / 10 + 0.6)}%" y="12">${name}</text>`);
+    stages.map(({ name, from }, i) => {
+      // Neighbours stand at different heights: a short stage's name may be longer than the stage.
+      return html`<text class="stage" x="${round(x(from) / 10 + 0.6)}%" y="${i % 2 === 0 ? 12 : 26}">${name}</text>`;
+    });
   const xTicks = niceTicks(0, most, 4).filter((tick) => tick > 0 && tick <= most * 0.85);
   const ends = lines.map(({ points, tone }) => {
     const { place, mean } = points.at(-1)!;
@@ -128,7 +131,7 @@ function scaleOf([low, high]: [number, number], kind: "linear" | "log", ticks: n
   }
   const [from, to] = [Math.log(low) - 0.05, Math.log(high) + 0.05];
   const at = (value: number) => 1 - (Math.log(Math.max(value, Number.MIN_VALUE)) - from) / (to - from);
-  const steps = Math.log10(high / low) < 1.3 ? [1, 2, 5] : [1];
+  const steps = Math.log10(high / low) < 2 ? [1, 2, 5] : [1];
   const powers = Array.from({ length: 40 }, (_, i) => i - 20);
   const all = powers.flatMap((power) => steps.map((step) => Number(`${step}e${power}`)));
   return { at, ticks: all.filter((tick) => at(tick) >= 0 && at(tick) <= 1) };

@@ -86,7 +86,7 @@ export function expertMap({ course, folder }: RunView): HeatMap | null {
   if (!course.experts) return null;
   const { loads, step } = course.experts;
   return {
-    label: `Load of each expert at step ${step}, as multiples of the mean`,
+    label: `Load of each expert at step ${count(step)}, as multiples of the mean`,
     rows: loads.map((values, i) => ({ name: layerName(i, loads.length, folder.config), values })),
     column: (i) => `expert ${i}`,
     steps: LOAD_STEPS,

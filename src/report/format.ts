@@ -27,7 +27,9 @@ export function money(usd: number): string {
     if (x >= 10_000) return `$${short(x)}`;
     if (x >= 1) return `$${x.toFixed(2)}`;
     if (x === 0) return "$0";
-    return `$${x >= 0.0001 ? Number(x.toPrecision(2)) : x.toExponential(1)}`;
+    // Two figures, however many noughts stand before them.
+    const digits = Math.max(2, Math.min(12, 1 - Math.floor(Math.log10(x))));
+    return `$${x.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
   });
 }
 

@@ -23,7 +23,7 @@ import type { RunView } from "./view.ts";
 const LIVE_STYLE = `${STYLE}
 body{max-width:84rem}.live{position:sticky;top:0;z-index:1;background:var(--paper);margin:0;padding:.5rem 0;font-size:.85rem;color:var(--quiet)}
 #status::before{content:"";display:inline-block;width:.6rem;height:.6rem;border-radius:50%;margin-right:.5rem;background:var(--quiet)}#status.on::before{background:var(--good)}#status.off::before{background:var(--t2)}
-.board{display:grid;grid-template-columns:minmax(0,1fr);gap:0 3rem}@media(min-width:64rem){.board{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.board .full{grid-column:1/-1}}.board h2{margin:2rem 0 .5rem}`;
+.board{display:grid;grid-template-columns:minmax(0,1fr);gap:0 3rem}@media(min-width:64rem){.board{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.board .full{grid-column:1/-1}.board .grid2{grid-template-columns:repeat(4,1fr)}}.board h2{margin:2rem 0 .5rem}`;
 
 const SAMPLES = 4;
 

@@ -38,12 +38,12 @@ svg{display:block;width:100%;overflow:visible}.area{overflow:hidden}.plot{width:
 ${Array.from({ length: 10 }, (_, i) => `path.h${i}{fill:var(--h${i})}i.h${i}{background:var(--h${i})}`).join("")}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem .9rem;font-size:.8rem;color:var(--quiet)}.legend i{display:inline-block;width:1rem;height:.8rem;margin-right:.3rem;vertical-align:-1px;border-radius:2px}
 .spark{width:7rem;height:1.2rem;display:inline-block;vertical-align:middle}
-.grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:0 2rem}
+.grid2{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}
 .scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}thead th{color:var(--quiet);font-weight:400;font-size:.85rem}
-th:first-child{text-align:left;padding-left:0}tbody th{font-weight:400}table.wide td:last-child,table.text td{text-align:left}table.wide tbody th,table.text tbody th{color:var(--quiet);white-space:nowrap}
+th:first-child{text-align:left;padding-left:0}tbody th{font-weight:400}td{white-space:nowrap}table.wide td:last-child,table.text td{white-space:normal}table.wide td:last-child,table.text td,table.text th{text-align:left}table.wide tbody th,table.text tbody th{color:var(--quiet);white-space:nowrap}
 details{border-bottom:1px solid var(--line);padding:.5rem 0}summary{cursor:pointer}
 blockquote{margin:.8rem 0;padding:.6rem 1rem;background:var(--card);border:1px solid var(--line);border-radius:.7rem}blockquote p{margin:.2rem 0}.text{white-space:pre-wrap;overflow-wrap:anywhere}
 ul{padding-left:1.2rem}footer{margin:3rem 0 1rem;color:var(--quiet);font-size:.85rem}
 .tip{position:fixed;z-index:2;pointer-events:none;background:var(--ink);color:var(--paper);border-radius:.5rem;padding:.4rem .6rem;font-size:.8rem;line-height:1.4;max-width:18rem;font-variant-numeric:tabular-nums}.tip[hidden]{display:none}
-@media(max-width:46rem){.tiles{grid-template-columns:1fr 1fr;gap:.5rem}}@media(max-width:34rem){.tile{padding:.6rem .7rem}.tile dd{font-size:1.35rem}body{margin-top:1.2rem;padding:0 1rem}.grid2{grid-template-columns:1fr}}`;
+@media(max-width:46rem){.tiles{grid-template-columns:1fr 1fr;gap:.5rem}}@media(max-width:34rem){.spark{width:4rem}.tile{padding:.6rem .7rem}.tile dd{font-size:1.35rem}body{margin-top:1.2rem;padding:0 1rem}.grid2{grid-template-columns:1fr}}`;
