@@ -2,5 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { startMock } from "./server.ts";
 
-const mock = await startMock(fileURLToPath(new URL("../../dist/web", import.meta.url)), { port: Number(process.argv[2] ?? 3100) });
+const mock = await startMock(fileURLToPath(new URL("../../dist/web", import.meta.url)), {
+  port: Number(process.argv[2] ?? 3100),
+});
 process.stdout.write(`${mock.url}\n`);

@@ -84,11 +84,12 @@ export interface Speech {
 
 export function answerTo(prompt: string): Speech {
   const [, command, text] = /^\/(say|slow|think|fail)\s?([\s\S]*)$/.exec(prompt) ?? [];
-  const thought = "The question is short. I should first recall the definition, then give the formula, and end with a program that can be run.";
+  const thought =
+    "The question is short. I should first recall the definition, then give the formula, and end with a program that can be run.";
   return {
     reasoning: command === "think" ? thought : "",
-    text: command ? text : DEMO,
-    pause: command === "slow" ? 40 : command === "say" ? 1 : 6,
+    text: text || DEMO,
+    pause: command === "slow" ? 25 : 1,
     fails: command === "fail",
   };
 }
@@ -101,7 +102,7 @@ export function tokensOf(text: string, model: string): TokenInfo[] {
   const bytesOf = (piece: string): number[] => [...new TextEncoder().encode(piece)];
   const local = model === "minnow";
   return pieces(text).map((piece, index) => {
-    const p = Math.min(0.999, Math.max(0.004, random() ** 0.4));
+    const p = Math.min(0.999, Math.max(0.004, random() ** 0.8));
     const rivals = [" the", " of", ",", " a", "\n"].filter((rival) => rival !== piece).slice(0, 4);
     let rest = 1 - p;
     const others = rivals.map((rival, place) => {

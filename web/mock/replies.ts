@@ -28,7 +28,12 @@ export class Replies {
     const events: Running["events"] = new EventEmitter();
     events.setMaxListeners(0);
     this.running.set(message.id, { events, stop: () => (control.stopped = true) });
-    void this.write(message, { ...speech, text: speech.text.slice(from.length), reasoning: from ? "" : speech.reasoning }, control, events);
+    void this.write(
+      message,
+      { ...speech, text: speech.text.slice(from.length), reasoning: from ? "" : speech.reasoning },
+      control,
+      events,
+    );
   }
 
   stop(id: string): void {
@@ -45,24 +50,35 @@ export class Replies {
     this.running.clear();
   }
 
-  private async write(message: Message, speech: ReturnType<typeof answerTo>, control: { stopped: boolean }, events: Running["events"]): Promise<void> {
+  private async write(
+    message: Message,
+    speech: ReturnType<typeof answerTo>,
+    control: { stopped: boolean },
+    events: Running["events"],
+  ): Promise<void> {
     const emit = (event: ReplyEvent): void => void events.emit("event", event);
     const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, speech.pause));
     const began = Date.now();
-    const promptTokens = this.store.branch(message.parentId).reduce((sum, { content }) => sum + pieces(content).length, 8);
+    const promptTokens = this.store
+      .branch(message.parentId)
+      .reduce((sum, { content }) => sum + pieces(content).length, 8);
     await new Promise((resolve) => setTimeout(resolve, 60));
     message.status = "streaming";
     emit({ type: "start", promptTokens, cachedTokens: Math.floor(promptTokens / 2) });
     const conversation = this.store.conversations.get(message.conversationId);
     if (conversation && !conversation.title) {
-      conversation.title = this.store.messages.get(message.parentId!)!.content.replace(/^\/\w+\s*/, "").slice(0, 40) || "A chat";
+      conversation.title =
+        this.store.messages
+          .get(message.parentId!)!
+          .content.replace(/^\/\w+\s*/, "")
+          .slice(0, 40) || "A chat";
       emit({ type: "title", title: conversation.title });
     }
     for (const kind of ["reasoning", "text"] as const) {
       const field = kind === "text" ? "content" : "reasoning";
       // A long answer comes in larger pieces, as from a fast model.
       const parts = pieces(speech[kind]);
-      const size = Math.max(1, Math.floor(parts.length / 400));
+      const size = Math.max(1, Math.floor(parts.length / (speech.pause > 1 ? 400 : 50)));
       for (let at = 0; at < parts.length && !control.stopped; at += size) {
         const text = parts.slice(at, at + size).join("");
         message[field] = (message[field] ?? "") + text;

@@ -14,7 +14,8 @@ import { MODELS, tokensOf } from "./model.ts";
 import { Replies } from "./replies.ts";
 import { Store } from "./store.ts";
 
-export const POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+export const POLICY =
+  "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 const UNDO_MS = 30_000;
 
 const INFO: Info = {
@@ -28,7 +29,12 @@ const INFO: Info = {
       "It knows little, cannot be relied on for facts or sums, and makes things up.",
     ],
     card: "https://example.org/minnow",
-    examples: ["Tell me a story about a small fish.", "How do I compute a variance?", "What is a tide?", "Write a haiku about the sea."],
+    examples: [
+      "Tell me a story about a small fish.",
+      "How do I compute a variance?",
+      "What is a tide?",
+      "Write a haiku about the sea.",
+    ],
   },
   needsKey: false,
 };
@@ -41,17 +47,27 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
   const conversation = (c: Context) => store.conversations.get(c.req.param("id")!);
   const message = (c: Context) => store.messages.get(c.req.param("id")!);
   const reply = (parentId: string, conversationId: string, model: string) => {
-    const made = store.add(store.conversations.get(conversationId)!, { parentId, role: "assistant", model, status: "queued" });
+    const made = store.add(store.conversations.get(conversationId)!, {
+      parentId,
+      role: "assistant",
+      model,
+      status: "queued",
+    });
     replies.start(made);
     return { ...made };
   };
-  const modelOf = (conversationId: string): string => store.conversations.get(conversationId)?.settings.model ?? INFO.defaultModel;
+  const modelOf = (conversationId: string): string =>
+    store.conversations.get(conversationId)?.settings.model ?? INFO.defaultModel;
 
+  app.get("/api/info", (c) => {
+    const known = key === null || c.req.header("authorization") === `Bearer ${key}`;
+    return c.json({ ...INFO, models: known ? INFO.models : [], needsKey: key !== null });
+  });
   app.use("/api/*", async (c, next) => {
-    if (key !== null && c.req.header("authorization") !== `Bearer ${key}`) return fail(c, 401, "This server needs an API key.");
+    if (key !== null && c.req.header("authorization") !== `Bearer ${key}`)
+      return fail(c, 401, "This server needs an API key.");
     await next();
   });
-  app.get("/api/info", (c) => c.json({ ...INFO, needsKey: key !== null }));
   app.get("/api/conversations", (c) => {
     const { limit = "50", before, q = "" } = c.req.query();
     const all = store.list(q).filter((one) => !before || one.updatedAt < Number(before));
@@ -65,7 +81,9 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
   });
   app.get("/api/conversations/:id", (c) => {
     const found = conversation(c);
-    return found ? c.json({ conversation: found, messages: store.tree(found.id) }) : fail(c, 404, "There is no such conversation.");
+    return found
+      ? c.json({ conversation: found, messages: store.tree(found.id) })
+      : fail(c, 404, "There is no such conversation.");
   });
   app.patch("/api/conversations/:id", async (c) => c.json(Object.assign(conversation(c)!, await c.req.json())));
   app.delete("/api/conversations/:id", (c) => {
@@ -140,7 +158,10 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
     c.json({
       format: "shoal-conversations",
       version: 1,
-      conversations: [...store.conversations.values()].map((one) => ({ conversation: one, messages: store.tree(one.id) })),
+      conversations: [...store.conversations.values()].map((one) => ({
+        conversation: one,
+        messages: store.tree(one.id),
+      })),
     } satisfies Export),
   );
   app.post("/api/import", async (c) => {
@@ -149,7 +170,12 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
       const copy = store.create({ ...one, id: crypto.randomUUID() });
       const ids = new Map(messages.map(({ id }) => [id, crypto.randomUUID() as string]));
       for (const part of messages)
-        store.add(copy, { ...part, id: ids.get(part.id)!, conversationId: copy.id, parentId: ids.get(part.parentId ?? "") ?? null });
+        store.add(copy, {
+          ...part,
+          id: ids.get(part.id)!,
+          conversationId: copy.id,
+          parentId: ids.get(part.parentId ?? "") ?? null,
+        });
       copy.leafId = ids.get(one.leafId ?? "") ?? null;
     }
     return c.json({ conversations: conversations.length });

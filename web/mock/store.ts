@@ -10,7 +10,15 @@ export class Store {
 
   create(part: Partial<Conversation> = {}): Conversation {
     const now = Date.now();
-    const conversation = { id: randomUUID(), title: "", createdAt: now, updatedAt: now, settings: {}, leafId: null, ...part };
+    const conversation = {
+      id: randomUUID(),
+      title: "",
+      createdAt: now,
+      updatedAt: now,
+      settings: {},
+      leafId: null,
+      ...part,
+    };
     this.conversations.set(conversation.id, conversation);
     return conversation;
   }

@@ -35,10 +35,12 @@ export const en = {
 
   // What goes wrong
   unreachable: "The server cannot be reached. Is it running?",
-  unreachableLong: "The Shoal server cannot be reached. Start it with “npm start”; this page goes on by itself when it is there.",
+  unreachableLong:
+    "The Shoal server cannot be reached. Start it with “npm start”; this page goes on by itself when it is there.",
   tryAgain: "Try again",
   retryIn: (seconds: number) => `Connection lost. Trying again in ${seconds} s.`,
   retryNow: "Connection lost. Trying again …",
+  noModels: "No model can be asked now.",
   missingConversation: "This conversation is not here any more.",
 
   // Welcome
@@ -63,6 +65,8 @@ export const en = {
     interrupted: "The server ended in the middle of this reply. What had come is kept.",
     failed: "This reply failed.",
   },
+  leftOut: (messages: string) =>
+    `The context has no room for ${messages} earlier messages; the model did not see them.`,
   lengthReached: "The limit of tokens was reached.",
   filtered: "The upstream filtered the rest.",
   continue: "Continue",
@@ -231,7 +235,8 @@ export const en = {
   layer: (layer: number) => `Layer ${layer}`,
   noExperts: "This model does not tell which experts fired.",
   expertMap: "Experts of the whole answer",
-  expertMapHelp: "One row for each layer with experts, one column for each expert. The darker, the more tokens it took.",
+  expertMapHelp:
+    "One row for each layer with experts, one column for each expert. The stronger the colour, the more tokens it took; outlined: those of the chosen token.",
   expertCell: (layer: number, expert: number, share: string, count: string) =>
     `Layer ${layer}, expert ${expert}: ${share} of the tokens (${count})`,
   meanProbability: "Typical probability",

@@ -1,7 +1,7 @@
 /** The interface's words in the reader's language: `t().send`. */
 import { prefs } from "../state/prefs.svelte.ts";
-import { en } from "./en.ts";
 import type { Strings } from "./en.ts";
+import { en } from "./en.ts";
 import { zh } from "./zh.ts";
 
 export const LANGUAGES = { en: "English", zh: "中文" } as const;

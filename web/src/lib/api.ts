@@ -1,4 +1,6 @@
 /** The server's API (src/serve/wire.ts) as functions. Addresses are relative, so that the site works below any path. */
+
+import type { TokenInfo } from "../../../src/infer/engine.ts";
 import type {
   ApiError,
   ChatSettings,
@@ -11,7 +13,6 @@ import type {
   NewMessage,
   Preset,
 } from "../../../src/serve/wire.ts";
-import type { TokenInfo } from "../../../src/infer/engine.ts";
 
 /** status 0: the server could not be reached. */
 export class RequestFailed extends Error {
@@ -36,7 +37,10 @@ export const apiKey = {
 
 export function headers(body: boolean): HeadersInit {
   const key = apiKey.get();
-  return { ...(body ? { "content-type": "application/json" } : {}), ...(key ? { authorization: `Bearer ${key}` } : {}) };
+  return {
+    ...(body ? { "content-type": "application/json" } : {}),
+    ...(key ? { authorization: `Bearer ${key}` } : {}),
+  };
 }
 
 /** @throws RequestFailed */
@@ -75,7 +79,12 @@ export const api = {
   conversations: (query: { limit?: number; before?: number; q?: string }, signal?: AbortSignal) => {
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
     const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
-    return ask<{ conversations: ConversationSummary[]; more: boolean }>("GET", `conversations?${search}`, undefined, signal);
+    return ask<{ conversations: ConversationSummary[]; more: boolean }>(
+      "GET",
+      `conversations?${search}`,
+      undefined,
+      signal,
+    );
   },
   create: (body: { title?: string; settings?: ChatSettings }) => ask<Conversation>("POST", "conversations", body),
   tree: (id: string) => ask<ConversationTree>("GET", conversation(id)),

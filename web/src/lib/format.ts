@@ -7,7 +7,12 @@ export function count(value: number, locale: string): string {
 
 /** 16.3M, 671B: as models are spoken of. */
 export function short(value: number): string {
-  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+  for (const [unit, size] of [
+    ["T", 1e12],
+    ["B", 1e9],
+    ["M", 1e6],
+    ["K", 1e3],
+  ] as const)
     if (value >= size) return `${(value / size).toPrecision(3).replace(/\.?0+$/, "")}${unit}`;
   return String(value);
 }
@@ -34,7 +39,11 @@ export function speed(usage: Usage): number | null {
 }
 
 export function bytes(value: number): string {
-  return value < 1024 ? `${value} B` : value < 1024 ** 2 ? `${Math.round(value / 1024)} KB` : `${(value / 1024 ** 2).toFixed(1)} MB`;
+  return value < 1024
+    ? `${value} B`
+    : value < 1024 ** 2
+      ? `${Math.round(value / 1024)} KB`
+      : `${(value / 1024 ** 2).toFixed(1)} MB`;
 }
 
 /** Days between then and now by the calendar: 0 is today. */

@@ -54,7 +54,8 @@ export interface Actions {
 }
 
 const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && target.closest("input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]") !== null;
+  target instanceof HTMLElement &&
+  target.closest("input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]") !== null;
 
 function withMod(event: KeyboardEvent, actions: Actions): (() => void) | undefined {
   const key = event.key.toLowerCase();
@@ -64,7 +65,8 @@ function withMod(event: KeyboardEvent, actions: Actions): (() => void) | undefin
 
 function single(event: KeyboardEvent, actions: Actions): (() => void) | undefined {
   const message = (event.target as Element).closest?.<HTMLElement>("[data-message]");
-  const onMessage = (action: Parameters<Actions["onMessage"]>[1]) => message && (() => actions.onMessage(message, action));
+  const onMessage = (action: Parameters<Actions["onMessage"]>[1]) =>
+    message && (() => actions.onMessage(message, action));
   switch (event.key) {
     case "/":
       return actions.compose;
@@ -94,12 +96,14 @@ export function handleKey(event: KeyboardEvent, actions: Actions, singleKeys: bo
   if (event.defaultPrevented || event.isComposing || event.altKey) return;
   const mod = MAC ? event.metaKey : event.ctrlKey;
   let action: (() => void) | undefined;
+  const inDialog = document.querySelector("dialog[open]") !== null;
   if (event.key === "Escape") {
-    if (actions.escape()) event.preventDefault();
+    // A dialog closes by itself, and nothing behind it.
+    if (!inDialog && actions.escape()) event.preventDefault();
     return;
   }
   if (mod) action = withMod(event, actions);
-  else if (singleKeys && !event.ctrlKey && !event.metaKey && !isTyping(event.target) && !document.querySelector("dialog[open]"))
+  else if (singleKeys && !event.ctrlKey && !event.metaKey && !isTyping(event.target) && !inDialog)
     action = single(event, actions);
   if (!action) return;
   event.preventDefault();

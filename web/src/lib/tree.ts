@@ -43,9 +43,12 @@ interface Reply extends Node {
 }
 
 /** Answers that were asked for together count as a comparison until somebody goes on from one of them. */
-const TOGETHER_MS = 2_000;
+const TOGETHER_MS = 100;
 
-export function isComparison<T extends Reply>(siblings: readonly T[], children: ReadonlyMap<string | null, T[]>): boolean {
+export function isComparison<T extends Reply>(
+  siblings: readonly T[],
+  children: ReadonlyMap<string | null, T[]>,
+): boolean {
   return (
     siblings.length > 1 &&
     siblings.every((node) => node.role === "assistant" && !children.get(node.id)?.length) &&

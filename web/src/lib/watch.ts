@@ -5,6 +5,7 @@
  */
 import type { ReplyEvent } from "../../../src/serve/wire.ts";
 import { open, RequestFailed } from "./api.ts";
+import { EventParser } from "./event-parser.ts";
 
 export interface Watcher {
   event: (event: ReplyEvent) => void;
@@ -16,25 +17,6 @@ export interface Watcher {
 
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 10_000;
-
-/** Pieces of a text/event-stream, one for each event's data. */
-export class EventParser {
-  private rest = "";
-
-  push(chunk: string): string[] {
-    const events = (this.rest + chunk).split(/\r?\n\r?\n/);
-    this.rest = events.pop()!;
-    return events
-      .map((event) =>
-        event
-          .split(/\r?\n/)
-          .filter((line) => line.startsWith("data:"))
-          .map((line) => line.slice(line.startsWith("data: ") ? 6 : 5))
-          .join("\n"),
-      )
-      .filter((data) => data !== "");
-  }
-}
 
 /** @returns ends the watch */
 export function watchReply(id: string, watcher: Watcher): () => void {

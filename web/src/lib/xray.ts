@@ -52,11 +52,13 @@ export function countExperts(tokens: readonly TokenInfo[], width: number | null)
   return { counts, most, tokens: telling.length };
 }
 
-/** The next token after `from` (around the end) that the model held for unlikely; −1: there is none. */
+/** The next token after `from` (around the end) that the model held for unlikely, or for least likely; −1: there is none. */
 export function nextSurprise(tokens: readonly TokenInfo[], from: number): number {
+  const least = Math.min(4, Math.max(0, ...tokens.map(heat)));
+  if (least === 0) return -1;
   for (let step = 1; step <= tokens.length; step++) {
     const index = (from + step) % tokens.length;
-    if (heat(tokens[index]) >= 4) return index;
+    if (heat(tokens[index]) >= least) return index;
   }
   return -1;
 }
@@ -67,7 +69,8 @@ export function rankOf(token: TokenInfo): number | null {
   return index < 0 ? null : index + 1;
 }
 
-export const hex = (bytes: readonly number[]): string => bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+export const hex = (bytes: readonly number[]): string =>
+  bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
 
 /** A token as it can be seen: its blanks have signs, a part of a character shows its bytes. */
 export function visible(token: { text: string; bytes: readonly number[] }): string {

@@ -13,7 +13,10 @@ function keep(key: string, element: HTMLElement | null): void {
 }
 
 function show(element: HTMLElement, set: HTMLElement | null): void {
-  if (!set) return element.classList.add("failed");
+  if (!set) {
+    element.classList.add("failed");
+    return;
+  }
   element.replaceChildren(...[...set.childNodes].map((node) => node.cloneNode(true)));
   element.classList.add("rendered");
 }

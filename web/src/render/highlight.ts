@@ -65,7 +65,12 @@ async function load(language: string): Promise<void> {
 /** Makes the languages ready that are known; a language that cannot be loaded leaves its code plain. */
 export async function prepare(languages: Iterable<string>): Promise<void> {
   const wanted = [...languages].map(canonical).filter((language) => language !== null);
-  for (const language of wanted) if (!loading.has(language)) loading.set(language, load(language).catch(() => {}));
+  for (const language of wanted)
+    if (!loading.has(language))
+      loading.set(
+        language,
+        load(language).catch(() => {}),
+      );
   await Promise.all(wanted.map((language) => loading.get(language)));
 }
 

@@ -15,7 +15,9 @@ export const LIMITS = {
   /** Formulas of one message. */
   formulas: 400,
   /** Milliseconds that the worker may think about one message before it is put down. */
-  patience: 3_000,
+  patience: 2_000,
+  /** Combining marks on one letter: more cost layout dearly and climb over the lines above. */
+  marks: 12,
   /** Characters of plain text that are laid out at first, and more at each wish for more. */
   plain: 20_000,
 } as const;

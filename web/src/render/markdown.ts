@@ -5,7 +5,8 @@
 import { Marked, type Token, type Tokens } from "marked";
 import { highlight, prepare } from "./highlight.ts";
 import { LIMITS } from "./limits.ts";
-import { mathExtensions } from "./math.ts";
+import { unstack } from "./marks.ts";
+import { escapeHtml, mathExtensions } from "./math.ts";
 
 export interface Block {
   /** Characters of the source that this block covers. */
@@ -13,9 +14,6 @@ export interface Block {
   /** Null: show the source as it is. */
   html: string | null;
 }
-
-export const escapeHtml = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 /** The only HTML in Markdown that is taken as HTML; the rest is shown as text, which is what people who talk about code mean. */
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd)\s*\/?>$/i;
@@ -79,7 +77,7 @@ export async function renderBlocks(text: string, final: boolean): Promise<Block[
     // Empty lines and link definitions show nothing: they belong to the block before.
     if (last && (token.type === "space" || token.type === "def")) last.length += token.raw.length;
     else {
-      const html = marked.parser([token]);
+      const html = unstack(marked.parser([token]));
       blocks.push({ length: token.raw.length, html: html.length > LIMITS.html ? null : html });
     }
   }

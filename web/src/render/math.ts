@@ -1,7 +1,7 @@
 /** Formulas in Markdown: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
 import type { TokenizerAndRendererExtension, TokenizerThis, Tokens } from "marked";
 
-const escapeHtml = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 interface MathToken extends Tokens.Generic {
@@ -40,8 +40,7 @@ export function mathExtensions(open: () => boolean): TokenizerAndRendererExtensi
       start: (source) => source.match(/(?:^|\n) {0,3}(?:\$\$|\\\[)/)?.index,
       tokenizer(source): MathToken | undefined {
         const found = BLOCK.exec(source);
-        if (found)
-          return { type: "mathBlock", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: true };
+        if (found) return { type: "mathBlock", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: true };
         if (open() && BLOCK_OPEN.test(source) && !/\$\$|\\\]/.test(source.replace(BLOCK_OPEN, "")))
           return { type: "mathBlock", raw: source, tex: source, display: true, open: true };
         return undefined;

@@ -2,7 +2,9 @@
 import DOMPurify from "dompurify";
 
 const TAGS =
-  "p br hr em strong del s code pre span a ul ol li blockquote h3 h4 h5 h6 table thead tbody tr th td sub sup kbd".split(" ");
+  "p br hr em strong del s code pre span a ul ol li blockquote h3 h4 h5 h6 table thead tbody tr th td sub sup kbd".split(
+    " ",
+  );
 const CLASSES = /^(?:math(?: display)?|task|image|language-[\w+#.-]*|hljs-[\w-]+(?: \w+_)*)$/;
 const LINK = /^(?:https?:|mailto:)/i;
 
@@ -24,6 +26,7 @@ export function sanitize(html: string): DocumentFragment {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ["href", "class", "align", "start"],
     ALLOWED_URI_REGEXP: LINK,
+    ADD_URI_SAFE_ATTR: ["align", "start"],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,

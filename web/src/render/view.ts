@@ -6,6 +6,7 @@ import { type DecorationLabels, decorate } from "./decorate.ts";
 import { setFormulas } from "./formulas.ts";
 import { LIMITS } from "./limits.ts";
 import type { Block } from "./markdown.ts";
+import { unstack } from "./marks.ts";
 import { renderInWorker } from "./pool.ts";
 import { sanitize } from "./sanitize.ts";
 import { breathe } from "./slices.ts";
@@ -38,7 +39,9 @@ export class MarkdownView {
   update(text: string, final: boolean): void {
     const clean = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
     if (clean === this.text && final === this.final && (this.finished || this.busy)) return;
-    if (!clean.startsWith(this.text) || (final && FAR.test(clean))) this.restart();
+    // A complete text that goes on has its last block open again.
+    const reopened = this.final && !final;
+    if (reopened || !clean.startsWith(this.text) || (final && FAR.test(clean))) this.restart();
     this.text = clean;
     this.final = final;
     this.finished = false;
@@ -87,7 +90,8 @@ export class MarkdownView {
         this.shown = "";
       } else this.shown = source;
     }
-    while (this.root.childNodes.length > this.closedElements + (final || blocks.length === 0 ? 0 : 1)) this.root.lastChild!.remove();
+    while (this.root.childNodes.length > this.closedElements + (final || blocks.length === 0 ? 0 : 1))
+      this.root.lastChild!.remove();
   }
 
   /** Puts a block behind the closed ones, in place of what stood there. */
@@ -115,7 +119,7 @@ export class MarkdownView {
     const to = from + LIMITS.plain;
     const text = document.createElement("div");
     text.className = "plain";
-    text.textContent = source.slice(from, to);
+    text.textContent = unstack(source.slice(from, to));
     if (to >= source.length) return [text];
     const more = document.createElement("button");
     more.type = "button";

@@ -19,6 +19,8 @@ class App {
     try {
       this.info = await api.info();
       this.unreachable = false;
+      // Without its key a page learns only that it needs one.
+      if (this.info.needsKey && this.info.models.length === 0) this.dialog = "key";
     } catch (error) {
       if (error instanceof RequestFailed && error.status === 401) this.dialog = "key";
       else this.unreachable = true;

@@ -57,6 +57,7 @@ class Chat {
       this.nodes = tree.messages.map((message) => new LiveMessage(message));
       this.leafId = tree.conversation.leafId ?? this.nodes.at(-1)?.id ?? null;
       for (const node of this.nodes) this.watch(node);
+      conversations.put(tree.conversation);
     } catch (error) {
       if (route.conversation !== id) return;
       this.missing = true;
@@ -80,7 +81,7 @@ class Chat {
   private watch(node: LiveMessage): void {
     node.watch({
       title: (title) => this.setTitle(title),
-      done: (message) => this.touch(message),
+      done: (message) => void this.ended(message),
       refused: report,
     });
   }
@@ -89,6 +90,14 @@ class Chat {
     if (!this.conversation) return;
     this.conversation = { ...this.conversation, title };
     conversations.setTitle(this.conversation.id, title);
+  }
+
+  /** A title that was made before anybody watched is in the list. */
+  private async ended(message: Message): Promise<void> {
+    this.touch(message);
+    await conversations.load();
+    const title = conversations.list.find((one) => one.id === message.conversationId)?.title;
+    if (title && this.conversation?.id === message.conversationId) this.setTitle(title);
   }
 
   private touch(message: Message): void {
@@ -104,7 +113,10 @@ class Chat {
   }
 
   /** @returns whether it was taken */
-  async send(content: string, options: { parentId?: string | null; attachments?: Attachment[]; models?: string[] } = {}): Promise<boolean> {
+  async send(
+    content: string,
+    options: { parentId?: string | null; attachments?: Attachment[]; models?: string[] } = {},
+  ): Promise<boolean> {
     if (this.sending) return false;
     this.sending = true;
     const { models, attachments } = options;
@@ -149,7 +161,9 @@ class Chat {
 
   async stop(): Promise<void> {
     const running = this.nodes.filter((node) => node.running);
-    await Promise.all(running.map((node) => attempt(() => api.stop(node.id)).then((message) => this.stopped(node, message))));
+    await Promise.all(
+      running.map((node) => attempt(() => api.stop(node.id)).then((message) => this.stopped(node, message))),
+    );
   }
 
   /** Where nobody watches (the connection is lost), the server's answer is all there is. */

@@ -40,7 +40,8 @@ class Conversations {
       return;
     }
     this.timer = window.setTimeout(async () => {
-      const { signal } = (this.searching = new AbortController());
+      this.searching = new AbortController();
+      const { signal } = this.searching;
       const page = await api.conversations({ q: query.trim(), limit: PAGE }, signal).catch(() => null);
       if (page && !signal.aborted) this.found = page.conversations;
     }, SEARCH_DELAY_MS);

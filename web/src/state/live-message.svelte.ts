@@ -28,6 +28,8 @@ export class LiveMessage {
   private stopWatching: (() => void) | null = null;
   private pending = { text: "", reasoning: "" };
   private frame = 0;
+  /** Characters of the text that a screen reader has been told. */
+  private told = 0;
 
   constructor(message: Message) {
     this.id = message.id;
@@ -39,6 +41,7 @@ export class LiveMessage {
 
   watch(handlers: LiveHandlers): void {
     if (this.stopWatching || !this.running) return;
+    this.told = this.message.content.length;
     const narrator = new Narrator((text) => announcer.say(text));
     announcer.say(t().replyStarted);
     this.stopWatching = watchReply(this.id, {
@@ -62,6 +65,7 @@ export class LiveMessage {
     switch (event.type) {
       case "snapshot":
         this.drop();
+        this.tell(event.message, narrator);
         this.message = event.message;
         break;
       case "start":
@@ -71,7 +75,10 @@ export class LiveMessage {
       case "reasoning":
         this.pending[event.type] += event.text;
         this.schedule();
-        if (event.type === "text") narrator.push(event.text, performance.now());
+        if (event.type === "text") {
+          this.told += event.text.length;
+          narrator.push(event.text, performance.now());
+        }
         break;
       case "title":
         handlers.title(event.title);
@@ -79,11 +86,18 @@ export class LiveMessage {
       case "done":
         this.drop();
         this.stopWatching = null;
+        this.tell(event.message, narrator);
         this.message = event.message;
         narrator.finish();
         announcer.say(event.message.status === "done" ? t().replyFinished : t().status[event.message.status]);
         handlers.done(event.message);
     }
+  }
+
+  /** What a stored message has that was not told yet. */
+  private tell({ content }: Message, narrator: Narrator): void {
+    if (content.length > this.told) narrator.push(content.slice(this.told), performance.now());
+    this.told = content.length;
   }
 
   /** What has come since the last frame goes to the page with the next one: the screen sets the pace, not the network. */

@@ -1,0 +1,267 @@
+/** The chat site in Chromium, against a server with a pretended model: each thing that can be done in a conversation. */
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Mock, startMock } from "../web/mock/server.ts";
+import { buildSite, hasChromium, launch, SITE, say, settled, type Visit, visit } from "../web/testing/harness.ts";
+
+let browser: Browser;
+let mock: Mock;
+
+describe.skipIf(!hasChromium)("the chat site", () => {
+  beforeAll(async () => {
+    buildSite();
+    [browser, mock] = await Promise.all([launch(), startMock(SITE)]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await mock?.close();
+  });
+
+  /** Runs on a page of its own and sees to it that nothing went wrong there. */
+  const on = (
+    name: string,
+    run: (page: Page, visit: Visit) => Promise<void>,
+    options: Parameters<typeof visit>[2] = {},
+  ): void =>
+    test(name, async () => {
+      const opened = await visit(browser, mock.url, options);
+      await run(opened.page, opened);
+      expect(opened.trouble).toEqual([]);
+      await opened.page.context().close();
+    });
+  const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name, exact: true });
+  const lastReply = (page: Page) => page.locator("article.assistant").last();
+
+  on("a first visit explains, links the card, and offers prompts that are sent with a click", async (page) => {
+    await page.getByText("knows little, cannot be relied on").waitFor();
+    expect(await page.getByRole("link", { name: "Read its card" }).getAttribute("href")).toBe(
+      "https://example.org/minnow",
+    );
+    await button(page, "What is a tide?").click();
+    await page.getByText("Welford's method computes").waitFor();
+    await settled(page);
+    expect(page.url()).toMatch(/#\/c\/[\w-]+$/);
+    expect(await page.title()).toBe("What is a tide? · Shoal");
+    await page.getByRole("navigation").getByRole("link", { name: "What is a tide?" }).waitFor();
+  });
+
+  on("answers are typeset: Markdown, formulas, coloured code with a copy button, tables", async (page) => {
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await say(page, "variance");
+    await settled(page);
+    const reply = lastReply(page);
+    await reply.locator(".katex-display").waitFor();
+    expect(await reply.locator(".math:not(.rendered)").count()).toBe(0);
+    expect(await reply.locator(".hljs-keyword").first().textContent()).toBe("def");
+    expect(await reply.locator("td[align=right]").first().textContent()).toBe("1");
+    await reply.getByRole("listitem").nth(2).waitFor();
+    await reply.getByRole("button", { name: "Copy" }).first().click();
+    await reply.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^def mean_and_variance\(values\):\n/);
+    expect(await reply.locator("text=/\\d+ tokens · .*tokens\\/s · \\$0\\.0/").count()).toBe(1);
+    expect(await page.getByRole("meter").getAttribute("aria-label")).toMatch(/of 4,096 tokens of context used/);
+  });
+
+  on("an answer can be stopped and continued", async (page) => {
+    const words = Array.from({ length: 50 }, (_, index) => `word${index}`).join(" ");
+    await say(page, `/slow ${words}`);
+    await page.getByText("word2 word3").last().waitFor();
+    await page.keyboard.press("Escape");
+    const reply = lastReply(page);
+    await reply.getByText("Stopped.").waitFor();
+    expect(await reply.textContent()).not.toContain("word49");
+    await reply.getByRole("button", { name: "Continue" }).click();
+    await button(page, "Stop").waitFor();
+    await reply.getByText("word49").waitFor();
+    expect((await reply.locator(".md").textContent())?.trim()).toBe(words);
+  });
+
+  on("reasoning folds away when the answer begins", async (page) => {
+    await say(page, "/think The answer.");
+    await page.getByRole("button", { name: "Thinking …", expanded: true }).waitFor();
+    await settled(page);
+    const toggle = lastReply(page).getByRole("button", { name: "Reasoning", expanded: false });
+    expect(await page.getByText("recall the definition").count()).toBe(0);
+    await toggle.click();
+    await page.getByText("recall the definition").waitFor();
+  });
+
+  on("messages can be edited and answered again; versions are paged through; a branch can be forked", async (page) => {
+    await say(page, "/say first");
+    await settled(page);
+    await page.locator("article.user").hover();
+    await button(page, "Edit").click();
+    await page.getByRole("textbox", { name: "Edit message" }).fill("/say second");
+    await page.keyboard.press("Enter");
+    await lastReply(page).getByText("second").waitFor();
+    await settled(page);
+    await page.getByRole("group", { name: "Version 2 of 2" }).waitFor();
+    await button(page, "Previous version").click();
+    await lastReply(page).getByText("first").waitFor();
+    await button(page, "Regenerate").click();
+    await lastReply(page).getByRole("group", { name: "Version 2 of 2" }).waitFor();
+    await settled(page);
+    const before = page.url();
+    await button(page, "Fork into a new chat").click();
+    await page.waitForURL((url) => url.href !== before);
+    await lastReply(page).getByText("first").waitFor();
+    // The copy has the branch and nothing else.
+    expect(await page.getByRole("group", { name: /Version/ }).count()).toBe(0);
+    await page.goto(before);
+    await lastReply(page).getByText("first").waitFor();
+    await page.getByRole("group", { name: "Version 1 of 2" }).waitFor();
+  });
+
+  on("two models answer side by side, and one is chosen to go on with", async (page) => {
+    await button(page, "Compare").click();
+    await page.getByRole("menuitemradio", { name: /deepseek-chat/ }).click();
+    await say(page, "/say hello");
+    await settled(page);
+    const columns = page.getByRole("region", { name: "Answers side by side" });
+    expect(await columns.locator(".column").count()).toBe(2);
+    await columns
+      .locator(".column", { hasText: "deepseek-chat" })
+      .getByRole("button", { name: "Go on with this one" })
+      .click();
+    await columns.waitFor({ state: "detached" });
+    expect(await lastReply(page).textContent()).toContain("deepseek-chat");
+    await button(page, "Compare with deepseek-chat").click();
+    await page.getByRole("menuitemradio", { name: "One model" }).click();
+    await say(page, "/say more");
+    await lastReply(page).getByText("more").waitFor();
+    await settled(page);
+    const messages = [...mock.store.messages.values()];
+    const asked = messages.findLast(({ content }) => content === "/say more")!;
+    expect(mock.store.messages.get(asked.parentId!)!.model).toBe("deepseek-chat");
+    expect(messages.filter(({ parentId }) => parentId === asked.id)).toHaveLength(1);
+  });
+
+  on("an X-ray shows each token's chance, its rivals and experts, by pointer and by keyboard", async (page) => {
+    await say(page, "variance");
+    await settled(page);
+    await button(page, "X-ray").click();
+    const xray = page.getByRole("region", { name: "X-ray of the answer" });
+    const tokens = xray.getByRole("option");
+    await tokens.nth(300).waitFor();
+    await tokens.nth(14).hover();
+    await xray.getByText("Token 15 of").waitFor();
+    await tokens.nth(3).click();
+    await page.keyboard.press("ArrowRight");
+    await xray.getByText("Token 5 of").waitFor();
+    await page.keyboard.press("End");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("n");
+    expect(await xray.getByRole("option", { selected: true }).getAttribute("class")).toMatch(/h[45]/);
+    await xray.getByRole("heading", { name: "Rivals" }).waitFor();
+    await xray.getByText("Layer 6").waitFor();
+    const map = xray.getByRole("group", { name: /Experts of the whole answer/ });
+    await map.focus();
+    await page.keyboard.press("ArrowDown");
+    await xray.getByText(/Layer 2, expert 0: .*of the tokens/).waitFor();
+    expect(await xray.locator(".drafted").count()).toBeGreaterThan(10);
+    await button(page, "X-ray").click();
+    await lastReply(page).locator(".katex-display").waitFor();
+  });
+
+  on("an upstream's X-ray shows what it gives", async (page) => {
+    await button(page, /^Choose a model/).click();
+    await page.getByRole("menuitemradio", { name: /deepseek-chat/ }).click();
+    await say(page, "/say The tide comes and goes.");
+    await settled(page);
+    await button(page, "X-ray").click();
+    await page.getByText("does not tell which experts fired").waitFor();
+    await page.getByRole("heading", { name: "Rivals" }).waitFor();
+  });
+
+  on("the end stays in sight until the reader scrolls up, and a button leads back", async (page) => {
+    await say(page, "variance");
+    await settled(page);
+    const scroller = page.locator("[data-scroller]");
+    const distance = () =>
+      scroller.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+    await expect.poll(distance).toBeLessThan(2);
+    await say(page, `/slow ${"line of words\n\n".repeat(40)}`);
+    await page.getByText("line of words").nth(8).waitFor();
+    await expect.poll(distance).toBeLessThan(60);
+    await scroller.hover();
+    await page.mouse.wheel(0, -400);
+    const latest = button(page, "Jump to the latest");
+    await latest.waitFor();
+    const top = await scroller.evaluate((element) => element.scrollTop);
+    await page.waitForTimeout(300);
+    expect(Math.abs((await scroller.evaluate((element) => element.scrollTop)) - top)).toBeLessThan(3);
+    await latest.click();
+    await latest.waitFor({ state: "detached" });
+    await expect.poll(distance).toBeLessThan(60);
+    await page.keyboard.press("Escape");
+  });
+
+  on("text and code are attached by button, drop and paste; what is no text is refused", async (page) => {
+    await page
+      .locator("input[type=file]")
+      .setInputFiles([{ name: "tide.ts", mimeType: "text/plain", buffer: Buffer.from("export const tide = 1;") }]);
+    await page.evaluate(() => {
+      const data = new DataTransfer();
+      data.items.add(new File(["a,b\n1,2\n"], "table.csv"));
+      data.items.add(new File([new Uint8Array([0xff, 0xfe, 0x00])], "photo.png"));
+      dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+      const pasted = new DataTransfer();
+      pasted.setData("text/plain", "long ".repeat(1_000));
+      document
+        .querySelector("#composer")!
+        .dispatchEvent(new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true, cancelable: true }));
+    });
+    await page.getByText("photo.png is not text.").waitFor();
+    for (const name of ["tide.ts", "table.csv", "pasted.txt"]) await button(page, `Show ${name}`).waitFor();
+    await button(page, "Remove table.csv").click();
+    await button(page, "Show tide.ts").click();
+    await page.getByRole("dialog").getByText("export const tide = 1;").waitFor();
+    await page.keyboard.press("Escape");
+    await say(page, "/say seen");
+    await settled(page);
+    const sent = [...mock.store.messages.values()].findLast(({ role }) => role === "user")!;
+    expect(sent.attachments.map(({ name }) => name)).toEqual(["tide.ts", "pasted.txt"]);
+    await page.locator("article.user").getByRole("button", { name: "Show pasted.txt" }).waitFor();
+  });
+
+  on("what is being written is kept for each conversation", async (page) => {
+    await say(page, "/say one");
+    await settled(page);
+    const composer = page.locator("#composer");
+    await composer.fill("half a thou");
+    await page.getByRole("navigation").getByRole("link", { name: "New chat" }).click();
+    expect(await composer.inputValue()).toBe("");
+    await composer.fill("something new");
+    await page.goBack();
+    await expect.poll(() => composer.inputValue()).toBe("half a thou");
+    await page.waitForTimeout(250);
+    await page.reload();
+    await expect.poll(() => composer.inputValue()).toBe("half a thou");
+  });
+
+  on("a failed answer says why, and a screen reader hears whole sentences", async (page) => {
+    await say(page, "/fail");
+    await lastReply(page).getByText("the upstream answered 503: no capacity").waitFor();
+    await settled(page);
+    await say(page, "/say The tide comes. Then it goes.");
+    await settled(page);
+    const heard = await page.locator(".sr-only[aria-live=polite] p").allTextContents();
+    expect(heard.join(" ")).toMatch(/The answer begins\. The tide comes\. Then it goes\. The answer is complete\.$/);
+  });
+
+  on("a reply goes on when the page is loaded anew, and a killed server is waited for", async (page) => {
+    const words = Array.from({ length: 70 }, (_, index) => `word${index}`).join(" ");
+    await say(page, `/slow ${words}`);
+    await page.getByText("word3 word4").last().waitFor();
+    await page.reload();
+    await page.getByText("word6 word7").last().waitFor();
+    await mock.kill();
+    await page.getByText(/Connection lost/).waitFor();
+    await mock.start();
+    await lastReply(page).getByText("The server ended in the middle of this reply. What had come is kept.").waitFor();
+    await button(page, "Continue").click();
+    await lastReply(page).getByText("word69").waitFor();
+    expect((await lastReply(page).locator(".md").textContent())?.trim()).toBe(words);
+  });
+});
