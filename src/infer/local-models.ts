@@ -58,13 +58,17 @@ export class LocalModels {
   private readonly jobs = new Map<number, { job: Job; scheduler: Scheduler }>();
   private readonly onEvent: (id: number, event: EngineEvent | PlainError) => void;
 
-  /** Loads the models. @throws InputError */
-  constructor(options: EngineOptions, onEvent: (id: number, event: EngineEvent | PlainError) => void) {
+  /** Loads the models (by `load`, which may know them already). @throws InputError */
+  constructor(
+    options: EngineOptions,
+    onEvent: (id: number, event: EngineEvent | PlainError) => void,
+    load: typeof loadModel = loadModel,
+  ) {
     this.onEvent = onEvent;
     for (const spec of options.models) {
       const id = spec.id ?? basename(spec.dir);
       if (this.served.has(id)) throw new InputError(`two models are named ${JSON.stringify(id)}: give one another id`);
-      this.served.set(id, open(id, spec, options));
+      this.served.set(id, open(id, spec, options, load));
     }
   }
 
@@ -134,10 +138,10 @@ export class LocalModels {
   }
 }
 
-function open(id: string, spec: LocalModel, options: EngineOptions): Served {
+function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof loadModel): Served {
   const { dtype, cache, dir, price = null } = spec;
   const { threads, isa, maxRunning = 64, maxWaiting = 256, prefillTokens = 256 } = options;
-  const model = loadModel(dir, { dtype, cache, threads, isa });
+  const model = load(dir, { dtype, cache, threads, isa });
   const { config } = model;
   const fitting = Math.floor((spec.cacheBytes ?? 512 * 2 ** 20) / bytesOfRow(model));
   const rows = Math.min(maxRunning * config.maxPositionEmbeddings, fitting);

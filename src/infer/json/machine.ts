@@ -11,6 +11,8 @@ export interface Frame {
   readonly id: number;
   /** Fewest symbols to the end of the whole text. */
   readonly rest: number;
+  /** Characters of any kind that may come at once, whole or begun (0 unless given). */
+  readonly room?: number;
   /** Stacks after one more symbol; none if it cannot come. */
   advance(symbol: Code): Frame[];
   /** Stacks when what stood above this one is complete. */
@@ -24,23 +26,26 @@ export class State {
   /** The text may end here, and whether it must. */
   readonly complete: boolean;
   readonly ended: boolean;
+  /** Characters of any kind that may come at once in a string. */
+  readonly room: number;
   private readonly machine: Machine;
-  private readonly following: (State | null | undefined)[] = [];
+  private readonly following = new Map<Code, State | null>();
 
   constructor(machine: Machine, frames: readonly Frame[]) {
     this.machine = machine;
     this.frames = frames;
     this.rest = Math.min(...frames.map(({ rest }) => rest));
     this.complete = this.rest === 0;
+    this.room = Math.max(...frames.map(({ room = 0 }) => room));
     this.ended = frames.every((frame) => frame === machine.end);
   }
 
   /** The state after a symbol, or null if it cannot come. */
   next(symbol: Code): State | null {
-    let next = this.following[symbol];
+    let next = this.following.get(symbol);
     if (next === undefined) {
       next = this.machine.stateOf(this.frames.flatMap((frame) => frame.advance(symbol)));
-      this.following[symbol] = next;
+      this.following.set(symbol, next);
     }
     return next;
   }

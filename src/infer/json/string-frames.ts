@@ -132,7 +132,9 @@ export function keyFrame(
     return [keyFrame(machine, node, count, used, matters ? longer : null, null, after)];
   };
   const key = `k${machine.idOf(node)},${count},${JSON.stringify([used, text])},${partKey(part)}|${after.id}`;
-  const frame: Frame = machine.frame(key, (id) => ({ id, rest, advance, resume: () => [frame] }));
+  const free = !part && !counts && (text === null || taken.length === 0);
+  const room = free ? Number.POSITIVE_INFINITY : 0;
+  const frame: Frame = machine.frame(key, (id) => ({ id, rest, room, advance, resume: () => [frame] }));
   return frame;
 }
 

@@ -11,6 +11,9 @@ interface Branch {
   branches: Branch[];
 }
 
+/** Bytes that a character may lack at the end of a token, or the token may have added. */
+const LONGEST_CHAR = 4;
+
 export interface Allowed {
   mask: TokenMask;
   /** The most that any of these tokens leaves to be written. */
@@ -19,37 +22,43 @@ export interface Allowed {
 
 export class TokenTrie {
   readonly vocabSize: number;
-  private readonly root: Branch = { code: -1, tokens: [], branches: [] };
+  private readonly root = branchOf(-1);
+  /** Tokens that hold nothing but characters as a string may have them, the last perhaps not whole; and a tree of the others. */
+  private readonly plain: TokenMask;
+  private readonly others = branchOf(-1);
+  /** Most characters that a plain token has. */
+  private plainLength = 0;
 
   /** marks: special tokens that forms may ask for, the n-th as code 256 + n; other special tokens are part of no form. */
   constructor(tokenizer: Tokenizer, marks: readonly string[]) {
     this.vocabSize = tokenizer.vocabSize;
+    this.plain = new Uint32Array(Math.ceil(this.vocabSize / 32));
     const added = new Set(tokenizer.special.values());
-    for (let id = 0; id < tokenizer.vocabSize; id++) if (!added.has(id)) this.add([...tokenizer.tokenBytes(id)], id);
+    for (let id = 0; id < tokenizer.vocabSize; id++) {
+      const bytes = tokenizer.tokenBytes(id);
+      if (added.has(id) || bytes.length === 0) continue;
+      add(this.root, bytes, id);
+      if (isPlain(bytes)) {
+        set(this.plain, id);
+        this.plainLength = Math.max(this.plainLength, bytes.length);
+      } else add(this.others, bytes, id);
+    }
     marks.forEach((mark, n) => {
       const id = tokenizer.special.get(mark);
-      if (id !== undefined) this.add([256 + n], id);
+      if (id === undefined) return;
+      add(this.root, [256 + n], id);
+      add(this.others, [256 + n], id);
     });
-    sort(this.root);
-  }
-
-  private add(codes: Code[], id: number): void {
-    if (codes.length === 0) return;
-    let branch = this.root;
-    for (const code of codes) {
-      let next = branch.branches.find((other) => other.code === code);
-      if (!next) {
-        next = { code, tokens: [], branches: [] };
-        branch.branches.push(next);
-      }
-      branch = next;
-    }
-    branch.tokens.push(id);
   }
 
   /** Tokens that may come in a state and leave at most `limit` codes to be written. */
   allowed(state: State, limit = Number.POSITIVE_INFINITY): Allowed {
-    const mask = new Uint32Array(Math.ceil(this.vocabSize / 32));
+    // Inside a string all plain tokens may come: only those that might end it are looked at.
+    if (state.room >= this.plainLength && state.rest + LONGEST_CHAR <= limit) {
+      const mask = this.plain.slice();
+      return { mask, most: Math.max(state.rest + LONGEST_CHAR, walk(this.others, state, limit, mask)) };
+    }
+    const mask = new Uint32Array(this.plain.length);
     return { mask, most: walk(this.root, state, limit, mask) };
   }
 }
@@ -61,14 +70,41 @@ function walk(branch: Branch, state: State, limit: number, mask: TokenMask): num
     if (!after) continue;
     if (next.tokens.length > 0 && after.rest <= limit) {
       most = Math.max(most, after.rest);
-      for (const id of next.tokens) mask[id >> 5] |= 1 << (id & 31);
+      for (const id of next.tokens) set(mask, id);
     }
     if (next.branches.length > 0) most = Math.max(most, walk(next, after, limit, mask));
   }
   return most;
 }
 
-function sort(branch: Branch): void {
-  branch.branches.sort((a, b) => a.code - b.code);
-  branch.branches.forEach(sort);
+function branchOf(code: Code): Branch {
+  return { code, tokens: [], branches: [] };
+}
+
+function add(root: Branch, codes: Iterable<Code>, id: number): void {
+  let branch = root;
+  for (const code of codes) {
+    let next = branch.branches.find((other) => other.code === code);
+    if (!next) {
+      next = branchOf(code);
+      branch.branches.push(next);
+    }
+    branch = next;
+  }
+  branch.tokens.push(id);
+}
+
+function set(mask: TokenMask, id: number): void {
+  mask[id >> 5] |= 1 << (id & 31);
+}
+
+/** Whether bytes are characters that may stand in a JSON string as they are; the last may be incomplete. */
+function isPlain(bytes: Uint8Array): boolean {
+  if (bytes.some((byte) => byte < 0x20 || byte === 0x22 || byte === 0x5c)) return false;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { PrefixCache } from "./prefix-cache.ts";
+import { type Region, RowAllocator } from "./rows.ts";
+
+/** Rows that hold numbers, and who wrote them. */
+function rowsOf(count: number) {
+  const memory = new Int32Array(count).fill(-1);
+  const rows = new RowAllocator(count, (from, to, length) => memory.copyWithin(to, from, from + length));
+  return { memory, rows };
+}
+
+describe("RowAllocator", () => {
+  it("keeps regions apart and what they hold, whatever is allocated, grown, shrunk and released", () => {
+    const action = fc.tuple(
+      fc.constantFrom("allocate", "allocate", "grow", "grow", "shrink", "release"),
+      fc.nat(30),
+      fc.nat(30),
+    );
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
+        const { memory, rows } = rowsOf(100);
+        const held: { region: Region; mark: number }[] = [];
+        let mark = 0;
+        const fill = ({ region, mark }: { region: Region; mark: number }) => {
+          region.used = region.capacity;
+          memory.fill(mark, region.start, region.start + region.capacity);
+        };
+        for (const [what, which, size] of actions) {
+          const chosen = held[which % Math.max(1, held.length)];
+          const free = rows.free;
+          if (what === "allocate") {
+            const region = rows.allocate(size + 1);
+            expect(region !== null).toBe(size + 1 <= free);
+            if (region) {
+              held.push({ region, mark: mark++ });
+              fill(held[held.length - 1]);
+            }
+          } else if (!chosen) continue;
+          else if (what === "grow") {
+            expect(rows.grow(chosen.region, chosen.region.capacity + size)).toBe(size <= free);
+            fill(chosen);
+          } else if (what === "shrink") {
+            chosen.region.used = Math.min(chosen.region.used, Math.max(1, chosen.region.capacity - size));
+            rows.shrink(chosen.region, chosen.region.used);
+          } else {
+            rows.release(chosen.region);
+            held.splice(held.indexOf(chosen), 1);
+          }
+          expect(rows.free).toBe(100 - held.reduce((sum, { region }) => sum + region.capacity, 0));
+          for (const { region, mark } of held) {
+            const own = memory.subarray(region.start, region.start + region.used);
+            expect(own.length).toBe(region.used);
+            expect(own.every((value) => value === mark)).toBe(true);
+          }
+        }
+      }),
+      { seed: 5, numRuns: 300 },
+    );
+  });
+});
+
+describe("PrefixCache", () => {
+  function cacheOf(most?: number) {
+    const freed: Region[] = [];
+    const cache = new PrefixCache((region) => freed.push(region), most);
+    const keep = (tokens: number[]) => {
+      const region = { start: 0, capacity: tokens.length, used: tokens.length };
+      cache.keep({ tokens, region });
+      return region;
+    };
+    return { cache, freed, keep };
+  }
+
+  it("finds the entry that shares the longest beginning", () => {
+    const { cache, keep } = cacheOf();
+    keep([1, 2, 3, 4]);
+    keep([1, 2, 5]);
+    keep([7]);
+    const shared = (tokens: number[], length = tokens.length) => cache.longest(tokens, length).shared;
+    expect(shared([1, 2, 3, 9])).toBe(3);
+    expect(shared([1, 2, 5, 6])).toBe(3);
+    expect(shared([1, 2, 3, 4, 5])).toBe(4);
+    expect(shared([1, 2, 3, 4], 2)).toBe(2);
+    expect(shared([8])).toBe(0);
+    expect(cache.rows).toBe(8);
+  });
+
+  it("lets go of an entry that another continues, and of a new one that stands there already", () => {
+    const { cache, freed, keep } = cacheOf();
+    const short = keep([1, 2]);
+    keep([1, 2, 3]);
+    expect(freed).toEqual([short]);
+    const again = keep([1, 2, 3]);
+    expect(freed).toEqual([short, again]);
+    expect(cache.rows).toBe(3);
+  });
+
+  it("evicts what was used least recently", () => {
+    const { cache, freed, keep } = cacheOf(3);
+    const regions = [keep([1]), keep([2]), keep([3])];
+    cache.touch(cache.longest([1], 1).entry!);
+    expect(cache.evict()).toBe(true);
+    expect(freed).toEqual([regions[1]]);
+    keep([4]);
+    keep([5]);
+    expect(freed).toEqual([regions[1], regions[2]]);
+    expect(cache.evict(cache.longest([1], 1).entry)).toBe(true);
+    expect(freed).toHaveLength(3);
+    expect(cache.longest([1], 1).shared).toBe(1);
+    while (cache.evict());
+    expect(cache.rows).toBe(0);
+  });
+
+  it("says the same as comparing with every entry", () => {
+    const tokens = fc.array(fc.nat(2), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(tokens, { maxLength: 12 }), tokens, (entries, wanted) => {
+        const { cache, keep } = cacheOf();
+        for (const entry of entries) keep(entry);
+        const common = (entry: number[]) => {
+          const differs = wanted.findIndex((token, i) => entry[i] !== token);
+          return differs < 0 ? wanted.length : differs;
+        };
+        expect(cache.longest(wanted, wanted.length).shared).toBe(Math.max(0, ...entries.map(common)));
+      }),
+      { seed: 6, numRuns: 500 },
+    );
+  });
+});
