@@ -181,7 +181,7 @@ describe("any body", () => {
 
   it.each([
     ["deep arrays", "[".repeat(100_000) + "]".repeat(100_000)],
-    ["deep objects", '{"a":'.repeat(100_000) + "1" + "}".repeat(100_000)],
+    ["deep objects", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`],
     ["just too deep", "[".repeat(DEEPEST_JSON + 1) + "]".repeat(DEEPEST_JSON + 1)],
     ["half a body", '{"model": "fa'],
     ["a byte order mark", "\uFEFF{}"],
@@ -216,15 +216,8 @@ describe("any path and query", () => {
     await fc.assert(
       fc.asyncProperty(paths, fc.constantFrom("GET", "DELETE", "HEAD", "OPTIONS", "PUT"), async (path, method) => {
         const answer = await server.app.request(path, { method, headers: { accept: "application/json" } });
-        expect([
-          503,
-          ...Array(100)
-            .keys()
-            .map((i) => 200 + i),
-          ...Array(100)
-            .keys()
-            .map((i) => 400 + i),
-        ]).toContain(answer.status);
+        // 503: the site is not built, which tests do not rely on.
+        expect([2, 4].includes(Math.floor(answer.status / 100)) || answer.status === 503).toBe(true);
         expect(await answer.text()).not.toMatch(/"devDependencies"/);
       }),
       { numRuns: 500, seed: 9 },

@@ -116,7 +116,7 @@ function identify({ checkKey, perMinute, bodyLimit }: GuardOptions): MiddlewareH
       const key = keyOf(c);
       const owner = key ? checkKey(key) : null;
       c.set("owner", owner ?? "");
-      if (owner !== null) caller = `key ${owner}`;
+      if (owner !== null) caller = owner;
       else if (needsKey(c.req.path)) {
         wrong.take(address);
         const message = key
@@ -125,7 +125,8 @@ function identify({ checkKey, perMinute, bodyLimit }: GuardOptions): MiddlewareH
         throw new ApiFailure(401, message, { code: "invalid_api_key" });
       }
     }
-    c.set("caller", caller);
+    // On this computer every connection takes its turn, elsewhere every key.
+    c.set("client", caller === address ? `${address}:${c.env?.incoming?.socket?.remotePort ?? 0}` : caller);
     if (needsKey(c.req.path)) limit?.take(caller);
     await next();
   };

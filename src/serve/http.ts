@@ -17,8 +17,8 @@ export interface Env {
   Variables: {
     /** Whose conversations are seen: the name of the API key, or "local". */
     owner: string;
-    /** Who shares the engine fairly with whom: a key, or an address. */
-    caller: string;
+    /** Who takes turns at the engine: the name of a key, or a connection. */
+    client: string;
     /** Most bytes of a body, where the route has no limit of its own. */
     bodyLimit: number;
     log: LogFields;

@@ -10,6 +10,7 @@ import {
 import type { Deps } from "./deps.ts";
 import { ApiFailure, asFailure } from "./errors.ts";
 import { Feed } from "./feed.ts";
+import { LOCAL_OWNER } from "./guard.ts";
 import { History, titleOf } from "./history.ts";
 import type { Store } from "./store/store.ts";
 import type { ChatSettings, Conversation, Message, NewMessage, ReplyEvent } from "./wire.ts";
@@ -21,6 +22,8 @@ const XRAY_RIVALS = 8;
 
 interface Job {
   message: Message;
+  /** Who takes turns at the engine. */
+  client: string;
   settings: ChatSettings;
   /** Set where this reply's question gave its conversation a title. */
   title: string | null;
@@ -64,7 +67,7 @@ export class Replies {
     const message = this.store.messages.add({ conversationId, parentId, role: "user", content, attachments });
     const title = conversation.title === "" ? titleOf(content, attachments) : "";
     if (title) this.store.conversations.update(owner, conversationId, { title });
-    const replies = models.map((model) => this.begin(message, model, conversation.settings, title || null));
+    const replies = models.map((model) => this.begin(owner, message, model, conversation.settings, title || null));
     this.store.conversations.touch(conversationId, replies[0].id);
     return { message, replies };
   }
@@ -75,7 +78,7 @@ export class Replies {
     const { settings } = this.conversation(owner, conversationId);
     const info = await this.deps.model(over.model ?? over.settings?.model ?? before);
     const question = this.own(owner, parentId ?? "", conversationId);
-    const message = this.begin(question, info, { ...settings, ...over.settings }, null);
+    const message = this.begin(owner, question, info, { ...settings, ...over.settings }, null);
     this.store.conversations.touch(conversationId, message.id);
     return message;
   }
@@ -89,7 +92,7 @@ export class Replies {
     const { usage, costUsd } = message;
     const going: Message = { ...message, status: "queued", error: null, finishReason: null };
     this.store.messages.save(going);
-    this.start(going, info, settings, { before: { usage, costUsd }, tokens: this.store.messages.xray(id) });
+    this.start(owner, going, info, settings, { before: { usage, costUsd }, tokens: this.store.messages.xray(id) });
     return going;
   }
 
@@ -151,7 +154,13 @@ export class Replies {
     return message;
   }
 
-  private begin(question: Message, model: ModelInfo, settings: ChatSettings, title: string | null): Message {
+  private begin(
+    owner: string,
+    question: Message,
+    model: ModelInfo,
+    settings: ChatSettings,
+    title: string | null,
+  ): Message {
     const { conversationId, id: parentId } = question;
     const message = this.store.messages.add({
       conversationId,
@@ -160,14 +169,15 @@ export class Replies {
       model: model.id,
       status: "queued",
     });
-    this.start({ ...message }, model, settings, { title });
+    this.start(owner, { ...message }, model, settings, { title });
     return message;
   }
 
-  private start(message: Message, model: ModelInfo, settings: ChatSettings, rest: Partial<Job>): void {
+  private start(owner: string, message: Message, model: ModelInfo, settings: ChatSettings, rest: Partial<Job>): void {
     if (this.closing) throw new EngineError("unavailable", "the server is stopping");
     const job: Job = {
       message,
+      client: owner === LOCAL_OWNER ? message.conversationId : owner,
       settings,
       title: null,
       before: null,
@@ -210,6 +220,7 @@ export class Replies {
       const events = this.engine.chat(
         {
           ...sampling,
+          client: job.client,
           model: model.id,
           messages: history.messages(message.leftOut ?? 0),
           continueFinal: job.before !== null,

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventData, LONGEST_EVENT } from "./sse.ts";
+import { collected } from "./testing/test-server.ts";
 
 async function parse(...chunks: (string | Uint8Array)[]): Promise<string[]> {
   const bytes = chunks.map((chunk) => (typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk));
-  return await Array.fromAsync(
+  return await collected(
     eventData(
       (async function* () {
         yield* bytes;

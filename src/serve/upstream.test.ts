@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { ChatRequest, Engine, EngineEvent } from "../infer/index.ts";
 import { joinEngines } from "./router.ts";
 import { FakeEngine } from "./testing/fake-engine.ts";
-import { testServer } from "./testing/test-server.ts";
+import { collected, testServer } from "./testing/test-server.ts";
 import { createUpstream, type UpstreamOptions } from "./upstream.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void | Promise<void>;
@@ -35,7 +35,7 @@ const delta = (piece: object, finish_reason: string | null = null) =>
   data({ choices: [{ index: 0, delta: piece, finish_reason }] });
 const request: ChatRequest = { model: "m", messages: [{ role: "user", content: "Hi" }] };
 const ask = (engine: Engine, over: Partial<ChatRequest> = {}, signal?: AbortSignal) =>
-  Array.fromAsync(engine.chat({ ...request, ...over }, signal));
+  collected(engine.chat({ ...request, ...over }, signal));
 const textOf = (events: EngineEvent[]) => events.map((event) => (event.type === "text" ? event.text : "")).join("");
 
 describe("an upstream's answer", () => {
@@ -137,7 +137,7 @@ describe("an upstream's answer", () => {
       );
     });
     expect(textOf(await ask(engine))).toBe("whole");
-    const events = await Array.fromAsync(engine.complete({ model: "m", prompt: [1, 2], echo: true, topLogprobs: 2 }));
+    const events = await collected(engine.complete({ model: "m", prompt: [1, 2], echo: true, topLogprobs: 2 }));
     expect(events[1]).toMatchObject({
       text: "a",
       tokens: [{ text: "a", logprob: -1, top: [{ text: "a" }, { text: "b" }] }],

@@ -31,7 +31,7 @@ export function addOllama(app: App, deps: Deps, version: string): void {
     { ...post, path: "/api/chat", summary: "Answer a conversation", body: chatBody, stream },
     async (c, { body }) => {
       const { id } = await named(deps, body.model);
-      const request = chatRequest(body, id);
+      const request = { ...chatRequest(body, id), client: c.get("client") };
       const form: Form = { model: body.model, logprobs: body.logprobs === true, text: asMessage };
       if (request.messages.length === 0) return c.json(loaded(form));
       return await answer(c, form, body.stream !== false, (signal) => deps.engine.chat(request, signal));
@@ -44,7 +44,9 @@ export function addOllama(app: App, deps: Deps, version: string): void {
       const { id } = await named(deps, body.model);
       const form: Form = { model: body.model, logprobs: body.logprobs === true, text: asResponse };
       if (!body.prompt) return c.json(loaded(form));
-      return await answer(c, form, body.stream !== false, (signal) => generation(deps, body, id, signal));
+      return await answer(c, form, body.stream !== false, (signal) =>
+        generation(deps, body, { model: id, client: c.get("client") }, signal),
+      );
     },
   );
 }
@@ -57,12 +59,17 @@ function named(deps: Deps, model: string | undefined): Promise<ModelInfo> {
   });
 }
 
-function generation(deps: Deps, body: OllamaGenerate, model: string, signal: AbortSignal): AsyncIterable<EngineEvent> {
-  const settings = settingsOf(body);
+function generation(
+  deps: Deps,
+  body: OllamaGenerate,
+  from: { model: string; client: string },
+  signal: AbortSignal,
+): AsyncIterable<EngineEvent> {
+  const settings = { ...settingsOf(body), ...from };
   const prompt = body.prompt!;
-  if (body.raw) return deps.engine.complete({ model, prompt, ...settings }, signal);
+  if (body.raw) return deps.engine.complete({ prompt, ...settings }, signal);
   const system = body.system ? [{ role: "system" as const, content: body.system }] : [];
-  return deps.engine.chat({ model, messages: [...system, { role: "user", content: prompt }], ...settings }, signal);
+  return deps.engine.chat({ messages: [...system, { role: "user", content: prompt }], ...settings }, signal);
 }
 
 /** How a route puts a piece of an answer. */

@@ -94,7 +94,7 @@ export function addChat(app: App, deps: Deps): void {
       stream: "text/event-stream",
     },
     async (c, { body }) => {
-      const request = chatRequest(body, await deps.modelId(body.model));
+      const request = { ...chatRequest(body, await deps.modelId(body.model)), client: c.get("client") };
       c.get("log").model = request.model;
       if (body.stream)
         return await streamed(c, openaiStream, (signal) => chatChunks(c, deps.engine, body, request, signal));

@@ -87,7 +87,8 @@ export function addCompletions(app: App, deps: Deps): void {
     async (c, { body }) => {
       const model = await deps.modelId(body.model);
       c.get("log").model = model;
-      const requests = completionRequests(body, model);
+      const client = c.get("client");
+      const requests = completionRequests(body, model).map((request) => ({ ...request, client }));
       if (body.stream)
         return await streamed(c, openaiStream, (signal) => chunks(c, deps.engine, body, requests, signal));
       const { signal } = clientSignal(c);

@@ -35,7 +35,7 @@ export function addResponses(app: App, deps: Deps): void {
       stream: "text/event-stream",
     },
     async (c, { body }) => {
-      const request = responseRequest(body, await deps.modelId(body.model));
+      const request = { ...responseRequest(body, await deps.modelId(body.model)), client: c.get("client") };
       c.get("log").model = request.model;
       if (body.stream) return await streamed(c, namedStream, (signal) => events(c, deps.engine, body, request, signal));
       const { signal } = clientSignal(c);

@@ -64,3 +64,10 @@ export async function events(answer: Response): Promise<any[]> {
     .flatMap((event) => event.split("\n").filter((line) => line.startsWith("data: ")))
     .map((line) => (line === "data: [DONE]" ? "[DONE]" : JSON.parse(line.slice(6))));
 }
+
+/** All that an iteration gives. */
+export async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
