@@ -30,6 +30,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   generate: async () => (await import("./generate.ts")).generateCommand,
   score: async () => (await import("./score.ts")).scoreCommand,
   inspect: async () => (await import("./inspect.ts")).inspectCommand,
+  data: async () => (await import("./data.ts")).dataCommand,
   train: async () => (await import("./train.ts")).trainCommand,
   report: async () => (await import("./report.ts")).reportCommand,
   plan: async () => (await import("./plan.ts")).planCommand,
