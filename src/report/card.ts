@@ -6,7 +6,7 @@ import { lossChart, validationChart } from "./curves.ts";
 import { sharesOf } from "./data-shares.ts";
 import { count, duration, energy, fixed, money, percent, short } from "./format.ts";
 import { html, Markup } from "./markup.ts";
-import { STYLE } from "./page/style.ts";
+import { CHART_STYLE } from "./page/style.ts";
 import { afterPrompt } from "./sections.ts";
 import type { RunView } from "./view.ts";
 
@@ -207,12 +207,14 @@ export function curvesSvg(view: RunView): string {
   let top = 30;
   const parts = charts.map((chart) => {
     const height = chart.height!;
-    const part = html`<text class="stage" x="${left}" y="${top - 12}">${chart.title}</text><svg x="${left}" y="${top}" width="${width - left - 20}" height="${height}">${plot({ ...chart, lines: chart.lines.filter(({ points }) => points.length > 0), hover: false })}</svg>`;
+    const key =
+      chart.lines.length > 1 &&
+      chart.lines.map(({ name, tone }) => html`<tspan class="end t${tone}" dx="12">${name}</tspan>`);
+    const part = html`<text class="stage" x="${left}" y="${top - 12}">${chart.title}${key}</text><svg x="${left}" y="${top}" width="${width - left - 20}" height="${height}">${plot({ ...chart, lines: chart.lines.filter(({ points }) => points.length > 0), hover: false })}</svg>`;
     top += height + gap;
     return part;
   });
-  // The page's style, less what gives a chart room in a page.
-  const style = `${STYLE}.plot{width:100%;margin:0}text{font-family:system-ui,sans-serif}`;
+  const style = `${CHART_STYLE}svg{overflow:visible;font:13px system-ui,sans-serif}`;
   return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top - gap + 20}" viewBox="0 0 ${width} ${top - gap + 20}"><style>${new Markup(style)}</style><rect width="100%" height="100%" fill="var(--paper)"/>${parts}</svg>
 `.text;
 }

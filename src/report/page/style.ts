@@ -7,8 +7,20 @@ const DARK = `--ink:#e6edf3;--paper:#0e1620;--card:#131e2a;--quiet:#9aabba;--lin
 --t1:#4fb3d3;--t2:#ff9466;--t3:#b79aea;--t4:#94c973;--good:#5fcf96;
 --h0:#f5f7f9;--h1:#6fb1ff;--h2:#4684c9;--h3:#2f5d90;--h4:#24415f;--h5:#212d39;--h6:#553a30;--h7:#8d4d33;--h8:#cf6a3d;--h9:#ff9466`;
 
-export const STYLE = `:root{color-scheme:light dark;${LIGHT}}
-@media(prefers-color-scheme:dark){:root{${DARK}}}
+const COLOURS = `:root{color-scheme:light dark;${LIGHT}}
+@media(prefers-color-scheme:dark){:root{${DARK}}}`;
+
+/** Colours and lines of charts, also for a chart that is a picture of its own. */
+export const CHART_STYLE = `${COLOURS}
+.area{overflow:hidden}
+.line,.grid,.cursor{fill:none;vector-effect:non-scaling-stroke}.line{stroke-width:1.8;stroke-linejoin:round}.grid{stroke:var(--line);stroke-width:1}.cursor{stroke:var(--quiet);stroke-width:1}
+.line.t1{stroke:var(--t1)}.line.t2{stroke:var(--t2)}.line.t3{stroke:var(--t3)}.line.t4{stroke:var(--t4)}
+.band{opacity:.2}.band.t1,.end.t1{fill:var(--t1)}.band.t2,.end.t2{fill:var(--t2)}.band.t3,.end.t3{fill:var(--t3)}.band.t4,.end.t4{fill:var(--t4)}
+.stripe{fill:var(--stripe)}.tick,.stage{font-size:11px;fill:var(--quiet);font-variant-numeric:tabular-nums}
+.tick{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}.stage{font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:3px}.mid{text-anchor:middle}.last{text-anchor:end}
+${Array.from({ length: 10 }, (_, i) => `path.h${i}{fill:var(--h${i})}i.h${i}{background:var(--h${i})}`).join("")}`;
+
+export const STYLE = `${CHART_STYLE}
 @media print{:root{color-scheme:light;${LIGHT}}body{max-width:none;margin:0;font-size:11pt}section,figure,.tile,blockquote{break-inside:avoid}details>*{display:block}.tip{display:none}}
 *{box-sizing:border-box}
 body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2.5rem auto;padding:0 1.25rem}
@@ -28,14 +40,8 @@ h2{margin:3rem 0 .8rem;font-size:1.3rem;letter-spacing:-.01em}h3{margin:1.4rem 0
 .chart{margin:1.2rem 0}figcaption{display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline;font-size:.95rem;font-weight:600;margin-bottom:.3rem}
 .key{font-weight:400;font-size:.85rem;color:var(--quiet)}.key b{color:var(--ink);font-variant-numeric:tabular-nums}.key i{display:inline-block;width:.9rem;height:.2rem;border-radius:.1rem;vertical-align:middle;margin-right:.35rem}
 i.t1{background:var(--t1)}i.t2{background:var(--t2)}i.t3{background:var(--t3)}i.t4{background:var(--t4)}
-svg{display:block;width:100%;overflow:visible}.area{overflow:hidden}.plot{width:calc(100% - 3.2rem);margin-left:3.2rem}.heat{width:calc(100% - 4rem);margin-left:4rem}
+svg{display:block;width:100%;overflow:visible}.plot{width:calc(100% - 3.2rem);margin-left:3.2rem}.heat{width:calc(100% - 4rem);margin-left:4rem}
 .versus b{white-space:nowrap}.plot{touch-action:pan-y;cursor:crosshair;border-bottom:0}.plot:focus-visible{outline:2px solid var(--t1);outline-offset:4px}
-.line,.grid,.cursor{fill:none;vector-effect:non-scaling-stroke}.line{stroke-width:1.8;stroke-linejoin:round}.grid{stroke:var(--line);stroke-width:1}.cursor{stroke:var(--quiet);stroke-width:1}
-.line.t1{stroke:var(--t1)}.line.t2{stroke:var(--t2)}.line.t3{stroke:var(--t3)}.line.t4{stroke:var(--t4)}
-.band{opacity:.2}.band.t1,.end.t1{fill:var(--t1)}.band.t2,.end.t2{fill:var(--t2)}.band.t3,.end.t3{fill:var(--t3)}.band.t4,.end.t4{fill:var(--t4)}
-.stripe{fill:var(--stripe)}.tick,.stage{font-size:11px;fill:var(--quiet);font-variant-numeric:tabular-nums}
-.tick{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}.stage{font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:3px}.mid{text-anchor:middle}.last{text-anchor:end}
-${Array.from({ length: 10 }, (_, i) => `path.h${i}{fill:var(--h${i})}i.h${i}{background:var(--h${i})}`).join("")}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem .9rem;font-size:.8rem;color:var(--quiet)}.legend i{display:inline-block;width:1rem;height:.8rem;margin-right:.3rem;vertical-align:-1px;border-radius:2px}
 .spark{width:7rem;height:1.2rem;display:inline-block;vertical-align:middle}
 .grid2{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}
