@@ -1,15 +1,23 @@
 /**
  * Runs variants of one recipe one after the other and prints what each gave:
- *   node bench/ablations.ts bench/ablations.json --data DIR [--out runs/ablations] [--only NAME,NAME]
- * The file holds `base` (a recipe's path) and `variants` (name → what to put over the base: objects are merged, all else replaced).
- * A variant that is finished is not run again, and one that was interrupted goes on.
+ *   node bench/ablations.ts bench/ablations-optimiser.json --data DIR [--seconds 1200] [--out runs/ablations] [--only NAME,NAME]
+ * The file holds `base` (a recipe's path) and `variants` (name → what to put over the base: objects are merged, all else replaced; null
+ * takes a field away). A variant that is finished is not run again, and one that was interrupted goes on.
+ *
+ * --seconds gives every variant the same time: its speed is measured in a short run of its own, and its stages' tokens become what that
+ * speed buys. The schedule then knows its end, the run can be repeated, and a neighbour on the machine that slows one variant down costs it
+ * minutes instead of tokens. The printed seconds say how long it really took.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 type Json = { [key: string]: unknown };
+
+/** Steps of the short run; the first ones, in which memory is made, are not counted. */
+const SPEED_STEPS = 24;
+const WARM_UP = 4;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -17,11 +25,18 @@ const { positionals, values } = parseArgs({
     data: { type: "string" },
     out: { type: "string", default: "runs/ablations" },
     only: { type: "string" },
+    seconds: { type: "string" },
   },
 });
+if (positionals.length !== 1) {
+  console.error("usage: node bench/ablations.ts FILE --data DIR [--seconds N] [--out DIR] [--only NAME,NAME]");
+  process.exit(2);
+}
 const plan = JSON.parse(readFileSync(positionals[0], "utf8")) as { base: string; variants: Record<string, Json> };
 const base = JSON.parse(readFileSync(resolve(dirname(positionals[0]), plan.base), "utf8")) as Json;
 const only = values.only?.split(",");
+/** Folders of runs by the tokenizer and data that they share. */
+const prepared = new Map<string, string>();
 
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -30,39 +45,88 @@ function merge(under: unknown, over: unknown): unknown {
   if (Array.isArray(under) && isObject(over)) return under.map((item, i) => (i in over ? merge(item, over[i]) : item));
   if (!isObject(under) || !isObject(over)) return over;
   const merged = { ...under };
-  for (const key in over) merged[key] = merge(under[key], over[key]);
+  for (const key in over) {
+    if (over[key] === null) delete merged[key];
+    else merged[key] = merge(under[key], over[key]);
+  }
   return merged;
 }
 
+/** Trains in a folder; false where that failed. */
+function train(recipe: Json, out: string, more: string[] = []): boolean {
+  const path = `${out}.json`;
+  writeFileSync(path, JSON.stringify(recipe, null, 2));
+  shareInputs(recipe, out);
+  const main = join(import.meta.dirname, "../src/cli/main.ts");
+  const data = values.data ? ["--data", values.data] : [];
+  const { status } = spawnSync(process.execPath, [main, "train", path, ...data, "--out", out, "--resume", ...more], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  if (status !== 0)
+    console.log(`${recipe.name}: failed (exit ${status}); run it alone: shoal train ${path} --out ${out} --resume`);
+  return status === 0;
+}
+
+/** Tokenizer and tokenised corpora are taken from a run that had the same ones before. */
+function shareInputs(recipe: Json, out: string): void {
+  const mixtures = (recipe.stages as Json[]).map(({ mixture }) => mixture);
+  const key = JSON.stringify([recipe.tokenizer, recipe.from, mixtures]);
+  const other = prepared.get(key);
+  if (!other) prepared.set(key, out);
+  if (!other || existsSync(join(out, "tokenizer"))) return;
+  for (const name of ["tokenizer", "cache"])
+    cpSync(join(other, name), join(out, name), { recursive: true, preserveTimestamps: true });
+}
+
+function ledgerOf(out: string): Json[] {
+  const lines = readFileSync(join(out, "ledger.jsonl"), "utf8").trim().split("\n");
+  return lines.map((line) => JSON.parse(line) as Json);
+}
+
+const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
+const stepsOf = (out: string) => ledgerOf(out).filter(({ kind }) => kind === "step");
+
+/** Tokens a second of a variant, measured once; null where it does not run. */
+function speedOf(recipe: Json, out: string): number | null {
+  const kept = `${out}.speed`;
+  if (!existsSync(kept)) {
+    const trial = `${out}-speed`;
+    rmSync(trial, { recursive: true, force: true });
+    if (!train({ ...recipe, validation: undefined }, trial, ["--max-steps", String(SPEED_STEPS)])) return null;
+    const speeds = stepsOf(trial)
+      .slice(WARM_UP)
+      .map(({ tokensPerSecond }) => tokensPerSecond as number);
+    writeFileSync(kept, String(median(speeds)));
+    rmSync(join(trial, "checkpoints"), { recursive: true, force: true });
+  }
+  return Number(readFileSync(kept, "utf8"));
+}
+
+/** The recipe with as many tokens as `seconds` buy at this speed, stages in the same proportion. */
+function scaled(recipe: Json, seconds: number, speed: number): Json {
+  const stages = recipe.stages as (Json & { tokens: number })[];
+  const total = stages.reduce((sum, { tokens }) => sum + tokens, 0);
+  const factor = (seconds * speed) / total;
+  return { ...recipe, stages: stages.map((stage) => ({ ...stage, tokens: Math.round(stage.tokens * factor) })) };
+}
+
+mkdirSync(values.out, { recursive: true });
 for (const [name, patch] of Object.entries(plan.variants)) {
   if (only && !only.includes(name)) continue;
   const out = join(values.out, name);
-  if (!existsSync(join(out, "model"))) {
-    mkdirSync(values.out, { recursive: true });
-    const recipe = `${out}.json`;
-    writeFileSync(recipe, JSON.stringify({ ...(merge(base, patch) as Json), name }, null, 2));
-    const main = join(import.meta.dirname, "../src/cli/main.ts");
-    const data = values.data ? ["--data", values.data] : [];
-    const { status } = spawnSync(process.execPath, [main, "train", recipe, ...data, "--out", out, "--resume"], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    if (status !== 0) {
-      console.log(`${name}: failed (exit ${status}); run it alone: shoal train ${recipe} --out ${out} --resume`);
-      continue;
-    }
+  let recipe: Json = { ...(merge(base, patch) as Json), name };
+  if (values.seconds) {
+    const speed = speedOf(recipe, out);
+    if (speed === null) continue;
+    recipe = scaled(recipe, Number(values.seconds), speed);
   }
-  const ledger = readFileSync(join(out, "ledger.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Json);
-  const steps = ledger.filter(({ kind }) => kind === "step");
-  const validations = ledger.filter(({ kind }) => kind === "validation");
+  if (!existsSync(join(out, "model")) && !train(recipe, out)) continue;
+  const steps = stepsOf(out);
   const last = steps[steps.length - 1];
-  const seconds = steps.map(({ tokensPerSecond }) => tokensPerSecond as number).sort((a, b) => a - b);
-  const bits = validations.map(
-    (v) => `${((v.tokens as number) / 1e6).toFixed(1)}M ${(v.bitsPerByte as number).toFixed(4)}`,
-  );
-  console.log(
-    `${name}: ${bits.join(", ")}; ${((last.coreHours as number) * 60).toFixed(1)} core-minutes, median ${Math.round(seconds[seconds.length >> 1])} tokens/s`,
-  );
+  const speed = median(steps.map(({ tokensPerSecond }) => tokensPerSecond as number));
+  const bits = ledgerOf(out)
+    .filter(({ kind }) => kind === "validation")
+    .map((v) => `${((v.tokens as number) / 1e6).toFixed(1)}M ${(v.bitsPerByte as number).toFixed(4)}`);
+  const time = `${Math.round(last.seconds as number)} s, ${((last.coreHours as number) * 60).toFixed(1)} core-minutes`;
+  console.log(`${name}: ${bits.join(", ")}; ${time}, median ${Math.round(speed)} tokens/s`);
 }

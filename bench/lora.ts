@@ -1,0 +1,74 @@
+/**
+ * What tuning by low-rank additions costs and does: trains recipes/lora-example.json (slips for orders, 200 examples) and prints the minutes,
+ * how many replies to orders that it has not seen have the format, how many are right to the letter, and what became of its validation text:
+ *   node bench/lora.ts [--out runs/lora] [--validation FILE] [--prompts 100] [--recipe FILE]
+ * With --write it writes the recipe's examples, recipes/data/slips.jsonl, and does nothing else.
+ */
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { generate, loadModel, type Model } from "../src/infer/index.ts";
+import { createKernels } from "../src/tensor/index.ts";
+import { encodeChat } from "../src/text/index.ts";
+import { loadRecipe, loadValidation, train, validate } from "../src/train/index.ts";
+import { SLIP, slip } from "./slips.ts";
+
+const EXAMPLES = 200;
+const recipes = join(import.meta.dirname, "../recipes");
+
+const { values } = parseArgs({
+  options: {
+    out: { type: "string", default: "runs/lora" },
+    validation: { type: "string" },
+    prompts: { type: "string", default: "100" },
+    recipe: { type: "string", default: join(recipes, "lora-example.json") },
+    write: { type: "boolean", default: false },
+  },
+});
+
+if (values.write) {
+  const lines = Array.from({ length: EXAMPLES }, (_, i) => JSON.stringify(slip("train", i)));
+  writeFileSync(join(recipes, "data/slips.jsonl"), `${lines.join("\n")}\n`);
+  process.exit(0);
+}
+
+/** Shares of the held-out prompts whose greedy reply has the format, and is right. */
+async function adherence(model: Model): Promise<{ format: number; right: number; first: string }> {
+  const counts = { format: 0, right: 0 };
+  let first = "";
+  const prompts = Number(values.prompts);
+  for (let i = 0; i < prompts; i++) {
+    const [question, answer] = slip("held-out", i).messages;
+    const { ids } = encodeChat(model.tokenizer, [question], { addGenerationPrompt: true });
+    const replies = generate(model, ids, { temperature: 0, maxTokens: 60 });
+    let step = await replies.next();
+    while (!step.done) step = await replies.next();
+    const { text } = step.value;
+    if (i === 0) first = `${question.content} → ${JSON.stringify(text)}`;
+    if (SLIP.test(text.trim())) counts.format++;
+    if (text.trim() === answer.content) counts.right++;
+  }
+  return { format: counts.format / prompts, right: counts.right / prompts, first };
+}
+
+async function measure(dir: string): Promise<void> {
+  const model = loadModel(dir);
+  const { format, right, first } = await adherence(model);
+  const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+  console.log(`  format ${percent(format)}, right ${percent(right)}; ${first}`);
+  if (!values.validation) return;
+  const { transformer, tokenizer, kernels, arena, precision } = model;
+  const texts = await loadValidation(values.validation, tokenizer, 104, model.config.maxPositionEmbeddings);
+  const { bitsPerByte } = validate(transformer, kernels, arena, precision, texts);
+  console.log(`  ${bitsPerByte.toFixed(4)} bits per byte on ${values.validation}`);
+}
+
+const recipe = loadRecipe(values.recipe);
+const recipeDir = dirname(values.recipe);
+console.log("before:");
+await measure(resolve(recipeDir, recipe.from!));
+if (existsSync(values.out)) rmSync(values.out, { recursive: true });
+const started = performance.now();
+const { model, tokens } = await train(recipe, { out: values.out, recipeDir, kernels: createKernels() });
+console.log(`trained on ${tokens} tokens in ${((performance.now() - started) / 60_000).toFixed(2)} minutes; after:`);
+await measure(model!);
