@@ -4,7 +4,7 @@ import { architectureRows } from "./architecture.ts";
 import { plot } from "./chart.ts";
 import { lossChart, validationChart } from "./curves.ts";
 import { sharesOf } from "./data-shares.ts";
-import { count, duration, energy, fixed, money, percent, short } from "./format.ts";
+import { count, duration, energy, fixed, millions, money, percent, short } from "./format.ts";
 import { html, Markup } from "./markup.ts";
 import { CHART_STYLE } from "./page/style.ts";
 import { afterPrompt } from "./sections.ts";
@@ -84,7 +84,9 @@ function summary({ figures, folder }: RunView): string {
     : "";
   const bits = validation ? ` **${fixed(validation.bitsPerByte, 3)} bits per byte** on text that it never saw.` : "";
   const versus =
-    bill.usd > 0 ? ` DeepSeek-V3's own bill was $5.576M: ${short(deepseek.usd / bill.usd)} times as much.` : "";
+    bill.usd > 0
+      ? ` DeepSeek-V3's own bill was $${millions(deepseek.usd)}: ${short(deepseek.usd / bill.usd)} times as much.`
+      : "";
   return `${size}${short(figures.tokens)} tokens in ${short(bill.coreHours)} core-hours: **${money(bill.usd)}**.${bits}${versus}`;
 }
 

@@ -59,7 +59,6 @@ export interface Figures {
   loss: number;
   mtpLoss: number[];
   validation: Validation | null;
-  bestBitsPerByte: number;
   tokensPerSecond: { now: number; median: number; low: number; high: number };
   /** Operations of the model's products, in all, and a second over the whole run. */
   flops: number;
@@ -130,10 +129,6 @@ export function figuresOf(
     loss: mean(course.recent.map(({ loss }) => loss)),
     mtpLoss: Array.from({ length: depths }, (_, i) => mean(course.recent.map(({ mtpLoss }) => mtpLoss[i]))),
     validation,
-    bestBitsPerByte: course.validations.reduce(
-      (best, { bitsPerByte }) => Math.min(best, bitsPerByte),
-      Number.POSITIVE_INFINITY,
-    ),
     tokensPerSecond: { now: speedNow, median, low: course.speed(0.1), high },
     flops: course.flops,
     tflops,

@@ -33,6 +33,9 @@ export function money(usd: number): string {
   });
 }
 
+/** 5576000 → "5.576M", for bills that are known to the thousand. */
+export const millions = (value: number): string => or(value, (x) => `${(x / 1e6).toFixed(3)}M`);
+
 /** 3725 → "1 h 02 min". */
 export function duration(seconds: number): string {
   return or(seconds, (x) => {

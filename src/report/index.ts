@@ -1,7 +1,6 @@
 /** A run's report: its ledger read and summed up, the report card, the model card, and the live page. */
 export { curvesSvg, type ModelCardOptions, modelCard } from "./card.ts";
-export { Course, CourseReader } from "./course.ts";
-export { type Bill, type Figures, figuresOf, type Prices, type RunState } from "./figures.ts";
+export type { Bill, Figures, Prices, RunState } from "./figures.ts";
 export { figuresToJson } from "./figures-json.ts";
 export { reportPage } from "./report-page.ts";
 export { reportText } from "./report-text.ts";

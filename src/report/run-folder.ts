@@ -70,11 +70,16 @@ export function readRunFolder(dir: string): RunFolder {
   };
 }
 
-/** The finished model's configuration, or what the recipe and the run's tokenizer make of it; null before there is a tokenizer. */
+/** The finished model's configuration, or that of the folder it starts from, or what the recipe and the run's tokenizer make of it; null before that is known. */
 function configOf(dir: string, recipe: Recipe | null): ModelConfig | null {
   try {
     const finished = join(dir, "model", "config.json");
     if (existsSync(finished)) return parseConfig(readJsonObject(finished), finished);
+    if (recipe?.from !== undefined) {
+      // The folder that it starts from, where it can be found from here.
+      const start = join(recipe.from, "config.json");
+      return existsSync(start) ? parseConfig(readJsonObject(start), start) : null;
+    }
     if (!recipe || !existsSync(join(dir, "tokenizer", "tokenizer.json"))) return null;
     return modelConfigOf(recipe, loadTokenizer(join(dir, "tokenizer")), { stage: recipe.stages.length - 1 });
   } catch (error) {

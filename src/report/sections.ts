@@ -6,7 +6,7 @@ import { lineChart } from "./chart.ts";
 import { busiestMap, expertMap, lossChart, pointAt, smallCharts, speedChart, validationChart } from "./curves.ts";
 import { sharesOf } from "./data-shares.ts";
 import type { RunState } from "./figures.ts";
-import { count, duration, energy, fixed, money, percent, short } from "./format.ts";
+import { count, duration, energy, fixed, millions, money, percent, short } from "./format.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, type Markup, type Value } from "./markup.ts";
 import { sparkline } from "./sparkline.ts";
@@ -53,7 +53,7 @@ export function billLine({ figures }: RunView): Markup {
   const { bill, deepseek } = figures;
   const times = deepseek.usd / bill.usd;
   if (!Number.isFinite(times)) return html``;
-  return html`<p class="versus">DeepSeek-V3’s own bill was <b>$5.576M</b> for 2.788M H800-hours; this run’s is <b>${money(bill.usd)}</b>, one part in ${inWords(times)}.</p>`;
+  return html`<p class="versus">DeepSeek-V3’s own bill was <b>$${millions(deepseek.usd)}</b> for ${millions(deepseek.gpuHours)} H800-hours; this run’s is <b>${money(bill.usd)}</b>, one part in ${inWords(times)}.</p>`;
 }
 
 /** 98300000 → "98 million". */
@@ -101,7 +101,7 @@ export function speedSection(view: RunView): Markup {
     `That is ${percent(utilisation.mean)} of the stated peak over all, ${percent(utilisation.high)} in the fastest tenth. `
   }${
     prediction &&
-    `The planner expects ${count(prediction.tokensPerSecond)} on a machine of this peak (${duration(prediction.hours.mid * 3600)}, between ${duration(prediction.hours.low * 3600)} and ${duration(prediction.hours.high * 3600)}); these ${count(course.steps)} steps took ${duration(seconds)}.`
+    `The planner expects ${count(prediction.tokensPerSecond)}, ${percent(prediction.mfu)} of the peak (${duration(prediction.hours.mid * 3600)}, between ${duration(prediction.hours.low * 3600)} and ${duration(prediction.hours.high * 3600)}); these ${count(course.steps)} steps took ${duration(seconds)}.`
   }</p>`;
 }
 
@@ -226,9 +226,9 @@ const times = (n: number): string => (n === 1 ? "once" : `${count(n)} times`);
 export function assumptionsSection({ figures }: RunView): Markup {
   const { bill, peakTflops } = figures;
   return html`<ul>
-<li>Time and bill are the ledger’s; pauses between sessions are not in them. ${percent(figures.stepShare)} of the time went into steps, the rest into tokenising, validation, samples and checkpoints${figures.stepShare > 0.9999 && " (this ledger is of a version that did not count those)"}.</li>
+<li>Time and bill are the ledger’s; pauses between sessions are not in them. ${percent(figures.stepShare)} of the time went into steps, the rest into tokenizing, validation, samples and checkpoints${figures.rollbacks > 0 && ", and into steps that were undone"}${figures.stepShare > 0.9999 && " (this ledger is of a version that did not count those)"}.</li>
 <li>${money(bill.usdPerCoreHour)} a core-hour and ${short(bill.wattsPerCore)} W a core are ${bill.wattsAssumed ? "the recipe’s price and an assumption" : "as stated"}; change them with price.usdPerCoreHour and price.wattsPerCore in the recipe.</li>
-<li>${peakTflops > 0 ? `Shares are of a stated peak of ${short(peakTflops)} TFLOP/s in bf16 products.` : "No share of the peak: the recipe names none (price.peakTflops; shoal bench measures it)."}</li>
+<li>${peakTflops > 0 ? `Shares are of a stated peak of ${short(peakTflops)} TFLOP/s in bf16 products.` : "No share of the peak: the recipe names none (price.peakTflops; shoal bench train measures it)."}</li>
 <li>Operations are those of matrix products and attention, a multiply-add counted as two, backward as twice forward.</li>
 <li>Bits per byte compare across tokenizers; nats a token do not.</li>
 <li>Bands show the least and the greatest of the steps that share a point.</li>
