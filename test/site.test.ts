@@ -2,6 +2,7 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DEMO } from "../web/mock/model.ts";
 import { type Mock, startMock } from "../web/mock/server.ts";
 import { buildSite, hasChromium, launch, SITE, say, settled, type Visit, visit } from "../web/testing/harness.ts";
 
@@ -144,6 +145,7 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     const xray = page.getByRole("region", { name: "X-ray of the answer" });
     const tokens = xray.getByRole("option");
     await tokens.nth(300).waitFor();
+    expect(await xray.getByRole("listbox").textContent()).toBe(DEMO);
     await tokens.nth(14).hover();
     await xray.getByText("Token 15 of").waitFor();
     await tokens.nth(3).click();

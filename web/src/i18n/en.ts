@@ -231,7 +231,7 @@ export const en = {
   rivals: "Rivals",
   theRest: "all others",
   drafted: "Guessed ahead by the MTP depth, and right",
-  experts: "Experts that fired",
+  experts: "Experts that fired in each expert layer",
   layer: (layer: number) => `Layer ${layer}`,
   noExperts: "This model does not tell which experts fired.",
   expertMap: "Experts of the whole answer",

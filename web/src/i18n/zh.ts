@@ -221,7 +221,7 @@ export const zh: Strings = {
   rivals: "候选",
   theRest: "其余全部",
   drafted: "由 MTP 层提前猜出，且猜对了",
-  experts: "激活的专家",
+  experts: "各专家层激活的专家",
   layer: (layer) => `第 ${layer} 层`,
   noExperts: "这个模型不提供专家信息。",
   expertMap: "整个回答的专家",
