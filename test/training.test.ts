@@ -142,6 +142,7 @@ describe("bias balancing", () => {
       mask: new Uint8Array(4000).fill(1),
       starts: Int32Array.from([0, 4000]),
       skipped: 0,
+      skippedBy: {},
       textBytes: 4000,
     };
     const mixture = new Mixture([{ corpus, weight: 1 }], {

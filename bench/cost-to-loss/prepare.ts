@@ -35,8 +35,9 @@ for (let s = 0; s < sequences; s++) {
 }
 closeSync(file);
 
-const { path, documents } = recipe.validation!;
-const texts = await loadValidation(resolveData(path, options), tokenizer, documents, T);
+const { validation } = recipe;
+if (!validation || !("path" in validation)) throw new Error(`${recipePath}: needs a file to validate on`);
+const texts = await loadValidation(resolveData(validation.path, options), tokenizer, validation.documents, T);
 writeFileSync(
   join(values.out, "validation.json"),
   JSON.stringify({

@@ -23,6 +23,8 @@ const CACHE_VERSION = 1;
 const BATCH_CHARACTERS = 2 ** 19;
 
 export interface TokeniseOptions extends DocumentOptions {
+  /** A source without any text is an empty corpus, and no error. */
+  mayBeEmpty?: boolean;
   /** Threads to encode on (default: all cores, at most 8). The result is the same for any number. */
   threads?: number;
   onProgress?: (progress: TokeniseProgress) => void;
@@ -67,7 +69,7 @@ export async function tokenise(
     await writeCache(cached, opened, tokenizer, options);
   }
   const corpus = openCorpus(cached);
-  if (corpus.tokens.length === 0)
+  if (corpus.tokens.length === 0 && !options.mayBeEmpty)
     throw new InputError(`${label}: there is no text in it (${explainSkipped(corpus.skippedBy)})`);
   if (options.onBad === "refuse" && corpus.skipped > 0)
     throw new InputError(

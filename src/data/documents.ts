@@ -31,7 +31,7 @@ export const DOCUMENT_LIMITS = {
   /** A line of JSONL that is longer is bad. */
   lineBytes: 64 * 2 ** 20,
   /** A text that is longer becomes several documents, cut at an empty line or a line's end. */
-  textBytes: 16 * 2 ** 20,
+  textBytes: 2 ** 20,
 };
 
 /** A document with the record that it stood in, whole, and its place. */

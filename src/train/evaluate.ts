@@ -21,14 +21,22 @@ export async function loadValidation(
   const all: { text: string; slice?: string }[] = [];
   for await (const document of readDocuments(path)) if (isText(document)) all.push(document);
   if (all.length === 0) throw new InputError(`${path}: there is no text to validate on`);
-  const step = Math.max(1, all.length / documents);
-  const chosen = Array.from({ length: Math.min(documents, all.length) }, (_, i) => all[Math.floor(i * step)]);
-  return chosen.map(({ text, slice = "all" }) => {
-    const ids = tokenizer.encode(text, { addBos: true, special: "text" }).slice(0, mostTokens);
-    const own = tokenizer.bosId === null ? ids : ids.subarray(1);
-    const bytes = own.reduce((sum, id) => sum + tokenizer.tokenBytes(id).length, 0);
-    return { slice, ids, bytes };
+  return evenly(all, documents).map(({ text, slice = "all" }) => {
+    const ids = tokenizer.encode(text, { addBos: true, special: "text" });
+    return validationText(slice, ids.slice(0, mostTokens), tokenizer);
   });
+}
+
+/** `count` members of a list, evenly over it. */
+export function evenly<T>(all: readonly T[], count: number): T[] {
+  const step = Math.max(1, all.length / count);
+  return Array.from({ length: Math.min(count, all.length) }, (_, i) => all[Math.floor(i * step)]);
+}
+
+/** A text from its ids, which begin with bos where there is one. */
+export function validationText(slice: string, ids: Int32Array, tokenizer: Tokenizer): ValidationText {
+  const own = tokenizer.bosId === null ? ids : ids.subarray(1);
+  return { slice, ids, bytes: own.reduce((sum, id) => sum + tokenizer.tokenBytes(id).length, 0) };
 }
 
 function isText(document: Document): document is { text: string; slice?: string } {

@@ -1,7 +1,18 @@
 /** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { type CorpusSource, documentsOf, expandPath, labelOf, Mixture, type Source, tokenise } from "../data/index.ts";
+import {
+  type CorpusSource,
+  documentsOf,
+  expandPath,
+  explainSkipped,
+  labelOf,
+  Mixture,
+  type Source,
+  type TokeniseOptions,
+  textOf,
+  tokenise,
+} from "../data/index.ts";
 import { InputError } from "../tensor/index.ts";
 import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../text/index.ts";
 import type { Recipe, Stage } from "./recipe.ts";
@@ -22,8 +33,9 @@ export interface SourceSummary {
   documents: number;
   /** Null where it holds pairs instead of text. */
   sourceTokens: number | null;
-  /** Documents left out as bad. */
+  /** Documents left out as bad, in all and by reason. */
   skipped: number;
+  skippedBy?: Record<string, number>;
 }
 
 /** Where a run's folder keeps its tokenizer. */
@@ -39,19 +51,59 @@ export function resolveData(path: string, options: InputOptions): string {
 export function checkPaths(recipe: Recipe, options: InputOptions): void {
   for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path);
   for (const { preference } of recipe.stages) if (preference) expandPath(resolveData(preference.path, options));
-  if (recipe.validation) expandPath(resolveData(recipe.validation.path, options));
+  if (recipe.validation && "path" in recipe.validation) expandPath(resolveData(recipe.validation.path, options));
 }
 
-/** The recipe's sources, each once, paths beginning at the data folder. */
-function sourcesOf(recipe: Pick<Recipe, "stages">, options: InputOptions): CorpusSource[] {
-  const all = recipe.stages.flatMap(({ mixture }) => mixture.map((item) => sourceOf(item, options)));
+/** The recipe's sources, each once, paths beginning at the data folder, without what is held for validation. */
+export function sourcesOf(recipe: Pick<Recipe, "stages" | "validation">, options: InputOptions): CorpusSource[] {
+  const share = heldShare(recipe);
+  const all = recipe.stages.flatMap(({ mixture }) => mixture.map((item) => sourceOf(item, share, options)));
   return [...new Map(all.map((source) => [JSON.stringify(source), source])).values()];
 }
 
-function sourceOf(item: Stage["mixture"][number], options: InputOptions): CorpusSource {
-  if ("path" in item) return { path: resolveData(item.path, options) };
-  return { tasks: item.tasks, count: item.count, seed: item.seed };
+/** The share of documents that is not trained on, where validation is on the sources themselves. */
+export const heldShare = ({ validation }: Pick<Recipe, "validation">): number | undefined =>
+  validation && "share" in validation ? validation.share : undefined;
+
+/** Generated tasks have test splits of their own: nothing of them is held. */
+function sourceOf(item: Stage["mixture"][number], share: number | undefined, options: InputOptions): CorpusSource {
+  if ("tasks" in item) {
+    const { tasks, count, seed, apart } = item;
+    return { tasks, count, seed, ...(apart && { apart }) };
+  }
+  const { weight: _, ...source } = item;
+  const held = share === undefined ? {} : { held: { share, part: "training" as const } };
+  return { ...source, ...("path" in item && { path: resolveData(item.path, options) }), ...held } as CorpusSource;
 }
+
+/** Settings of tokenising: where documents are kept, what of them is said, and what becomes of bad ones. */
+export function tokeniseOptions(
+  source: CorpusSource,
+  onBad: "skip" | "refuse",
+  { onMessage }: InputOptions,
+): TokeniseOptions {
+  let said = performance.now();
+  const say = (line: string) => {
+    if (performance.now() - said < MILLISECONDS_BETWEEN) return;
+    said = performance.now();
+    onMessage?.(line);
+  };
+  const percent = (share: number) => `${(100 * Math.min(1, share)).toFixed(0)} %`;
+  return {
+    onBad,
+    ...("mostDownloadBytes" in source && { mostDownloadBytes: source.mostDownloadBytes as number }),
+    onDownload: ({ file, bytes, totalBytes }) => say(`downloading ${file}: ${percent(bytes / totalBytes)}`),
+    onProgress: ({ path, documents, tokens, share, secondsLeft }) =>
+      say(
+        `tokenising ${path}: ${documents} documents, ${tokens} tokens, ${percent(share)}, ${Math.ceil(secondsLeft)} s left`,
+      ),
+  };
+}
+
+const MILLISECONDS_BETWEEN = 3000;
+
+/** Where a run's folder keeps its tokenised corpora. */
+export const cacheFolder = (out: string) => join(out, "cache");
 
 /** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
 export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
@@ -89,8 +141,8 @@ async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number)
   const texts: string[] = [];
   for (const source of sources) {
     let left = bytes / sources.length;
-    for await (const document of documentsOf(source)) {
-      const text = "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
+    for await (const document of documentsOf(source, tokeniseOptions(source, recipe.onBadData, options))) {
+      const text = textOf(document);
       texts.push(text);
       left -= Buffer.byteLength(text);
       if (left <= 0) break;
@@ -105,6 +157,8 @@ export interface MixtureInputs {
   seed: number;
   /** What to do with documents that cannot be read (default: leave them out). */
   onBad?: "skip" | "refuse";
+  /** The share of documents that is held for validation. */
+  held?: number;
   /** Told of each source, once it is tokenised. */
   onSource?: (summary: SourceSummary) => void;
 }
@@ -112,24 +166,21 @@ export interface MixtureInputs {
 /** The sequences of a stage, from its first. */
 export async function mixtureOf(
   stage: Stage,
-  { tokenizer, mtpDepths, seed, onBad, onSource }: MixtureInputs,
+  { tokenizer, mtpDepths, seed, onBad = "skip", held, onSource }: MixtureInputs,
   options: InputOptions,
 ): Promise<Mixture> {
   const sources: Source[] = [];
   for (const item of stage.mixture) {
-    const source = sourceOf(item, options);
-    const corpus = await tokenise(source, tokenizer, join(options.out, "cache"), {
-      onBad,
-      onProgress: ({ path: file, documents, tokens }) =>
-        documents % 10_000 === 0 && options.onMessage?.(`tokenising ${file}: ${documents} documents, ${tokens} tokens`),
-    });
-    if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${corpus.skipped} documents skipped`);
+    const source = sourceOf(item, held, options);
+    const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), tokeniseOptions(source, onBad, options));
+    if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${explainSkipped(corpus.skippedBy)}`);
     sources.push({ corpus, weight: item.weight });
     onSource?.({
       source: "path" in item ? item.path : labelOf(source),
       documents: corpus.starts.length - 1,
       sourceTokens: corpus.tokens.length,
       skipped: corpus.skipped,
+      ...(corpus.skipped > 0 && { skippedBy: corpus.skippedBy }),
     });
   }
   const { packing, loss, sequenceLength } = stage;

@@ -23,6 +23,16 @@ const scheduleSchema = z.strictObject({
   shape: z.enum(["cosine", "linear"]).default("cosine"),
 });
 
+/** Where the document is in a line or row (default: `text`, `messages` or `conversations`): one field, or those of a question and its reply. */
+const fields = {
+  field: z.string().optional(),
+  promptField: z.string().optional(),
+  replyField: z.string().optional(),
+};
+
+const everySteps = whole.default(200);
+const documents = whole.default(64);
+
 const stageSchema = z.strictObject({
   name: z.string().regex(/^[\w-]+$/),
   /** Tokens of training (rows of batches) in this stage. */
@@ -42,13 +52,26 @@ const stageSchema = z.strictObject({
   mixture: z
     .array(
       z.union([
-        /** A file, a folder or a pattern with *. weight: passes over it for each pass over a source of weight 1. */
-        z.strictObject({ path: z.string(), weight: positive.default(1) }),
+        /** A file, a folder or a pattern with * and **. weight: passes over it for each pass over a source of weight 1. */
+        z.strictObject({ path: z.string(), weight: positive.default(1), ...fields }),
+        /** A data set of the Hugging Face hub, downloaded once. */
+        z.strictObject({
+          dataset: z.string(),
+          config: z.string().optional(),
+          split: z.string().default("train"),
+          revision: z.string().optional(),
+          /** A larger split is refused before anything is downloaded. */
+          mostDownloadBytes: whole.optional(),
+          weight: positive.default(1),
+          ...fields,
+        }),
         /** Generated tasks with their solutions, `count` in all. */
         z.strictObject({
           tasks: z.array(z.enum(TASK_KINDS)).min(1),
           count: whole.default(100_000),
           seed: z.int().min(0).default(1),
+          /** Only problems that no test task of `shoal data tasks --apart` has. */
+          apart: z.boolean().optional(),
           weight: positive.default(1),
         }),
       ]),
@@ -80,7 +103,7 @@ const stageSchema = z.strictObject({
   recompute: z.boolean().default(false),
 });
 
-const recipeSchema = z.strictObject({
+export const recipeSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string(),
   description: z.string().optional(),
@@ -148,7 +171,11 @@ const recipeSchema = z.strictObject({
     })
     .optional(),
   validation: z
-    .strictObject({ path: z.string(), everySteps: whole.default(200), documents: whole.default(64) })
+    .union([
+      z.strictObject({ path: z.string(), everySteps, documents }),
+      /** This share of the documents of every source, chosen by the hash of their text, is not trained on. */
+      z.strictObject({ share: z.number().gt(0).max(0.5), everySteps, documents }),
+    ])
     .optional(),
   /** Texts that the ledger keeps of the model as it learns. */
   samples: z

@@ -16,13 +16,14 @@ import type { Cursor } from "../data/index.ts";
 import { createTrainingWeights, type ModelConfig, type TrainingWeights, Transformer } from "../model/index.ts";
 import { Arena, type F32, InputError, type Kernels } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
-import { loadValidation, type ValidationText } from "./evaluate.ts";
+import type { ValidationText } from "./evaluate.ts";
 import { checkPaths, type InputOptions, resolveData, tokenizerOf } from "./inputs.ts";
 import { Ledger, type LedgerRecord } from "./ledger.ts";
 import { parseRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { checkModel, modelConfigOf, modelFieldsOf, type Vocabulary } from "./recipe-model.ts";
 import { stageTokens } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
+import { validationTexts } from "./validation-texts.ts";
 
 export interface TrainOptions extends InputOptions {
   /** Go on from the newest checkpoint of the folder. */
@@ -187,12 +188,7 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
     Math.max(...recipe.stages.map(({ sequenceLength }) => sequenceLength)),
   );
   const validation = recipe.validation
-    ? await loadValidation(
-        resolveData(recipe.validation.path, options),
-        tokenizer,
-        recipe.validation.documents,
-        longest,
-      )
+    ? await validationTexts(recipe, recipe.validation, tokenizer, longest, options)
     : [];
   return {
     recipe,

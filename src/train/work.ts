@@ -1,7 +1,7 @@
 /** What a stage does in a step: it predicts tokens of a mixture, or learns from preferences. */
 import { type Cursor, readPreferences } from "../data/index.ts";
 import type { F32 } from "../tensor/index.ts";
-import { mixtureOf, resolveData, type SourceSummary } from "./inputs.ts";
+import { heldShare, mixtureOf, resolveData, type SourceSummary } from "./inputs.ts";
 import type { Rewards } from "./ledger.ts";
 import { Preferences } from "./preference.ts";
 import type { Stage } from "./recipe.ts";
@@ -31,7 +31,7 @@ async function mixtureWork(run: Run, stage: Stage): Promise<StageWork> {
   const { options, state, trainer, tokenizer, recipe } = run;
   const mtpDepths = trainer.model.config.numNextnPredictLayers;
   const sources: SourceSummary[] = [];
-  const inputs = { tokenizer, mtpDepths, seed: seedOf(run), onBad: recipe.onBadData };
+  const inputs = { tokenizer, mtpDepths, seed: seedOf(run), onBad: recipe.onBadData, held: heldShare(recipe) };
   const mixture = await mixtureOf(stage, { ...inputs, onSource: (summary) => sources.push(summary) }, options);
   if (state.cursors.length > 0) mixture.restore(state.cursors);
   const micro = stage.microBatchSequences ?? stage.batchSequences;
