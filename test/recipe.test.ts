@@ -1,11 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadRecipe, parseRecipe } from "../src/train/recipe.ts";
-import { biasUpdateSpeed, learningRate, mtpWeight } from "../src/train/schedule.ts";
+import { z } from "zod";
+import { loadRecipe, parseRecipe, recipeSchema } from "../src/train/recipe.ts";
+import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "../src/train/schedule.ts";
 import { tinyRecipe } from "./tiny.ts";
 
+const RECIPES = fileURLToPath(new URL("../recipes", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "shoal-recipe-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
@@ -51,6 +54,22 @@ describe("a recipe", () => {
     ["stages.0.microBatchSequences", 3, /batchSequences 4 must be a multiple of microBatchSequences 3/],
     ["stages.0.sequenceLength", 256, /stages\.pretrain: sequenceLength 256 is above the model's 128 positions/],
     ["stages.0.schedule", { warmup: 0.5, decayFrom: 0.2 }, /warmup, decayFrom and decayTo must rise/],
+    ["stages.0.schedule", { shape: "steps" }, /stages\.0\.schedule\.shape: /],
+    [
+      "stages.0.batchRamp",
+      { from: 3, until: 0.1 },
+      /stages\.0\.batchRamp\.from: 3 must be a multiple of microBatchSequences 2/,
+    ],
+    ["stages.0.batchRamp", { from: 8, until: 0.1 }, /batchRamp\.from: 8 must be .* up to 4/],
+    ["stages.0.preference", { path: "pairs.jsonl" }, /stages\.0: has a mixture and a preference/],
+    [
+      "stages.0.preference",
+      { path: "pairs.jsonl", bta: 1 },
+      /unknown field stages\.0\.preference\.bta \(did you mean beta\?\)/,
+    ],
+    ["lora", { rank: 4 }, /lora adds to a model that is there/],
+    ["onSpike", { windows: 9 }, /unknown field onSpike\.windows \(did you mean window\?\)/],
+    ["samples", { prompts: [] }, /samples\.prompts: /],
     ["tokenizer", { vocabSize: 320, digits: 2 }, /tokenizer/],
     ["tokenizer", { vocabsize: 320 }, /tokenizer/],
     ["precision", "fp4", /precision: /],
@@ -59,6 +78,31 @@ describe("a recipe", () => {
     const parse = () => parseRecipe(changed(path, value), "my.json");
     expect(parse).toThrow(message);
     expect(parse).toThrow(/^my\.json: [^\n]+$/);
+  });
+
+  it("learns from data or from preferences", () => {
+    const recipe = tinyRecipe();
+    const [first] = recipe.stages as Json[];
+    const { mixture: _, ...stage } = first;
+    const parse = (stage: Json) => parseRecipe({ ...recipe, stages: [stage] });
+    expect(() => parse(stage)).toThrow(/stages\.0\.mixture: names no data/);
+    const preference = { path: "pairs.jsonl" };
+    expect(() => parse({ ...stage, preference, microBatchSequences: 1 })).toThrow(
+      /microBatchSequences must be at least 2/,
+    );
+    expect(parse({ ...stage, preference }).stages[0].preference).toEqual({ ...preference, beta: 0.1, nllWeight: 0 });
+  });
+
+  it.each(readdirSync(RECIPES).filter((name) => name.endsWith(".json")))("recipes/%s is one", (name) => {
+    expect(loadRecipe(join(RECIPES, name)).name).toBe(name.replace(".json", ""));
+  });
+
+  it("has every field in its guide", () => {
+    const guide = readFileSync(new URL("../docs/recipes.md", import.meta.url), "utf8");
+    const missing = [...fieldNames(recipeSchema)].filter(
+      (name) => !new RegExp(`[\`"]${name.replace("$", "\\$")}[\`"]`).test(guide),
+    );
+    expect(missing).toEqual([]);
   });
 
   it.each([[null], [4], ["recipe"], [[]]])("%j is no recipe", (json) => {
@@ -71,6 +115,20 @@ describe("a recipe", () => {
     expect(() => loadRecipe(join(dir, "broken.json"))).toThrow(/broken\.json: not valid JSON: /);
   });
 });
+
+/** Names of all fields in the schema. */
+function fieldNames(schema: z.ZodType): Set<string> {
+  const names = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    for (const [key, inner] of Object.entries(node)) {
+      if (key === "properties") for (const name of Object.keys(inner as object)) names.add(name);
+      walk(inner);
+    }
+  };
+  walk(z.toJSONSchema(schema, { io: "input" }));
+  return names;
+}
 
 describe("schedule", () => {
   const stage = { ...parseRecipe(tinyRecipe()).stages[0], lr: 2, mtpWeight: [0.3, 0.1] as [number, number] };
@@ -85,6 +143,20 @@ describe("schedule", () => {
     expect(at(0.75)).toBeCloseTo((2 + 0.2) / 2, 12);
     expect(at(0.9)).toBeCloseTo(0.2, 12);
     expect(at(1)).toBeCloseTo(0.2, 12);
+  });
+
+  it("falls along a line where that is asked for", () => {
+    const linear = { ...stage, schedule: { ...stage.schedule, shape: "linear" as const, final: 0 } };
+    expect(learningRate(linear, 0.675)).toBeCloseTo(1.5, 12);
+    expect(learningRate(linear, 0.9)).toBe(0);
+  });
+
+  it("a step has all sequences, or with a ramp ever more of them in whole micro-batches, and the last what is left", () => {
+    expect(batchSequences(stage, 0)).toBe(4);
+    const ramp = { ...stage, batchSequences: 8, tokens: 20 * 512, batchRamp: { from: 2, until: 0.5 } };
+    expect([0, 1000, 2600, 4000, 6000].map((done) => batchSequences(ramp, done))).toEqual([2, 2, 4, 6, 8]);
+    expect(batchSequences(ramp, 20 * 512 - 128)).toBe(2);
+    expect(stageTokens(ramp)).toBe(20 * 512);
   });
 
   it("the MTP weight drops where the rate falls; the biases rest at the end", () => {

@@ -2,9 +2,19 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { latestState, openFolder, openSafetensors, writeSafetensors } from "../src/checkpoint/index.ts";
-import { createKernels } from "../src/tensor/index.ts";
+import {
+  configOf,
+  latestState,
+  loadTrainingWeights,
+  openFolder,
+  openSafetensors,
+  writeSafetensors,
+} from "../src/checkpoint/index.ts";
+import { batchOf, Transformer } from "../src/model/index.ts";
+import { Arena, createKernels, Tape } from "../src/tensor/index.ts";
+import { loadTokenizer } from "../src/text/index.ts";
 import { parseRecipe, type StepRecord, train } from "../src/train/index.ts";
+import { mixtureOf } from "../src/train/inputs.ts";
 import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";
 
@@ -35,6 +45,39 @@ async function runTwice(name: string, json: Record<string, unknown>, pieces: num
   expect(weightsOf(broken).equals(weightsOf(out))).toBe(true);
   return out;
 }
+
+describe("packed conversations", () => {
+  const tokenizer = loadTokenizer(from);
+  const folder = openFolder(from);
+  const config = configOf(folder);
+  const model = new Transformer(config, loadTrainingWeights(folder, config, kernels).weights);
+  const tape = () => new Tape({ kernels, arena: new Arena(), precision: "f32" });
+
+  it("see nothing of their neighbours, and only the assistant's words and the end of its turns are learnt", async () => {
+    const { stages } = parseRecipe({ name: "packed", from, stages: [chat] });
+    const inputs = { tokenizer, mtpDepths: 1, seed: 1 };
+    const batch = (await mixtureOf(stages[0], inputs, { out: join(dir, "packed"), data })).next(2);
+    const { segments, ids, targets, positions } = batch;
+    const together = model.forward(tape(), batch).data;
+    expect(segments.length / 4).toBeGreaterThan(5);
+    const D = config.hiddenSize;
+    for (let s = 0; s < segments.length / 4 - 1; s++) {
+      const [start, length] = segments.subarray(4 * s);
+      const own = ids[0].slice(start, start + length);
+      const alone = model.forward(tape(), batchOf([own])).data;
+      alone.forEach((x, i) => {
+        expect(together[start * D + i]).toBeCloseTo(x, 5);
+      });
+      expect(positions[start]).toBe(0);
+      const learnt = [...targets[0].subarray(start, start + length)].filter((id) => id >= 0);
+      expect(learnt.at(-1)).toBe(tokenizer.eosId);
+      expect(tokenizer.decode(learnt.slice(0, -1))).toMatch(/^(Ada|Bo|Cy|Dee|Eli|Fay)$/);
+      // The MTP depth never predicts across the end of its conversation either.
+      expect(targets[1][start + length - 1]).toBe(-1);
+      expect(targets[1][start + length - 2]).toBe(-1);
+    }
+  });
+});
 
 describe("from a folder", () => {
   it("full tuning goes on from its weights (here in FP8), with its tokenizer and shape", async () => {

@@ -19,14 +19,23 @@ export const trainCommand = new Command("train")
   .addHelpText(
     "after",
     `
-The run's folder holds everything: recipe.json, tokenizer/, checkpoints/, ledger.jsonl, and at the end model/, a Hugging Face folder.
-Ctrl-C finishes the step at hand and writes a checkpoint; --resume goes on exactly where it stopped.
+A recipe is one JSON file: tokenizer, model and stages (pre-train, extend the context, chat, preferences), or a folder to start from and
+what to tune it on. docs/recipes.md has every field, and an example for each use. To begin with:
+  recipes/tiny.json          a first model in about a minute, on this repository's documents
+  recipes/fast.json          what is quickest at 5 to 50 million active parameters
+  recipes/faithful.json      the report's recipe, scaled down
+  recipes/lora-example.json  tunes Minnow on 200 examples of a new format, by low-rank additions
+
+The run's folder holds everything: recipe.json, tokenizer/, cache/, checkpoints/, ledger.jsonl, and at the end model/, a Hugging Face folder.
+Ctrl-C finishes the step at hand and writes a checkpoint; --resume goes on exactly where it stopped, also after a crash or a full disk.
+What is learnt is shown step by step with the bill and the time left; shoal report RUN says it in figures, pages and a model card.
 
 Examples:
   shoal train recipes/tiny.json --out runs/tiny
-  shoal train recipes/minnow-0.json --data ../data --out runs/minnow-0
-  shoal train recipes/minnow-0.json --data ../data --out runs/minnow-0 --resume
-  shoal chat --model runs/minnow-0/model`,
+  shoal train recipes/tiny.json --out runs/tiny --resume
+  shoal train recipes/fast.json --data ../data --watch
+  shoal train recipes/lora-example.json --out runs/slips
+  shoal chat --model runs/slips/model`,
   )
   .action(
     async (
