@@ -1,6 +1,7 @@
 /** Chooses a request's tokens: the logits as its settings change them, what they leave to draw from, and the draw. */
 import { type F32, Random } from "../tensor/index.ts";
-import { type Candidates, distribution, draw } from "./sampler.ts";
+import type { Candidates } from "./candidates.ts";
+import { distribution, draw } from "./sampler.ts";
 import type { Settings } from "./settings.ts";
 
 /** One bit for each id that may be drawn. */

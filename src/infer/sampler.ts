@@ -2,6 +2,7 @@
  * Choosing the next token from logits. The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p, draw.
  */
 import type { F32, Random } from "../tensor/index.ts";
+import { type Candidates, candidates } from "./candidates.ts";
 
 export interface SamplingOptions {
   /** 0: the likeliest token, always (greedy). Default 0.7. */
@@ -86,91 +87,19 @@ function penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
   return scores;
 }
 
-export interface Candidates {
-  ids: Int32Array;
-  /** Not normalised. */
-  weights: Float64Array;
-}
-
-/** Distances from the best score, over the temperature, fall into bins of 1/16; what is 32 or more away into the last. */
-const BINS = 512;
-const BINS_PER_UNIT = 16;
-
-/** The tokens that the filters leave, the likeliest first where a filter sorted them; never none. */
-function candidates(scores: F32, temperature: number, topK: number, topP: number, minP: number): Candidates {
-  const n = scores.length;
-  const largest = scores[argmax(scores)];
-  const all = new Float64Array(n);
-  for (let id = 0; id < n; id++) all[id] = Math.exp((scores[id] - largest) / temperature);
-  let ids: Int32Array;
-  if (topK > 0 || topP < 1) {
-    ids = likeliest(scores, all, largest, temperature, topK > 0 ? Math.min(topK, n) : n, topP);
-  } else {
-    ids = new Int32Array(n);
-    for (let id = 0; id < n; id++) ids[id] = id;
-  }
-  // The likeliest token has weight 1.
-  if (minP > 0) ids = ids.filter((id) => all[id] >= minP);
-  const weights = new Float64Array(ids.length);
-  for (let i = 0; i < ids.length; i++) weights[i] = all[ids[i]];
-  return { ids, weights };
-}
-
-/**
- * The `most` likeliest tokens, sorted, cut where their weights reach the share topP of those tokens. Only bins that can hold one of them are sorted: sorting
- * a whole vocabulary would take longer than the model's pass.
- */
-function likeliest(
-  scores: F32,
-  weights: Float64Array,
-  largest: number,
-  temperature: number,
-  most: number,
-  topP: number,
-): Int32Array {
-  const n = scores.length;
-  const binOf = (id: number) => Math.min(BINS - 1, Math.floor(((largest - scores[id]) / temperature) * BINS_PER_UNIT));
-  const counts = new Int32Array(BINS);
-  const sums = new Float64Array(BINS);
-  let total = 0;
-  for (let id = 0; id < n; id++) {
-    const bin = binOf(id);
-    counts[bin]++;
-    sums[bin] += weights[id];
-    total += weights[id];
-  }
-  // With both filters the share is one of the k likeliest, whose sum is not known yet: only the count limits the bins then. One bin more than the sum
-  // asks for, because sums of another order may differ in their last digit.
-  let bins = 0;
-  let count = 0;
-  let sum = 0;
-  let before = 0;
-  while (bins < BINS && count < most && (most < n || topP >= 1 || before < topP * total || bins === 0)) {
-    before = sum;
-    count += counts[bins];
-    sum += sums[bins++];
-  }
-  const ids = new Int32Array(count);
-  let at = 0;
-  for (let id = 0; id < n; id++) if (binOf(id) < bins) ids[at++] = id;
-  const sorted = ids.sort((a, b) => scores[b] - scores[a] || a - b).subarray(0, most);
-  if (topP >= 1) return sorted;
-  const target = topP * (most < n ? sorted.reduce((partial, id) => partial + weights[id], 0) : total);
-  let kept = 0;
-  let reached = 0;
-  // The token that crosses the border stays, so that at least one does.
-  do reached += weights[sorted[kept++]];
-  while (reached < target && kept < sorted.length);
-  return sorted.subarray(0, kept);
-}
-
 /** A token by its weight. */
 export function draw({ ids, weights }: Candidates, random: Random): number {
-  let rest = random.uniform() * weights.reduce((a, b) => a + b, 0);
-  for (let i = 0; i < ids.length; i++) {
+  let total = 0;
+  let last = 0;
+  for (let i = 0; i < weights.length; i++) {
+    total += weights[i];
+    if (weights[i] > 0) last = i;
+  }
+  let rest = random.uniform() * total;
+  for (let i = 0; i < last; i++) {
     rest -= weights[i];
     if (rest < 0) return ids[i];
   }
   // Rounding may leave a rest behind the last that has any weight.
-  return ids[weights.findLastIndex((weight) => weight > 0)];
+  return ids[last];
 }
