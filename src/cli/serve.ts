@@ -16,6 +16,7 @@ import {
   type LogForm,
   type NamedEngine,
   openStore,
+  type Server,
   type Store,
   serve,
 } from "../serve/index.ts";
@@ -123,23 +124,16 @@ Examples:
   shoal keys create ada && shoal serve --host 0.0.0.0`,
   )
   .action(async (flags: Flags) => {
-    const folder = resolve(flags.dataDir ?? dataFolder());
     const shared = !isLoopback(flags.host);
     const requireKeys = shared || flags.requireKeys;
-    const engines = await enginesOf(flags);
-    const engine = joinEngines(engines);
-    let store: Store;
-    try {
-      store = openStore(folder);
-    } catch (error) {
-      await engine.close();
-      throw error;
-    }
+    const store = openStore(resolve(flags.dataDir ?? dataFolder()));
+    let engine: Engine | null = null;
     try {
       if (requireKeys && !store.keys.list().some(({ revokedAt }) => revokedAt === null))
         throw new InputError(
           `${shared ? `--host ${flags.host}` : "--require-keys"} demands API keys, and there are none; make one with: shoal keys create NAME`,
         );
+      engine = joinEngines(await enginesOf(flags));
       const local = flags.model?.[0] ?? (flags.upstream.length === 0 ? MINNOW : null);
       const server = createServer({
         engine,
@@ -151,19 +145,24 @@ Examples:
         log: flags.log ?? (shared ? "json" : "none"),
         card: cardOf(local === null ? null : { id: basename(local), dir: local }),
       });
-      await untilInterrupted(async (signal) => {
-        const listening = await serve({ server, engine, store, host: flags.host, port: flags.port });
-        announce(await engine.models(), listening.url, flags);
-        if (flags.open) openBrowser(listening.url);
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
-        if (!flags.json) console.log("\nStopping …");
-        await listening.close();
-      });
+      await run(server, engine, store, flags);
     } finally {
-      await engine.close();
+      await engine?.close();
       store.close();
     }
   });
+
+/** Serves until Ctrl-C. */
+async function run(server: Server, engine: Engine, store: Store, flags: Flags): Promise<void> {
+  await untilInterrupted(async (signal) => {
+    const listening = await serve({ server, engine, store, host: flags.host, port: flags.port });
+    announce(await engine.models(), listening.url, flags);
+    if (flags.open) openBrowser(listening.url);
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    if (!flags.json) console.log("\nStopping …");
+    await listening.close();
+  });
+}
 
 /** Local models in one thread, and each upstream by itself. Upstreams alone leave Minnow out. */
 async function enginesOf(flags: Flags): Promise<NamedEngine[]> {
