@@ -68,7 +68,7 @@ describe.skipIf(!hasChromium)("a run's pages", () => {
     watch = await watchRun({ dir, port: 0, pollMs: 20 });
     const { page, trouble } = await open(watch.url);
     await page.getByText("Step 100 ·").waitFor();
-    await page.getByText(/^live · last line/).waitFor();
+    await page.getByText(/^connected · last line/).waitFor();
     appendFileSync(join(dir, "ledger.jsonl"), steps(101, 120));
     await page.getByText("Step 120 ·").waitFor();
     truncateSync(join(dir, "ledger.jsonl"), steps(1, 40).length);

@@ -4,6 +4,6 @@ export type { Bill, Figures, Prices, RunState } from "./figures.ts";
 export { figuresToJson } from "./figures-json.ts";
 export { reportPage } from "./report-page.ts";
 export { reportText } from "./report-text.ts";
-export { RunReader, type RunView, readRun } from "./view.ts";
+export { type RunView, readRun } from "./view.ts";
 export { type Watch, type WatchOptions, watchRun } from "./watch.ts";
 export { watchRunAside } from "./watch-aside.ts";

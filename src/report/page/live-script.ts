@@ -8,7 +8,7 @@ let written = null, received = 0, age = 0, connected = false;
 const ago = (ms) => { const s = Math.round(ms / 1000); return s < 100 ? s + " s" : s < 6000 ? Math.round(s / 60) + " min" : Math.round(s / 3600) + " h"; };
 const tell = () => {
   const now = performance.now() - received + age;
-  status.textContent = !connected ? "connection lost, trying again …" : written === null ? "waiting for the first step …" : "live · last line " + ago(now) + " ago";
+  status.textContent = !connected ? "connection lost, trying again …" : written === null ? "waiting for the first step …" : "connected · last line " + ago(now) + " ago";
   status.className = connected ? "on" : "off";
 };
 const connect = () => {
