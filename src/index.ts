@@ -18,6 +18,7 @@ export {
 } from "./infer/index.ts";
 export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";
 export { countDeepseek, findHardware, planBudget, planServing, planTraining, trainingFlops } from "./plan/index.ts";
+export { type Figures, modelCard, type Prices, type RunView, readRun, reportPage, watchRun } from "./report/index.ts";
 export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
 export {
   applyChatTemplate,

@@ -12,12 +12,20 @@ export interface Serving {
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
+/** Servers that run, whichever test started them: ended after the tests of the file, in which this module is loaded anew. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts a server on a free port and waits until it is ready; it is ended after the tests of the file. */
 export async function startServing(args: readonly string[], env: Record<string, string> = {}): Promise<Serving> {
   const child = spawn(process.execPath, [MAIN, "serve", "--port", "0", "--json", ...args], {
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  running.add(child);
+  child.on("exit", () => running.delete(child));
   let errors = "";
   child.stderr.on("data", (piece) => {
     errors += piece;
@@ -34,7 +42,6 @@ export async function startServing(args: readonly string[], env: Record<string, 
     child.kill(signal);
     return exited;
   };
-  afterAll(() => end("SIGKILL"));
   const first = await Promise.race([ready, exited]);
   if (typeof first !== "string") throw new Error(`the server ended (${first}): ${errors}`);
   return { url: (JSON.parse(first) as { url: string }).url, process: child, errors: () => errors, end };
