@@ -4,6 +4,7 @@ export { dataFolder } from "./data-folder.ts";
 export { ApiFailure } from "./errors.ts";
 export { isLoopback } from "./guard.ts";
 export { type Listening, type ListenOptions, serve } from "./listen.ts";
+export { type Load, type LoadOptions, measureLoad, type Percentiles, type ServerState, serverState } from "./load.ts";
 export type { LogForm } from "./request-log.ts";
 export { joinEngines, type NamedEngine } from "./router.ts";
 export { type Card, cardOf } from "./site/files.ts";
