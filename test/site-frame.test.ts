@@ -180,6 +180,20 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await guarded.close();
   });
 
+  on("what happens in another window is taken in", async (page) => {
+    await say(page, "/say here");
+    await settled(page);
+    const { id, leafId } = [...mock.store.conversations.values()][0];
+    const elsewhere = await fetch(`${mock.url}/api/conversations/${id}/messages`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ parentId: leafId, content: "/say there" }),
+    });
+    expect(elsewhere.status).toBe(200);
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    await page.locator("article.assistant").getByText("there").waitFor();
+  });
+
   on(
     "the interface speaks Chinese, and remembers language and theme",
     async (page) => {

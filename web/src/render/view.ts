@@ -39,8 +39,8 @@ export class MarkdownView {
   update(text: string, final: boolean): void {
     const clean = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
     if (clean === this.text && final === this.final && (this.finished || this.busy)) return;
-    // A complete text that goes on has its last block open again.
-    const reopened = this.final && !final;
+    // A text that was complete and is not the same any more has its last block open again.
+    const reopened = this.final && (!final || clean !== this.text);
     if (reopened || !clean.startsWith(this.text) || (final && FAR.test(clean))) this.restart();
     this.text = clean;
     this.final = final;

@@ -67,6 +67,24 @@ class Chat {
     }
   }
 
+  /** Takes in what has happened elsewhere: in another window, or on another device. */
+  async refresh(): Promise<void> {
+    const id = this.conversation?.id;
+    if (id === undefined || this.sending) return;
+    const tree = await api.tree(id).catch(() => null);
+    if (!tree || this.conversation?.id !== id || this.sending) return;
+    this.conversation = tree.conversation;
+    for (const message of tree.messages) {
+      const known = this.byId.get(message.id);
+      if (known && !known.running) known.message = message;
+      if (known) this.watch(known);
+    }
+    this.add(tree.messages.filter((message) => !this.byId.has(message.id)));
+    // Whoever stood at the end of a branch that went on goes along.
+    const { leafId } = tree.conversation;
+    if (branchTo(this.byId, leafId).some((node) => node.id === this.leafId)) this.leafId = leafId;
+  }
+
   private clear(): void {
     for (const node of this.nodes) node.leave();
     this.conversation = null;

@@ -20,7 +20,9 @@ function load(): Prefs {
     sidebar: innerWidth >= 900,
   };
   try {
-    return { ...defaults, ...(JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Prefs>) };
+    const stored = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Prefs>;
+    // In a small window the list lies over the chat, and nobody wants to begin with that.
+    return { ...defaults, ...stored, sidebar: defaults.sidebar && (stored.sidebar ?? true) };
   } catch {
     return defaults;
   }
