@@ -3,7 +3,7 @@
  * 12 words. Runs with fewer than 5 different words of letters are too common to say anything, and are left out. Every hit is compared word
  * by word, so that none is a coincidence of hashes. Paraphrases, translations and changed numbers are not found.
  */
-import { Words } from "./words.ts";
+import { NumberSet, Words } from "./words.ts";
 
 export interface Overlap {
   /** The item, as it was named. */
@@ -28,6 +28,8 @@ export class ContaminationIndex {
   private readonly runs = new Map<number, [sequence: number, at: number]>();
   /** Items of fewer than n words, by the run that they begin with. */
   private readonly short = new Map<number, number[]>();
+  /** The keys of both: what most runs of most documents are looked up in, in vain. */
+  private readonly known = new NumberSet();
   private readonly reader = new Words();
 
   constructor(n = 13) {
@@ -48,11 +50,15 @@ export class ContaminationIndex {
     const sequence = this.sequences.push({ item, words }) - 1;
     if (words.length >= n) {
       reader.forEachRun(n, (at, run) => {
-        if (!this.runs.has(run) && this.saysSomething(at, n)) this.runs.set(run, [sequence, at]);
+        if (this.runs.has(run) || !this.saysSomething(at, n)) return;
+        this.runs.set(run, [sequence, at]);
+        this.known.add(run);
       });
     } else if (this.saysSomething(0, words.length))
       reader.forEachRun(LEAST_WORDS, (at, run) => {
-        if (at === 0) this.short.set(run, [...(this.short.get(run) ?? []), sequence]);
+        if (at > 0) return;
+        this.short.set(run, [...(this.short.get(run) ?? []), sequence]);
+        this.known.add(run);
       });
   }
 
@@ -73,7 +79,7 @@ export class ContaminationIndex {
     let next = 0;
     reader.forEachRun(n, (at, run) => {
       // Within a run that was found, every further one is part of it.
-      if (at < next) return;
+      if (at < next || !this.known.has(run)) return;
       const place = this.runs.get(run);
       if (place === undefined) return;
       const { item, words } = this.sequences[place[0]];
@@ -84,6 +90,7 @@ export class ContaminationIndex {
     });
     if (this.short.size > 0)
       reader.forEachRun(LEAST_WORDS, (at, run) => {
+        if (!this.known.has(run)) return;
         for (const sequence of this.short.get(run) ?? []) {
           const { item, words } = this.sequences[sequence];
           if (this.commonLength(at, words, 0) === words.length) keep(item, words);
