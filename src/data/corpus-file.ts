@@ -21,7 +21,7 @@ export interface Corpus {
   textBytes: number;
 }
 
-/** The header is written last, into space that is kept for it. */
+/** The header is written last, into the space that is left for it. */
 const HEADER_BYTES = 2 ** 16;
 const COPY_BYTES = 2 ** 22;
 
@@ -33,6 +33,7 @@ export class CorpusWriter {
   private readonly main: number;
   private readonly masks: number;
   private starts = new Int32Array(1024);
+  private end = HEADER_BYTES;
   documents = 0;
   tokens = 0;
   textBytes = 0;
@@ -44,7 +45,6 @@ export class CorpusWriter {
     this.wide = wide;
     this.main = this.guard(() => openSync(this.temporary, "w+"));
     this.masks = this.guard(() => openSync(`${this.temporary}.mask`, "w+"));
-    this.write(this.main, new Uint8Array(HEADER_BYTES).fill(32));
   }
 
   append({ tokens, mask, lengths, textBytes }: Encoded): void {
@@ -59,8 +59,8 @@ export class CorpusWriter {
       this.starts[this.documents + 1] = this.starts[this.documents] + length;
       this.documents++;
     }
-    this.write(this.main, tokens);
-    this.write(this.masks, mask);
+    this.write(tokens);
+    this.guard(() => writeWhole(this.masks, mask, this.tokens));
     this.tokens += tokens.length;
     this.textBytes += textBytes;
   }
@@ -71,10 +71,10 @@ export class CorpusWriter {
     const buffer = new Uint8Array(COPY_BYTES);
     for (let at = 0; at < this.tokens; ) {
       const count = this.guard(() => readSync(this.masks, buffer, 0, buffer.length, at));
-      this.write(this.main, buffer.subarray(0, count));
+      this.write(buffer.subarray(0, count));
       at += count;
     }
-    this.write(this.main, starts);
+    this.write(starts);
     const width = this.wide ? 4 : 2;
     const ends = [this.tokens * width, this.tokens * (width + 1), this.tokens * (width + 1) + starts.byteLength];
     const header = JSON.stringify({
@@ -87,11 +87,11 @@ export class CorpusWriter {
       mask: { dtype: "U8", shape: [this.tokens], data_offsets: [ends[0], ends[1]] },
       starts: { dtype: "I32", shape: [starts.length], data_offsets: [ends[1], ends[2]] },
     });
-    const head = Buffer.alloc(8 + Buffer.byteLength(header));
+    const head = Buffer.alloc(HEADER_BYTES, " ");
     head.writeBigUInt64LE(BigInt(HEADER_BYTES - 8));
     head.write(header, 8);
     this.guard(() => {
-      writeSync(this.main, head, 0, head.length, 0);
+      writeWhole(this.main, head, 0);
       fsyncSync(this.main);
       renameSync(this.temporary, this.path);
     });
@@ -110,11 +110,9 @@ export class CorpusWriter {
     rmSync(`${this.temporary}.mask`, { force: true });
   }
 
-  private write(file: number, part: ArrayBufferView): void {
-    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    this.guard(() => {
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    });
+  private write(part: ArrayBufferView): void {
+    this.guard(() => writeWhole(this.main, part, this.end));
+    this.end += part.byteLength;
   }
 
   private guard<Result>(work: () => Result): Result {
@@ -126,6 +124,11 @@ export class CorpusWriter {
       throw new InputError(`${this.path}: cannot be written after ${this.tokens} tokens: ${why}`);
     }
   }
+}
+
+function writeWhole(file: number, part: ArrayBufferView, position: number): void {
+  const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, bytes.length - at, position + at);
 }
 
 export const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
