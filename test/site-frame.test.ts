@@ -86,13 +86,13 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     const path = await download.path();
     await button(page, "Delete all").click();
     await page.getByRole("alert").getByRole("button", { name: "Delete all" }).click();
-    await page.getByText("Deleted 1 conversations.").waitFor();
+    await page.getByText("Deleted 1 conversation.").waitFor();
     expect(mock.store.conversations.size).toBe(0);
     const picker = page.locator("dialog input[type=file]");
     await picker.setInputFiles({ name: "x.json", mimeType: "application/json", buffer: Buffer.from("{}") });
     await page.getByText("This file is no export of Shoal.").waitFor();
     await picker.setInputFiles(path);
-    await page.getByText("Imported 1 conversations.").waitFor();
+    await page.getByText("Imported 1 conversation.").waitFor();
     await page.keyboard.press("Escape");
     await link(page, "treasure").click();
     await page.locator("article.assistant").getByText("treasure").waitFor();

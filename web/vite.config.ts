@@ -30,6 +30,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   // `vite --config web/vite.config.ts` serves the sources against a server that runs beside it.
   server: { host: "127.0.0.1", proxy: { "/api": process.env.SHOAL_API ?? "http://127.0.0.1:3000" } },

@@ -1,4 +1,6 @@
 /** Every word of the interface, in English. zh.ts has the same keys: the type sees to it. */
+const s = (count: number): string => (count === 1 ? "" : "s");
+
 export const en = {
   // The frame
   appName: "Shoal",
@@ -65,8 +67,8 @@ export const en = {
     interrupted: "The server ended in the middle of this reply. What had come is kept.",
     failed: "This reply failed.",
   },
-  leftOut: (messages: string) =>
-    `The context has no room for ${messages} earlier messages; the model did not see them.`,
+  leftOut: (count: number) =>
+    `The context has no room for ${count} earlier message${s(count)}; the model did not see ${count === 1 ? "it" : "them"}.`,
   lengthReached: "The limit of tokens was reached.",
   filtered: "The upstream filtered the rest.",
   continue: "Continue",
@@ -94,7 +96,7 @@ export const en = {
   table: "Table",
   latest: "Jump to the latest",
   tokensPerSecond: (rate: string) => `${rate} tokens/s`,
-  tokens: (count: string) => `${count} tokens`,
+  tokens: (count: number, shown: string) => `${shown} token${s(count)}`,
   firstTokenIn: (seconds: string) => `read in ${seconds} s`,
   cachedShare: (count: string) => `${count} from the cache`,
   draftedShare: (accepted: string, drafted: string) => `${accepted} of ${drafted} guesses right`,
@@ -176,11 +178,11 @@ export const en = {
   dataHelp: "They are stored by the server that you run, and nowhere else.",
   export: "Export all",
   import: "Import",
-  imported: (count: string) => `Imported ${count} conversations.`,
+  imported: (count: number) => `Imported ${count} conversation${s(count)}.`,
   importWrong: "This file is no export of Shoal.",
   deleteAll: "Delete all",
   deleteAllSure: "Delete every conversation, for good?",
-  deletedAll: (count: string) => `Deleted ${count} conversations.`,
+  deletedAll: (count: number) => `Deleted ${count} conversation${s(count)}.`,
   key: "API key",
   keyHelp: "This server asks for a key. It is kept in this browser.",
   keyForget: "Forget the key",
