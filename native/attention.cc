@@ -212,10 +212,13 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
     for (ptrdiff_t query = first / kQueries * kQueries; query < head.qLen; query += kQueries) {
       const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
       const float *q = head.q + query * head.qStep, *dout = g.dout + query * outStep;
+      // Keys of this tile that some of these queries see: of a tile on the diagonal about half.
+      const ptrdiff_t some = keysSeen(head, query, rows) - key;
+      const int seen = (int)(some < keys ? some : keys), seenColumns = roundUp(seen, kNR);
       packHeadRows<mode>(qRows, q, head.qStep, q + s.N, head.qStep, s.N, s.P, rows, units);
-      multiplyPacked<mode>(p, kKeys, qRows, true, kPanels, units, rows, keys, false);
+      multiplyPacked<mode>(p, kKeys, qRows, true, kPanels, units, rows, seen, false);
       packRows<mode>(dRows, Source{dout, false, outStep, 1}, 0, rows, 0, s.V);
-      multiplyPacked<mode>(d, kKeys, dRows, true, vPanels, vUnits, rows, keys, false);
+      multiplyPacked<mode>(d, kKeys, dRows, true, vPanels, vUnits, rows, seen, false);
       for (int r = 0; r < rows; r++) {
         float *pr = p + (ptrdiff_t)r * kKeys, *dr = d + (ptrdiff_t)r * kKeys;
         const ptrdiff_t limit = keysSeen(head, query + r, 1) - key;
@@ -226,12 +229,15 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
           store(pr + j, x);
           store(dr + j, x * (load(dr + j) - del) * scale);
         }
-        for (int j = visible; j < kKeys; j++) pr[j] = dr[j] = 0;
+        for (int j = visible; j < seenColumns; j++) pr[j] = dr[j] = 0;
       }
       // dq += dScore · k
-      packRows<mode>(dRows, Source{d, false, kKeys, 1}, 0, rows, 0, keys);
-      multiplyPacked<mode>(querySums, nColumns + pColumns, dRows, true, kColumns, usedKeyUnits, rows, nColumns, false);
-      multiplyPacked<mode>(querySums + nColumns, nColumns + pColumns, dRows, true, ropeColumns, usedKeyUnits, rows, pColumns, false);
+      packRows<mode>(dRows, Source{d, false, kKeys, 1}, 0, rows, 0, seen);
+      const int seenUnits = paddedUnits(mode, unitsFor(mode, seen));
+      for (int n = 0; n < nColumns; n += kNR)
+        multiplyPacked<mode>(querySums + n, nColumns + pColumns, dRows, true, kColumns + (ptrdiff_t)n * usedKeyUnits, seenUnits, rows, kNR, false);
+      for (int n = 0; n < pColumns; n += kNR)
+        multiplyPacked<mode>(querySums + nColumns + n, nColumns + pColumns, dRows, true, ropeColumns + (ptrdiff_t)n * usedKeyUnits, seenUnits, rows, kNR, false);
       addBlock(g.dq + query * head.qStep, head.qStep, querySums, nColumns + pColumns, rows, s.N);
       addBlock(g.dq + query * head.qStep + s.N, head.qStep, querySums + nColumns, nColumns + pColumns, rows, s.P);
       // dk += dScoreᵀ · q, dRope likewise
@@ -240,12 +246,12 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
       packColumns<mode>(doutColumns, dout, outStep, s.V, rows);
       const Source dT{d, false, 1, kKeys}, pT{p, false, 1, kKeys};
       const bool inRows = packsInRows<mode>(dT);
-      packA<mode>(transposed, dT, 0, keys, 0, rows);
-      multiplyPacked<mode>(keySums, keyColumns, transposed, inRows, qColumns, usedQueryUnits, keys, nColumns, true);
-      multiplyPacked<mode>(keySums + nColumns, keyColumns, transposed, inRows, qRopeColumns, usedQueryUnits, keys, pColumns, true);
+      packA<mode>(transposed, dT, 0, seen, 0, rows);
+      multiplyPacked<mode>(keySums, keyColumns, transposed, inRows, qColumns, usedQueryUnits, seen, nColumns, true);
+      multiplyPacked<mode>(keySums + nColumns, keyColumns, transposed, inRows, qRopeColumns, usedQueryUnits, seen, pColumns, true);
       // dv += pᵀ · dout
-      packA<mode>(transposed, pT, 0, keys, 0, rows);
-      multiplyPacked<mode>(keySums + nColumns + pColumns, keyColumns, transposed, inRows, doutColumns, usedQueryUnits, keys, vColumns, true);
+      packA<mode>(transposed, pT, 0, seen, 0, rows);
+      multiplyPacked<mode>(keySums + nColumns + pColumns, keyColumns, transposed, inRows, doutColumns, usedQueryUnits, seen, vColumns, true);
     }
     addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, keyColumns, keys, s.N);
     addBlock(g.dv + key * head.kvStep, head.kvStep, keySums + nColumns + pColumns, keyColumns, keys, s.V);

@@ -53,7 +53,16 @@ double adamw(const Arg* x) {
   const float keep = (float)(1 - x[5].number * x[9].number);
   const float step = (float)(x[5].number / x[10].number), inverse2 = (float)(1 / x[11].number);
   parallelRange(x[4].size(), kGrain, [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t i = from; i < to; i++) {
+    ptrdiff_t i = from;
+    for (; i + kLanes <= to; i += kLanes) {
+      const Vf gradient = load(g + i) * scale;
+      const Vf mi = beta1 * load(m + i) + rest1 * gradient;
+      const Vf vi = beta2 * load(v + i) + rest2 * gradient * gradient;
+      store(m + i, mi);
+      store(v + i, vi);
+      store(w + i, load(w + i) * keep - step * mi / (squareRoot(vi * inverse2) + eps));
+    }
+    for (; i < to; i++) {
       const float gradient = g[i] * scale;
       const float mi = beta1 * m[i] + rest1 * gradient;
       const float vi = beta2 * v[i] + rest2 * gradient * gradient;

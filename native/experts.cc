@@ -34,9 +34,10 @@ double swiglu(const Arg* args) {
   return 0;
 }
 
-/** dx, dy, x, T, F */
+/** dx, dy, x, T, F, fresh */
 double swigluBackward(const Arg* args) {
   float* dx = args[0].f32();
+  const bool fresh = args[5].flag();
   const float *dy = args[1].f32(), *x = args[2].f32();
   const ptrdiff_t F = args[4].size();
   parallelRange(args[3].size(), rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
@@ -50,11 +51,11 @@ double swigluBackward(const Arg* args) {
         const Vf gradient = whole ? load(gradients + f) : loadPart(gradients + f, rest), s = sigmoid(gate);
         const Vf dGate = gradient * up * s * (1.0f + gate * (1.0f - s)), dUp = gradient * gate * s;
         if (whole) {
-          store(dGates + f, load(dGates + f) + dGate);
-          store(dUps + f, load(dUps + f) + dUp);
+          store(dGates + f, fresh ? dGate : load(dGates + f) + dGate);
+          store(dUps + f, fresh ? dUp : load(dUps + f) + dUp);
         } else {
-          storePart(dGates + f, loadPart(dGates + f, rest) + dGate, rest);
-          storePart(dUps + f, loadPart(dUps + f, rest) + dUp, rest);
+          storePart(dGates + f, fresh ? dGate : loadPart(dGates + f, rest) + dGate, rest);
+          storePart(dUps + f, fresh ? dUp : loadPart(dUps + f, rest) + dUp, rest);
         }
       }
     }
@@ -213,14 +214,16 @@ double combine(const Arg* args) {
   return 0;
 }
 
-/** dy, dWeights, dout, y, weights, place, T, K, D */
+/** dy, dWeights, dout, y, weights, place, T, K, D, fresh */
 double combineBackward(const Arg* args) {
   float *dy = args[0].f32(), *dWeights = args[1].f32();
   const float *dout = args[2].f32(), *y = args[3].f32(), *weights = args[4].f32();
   const int32_t* place = args[5].i32();
   const ptrdiff_t K = args[7].size(), D = args[8].size();
+  const bool fresh = args[9].flag();
   parallelRange(args[6].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t i = from * K; i < to * K; i++) {
+      if (fresh) memset(dy + (ptrdiff_t)place[i] * D, 0, (size_t)D * 4);
       const float *gradient = dout + i / K * D, *row = y + (ptrdiff_t)place[i] * D;
       addRow(dy + (ptrdiff_t)place[i] * D, gradient, weights[i], D);
       Vf lanes = {};

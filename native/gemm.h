@@ -150,6 +150,23 @@ static void packRows(uint32_t* dst, const Source& source, ptrdiff_t line, int li
 /** Packs `lines` rows of A whose lines run contiguously (A transposed) as panels of kMR: [lines/kMR][kUnits][kMR]. */
 template <Mode mode>
 static void packTransposedPanels(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
+#if defined(SHOAL_BF16_DOT)
+  if (mode == Mode::kPair && kMR == kTransposedRows) {
+    const ptrdiff_t step = source.kStep, stride = (ptrdiff_t)kUnits * kMR;
+    for (int u = 0; 2 * u < K; u++, dst += kMR) {
+      const ptrdiff_t ahead = k + 2 * u + 16 < k + K ? 16 * step : 0;
+      const bool two = 2 * u + 1 < K;
+      if (source.bf16) {
+        const uint16_t* first = (const uint16_t*)source.at(line, k + 2 * u);
+        packPanels512(dst, stride, first, two ? first + step : nullptr, ahead, lines);
+      } else {
+        const float* first = (const float*)source.at(line, k + 2 * u);
+        packPanels512(dst, stride, first, two ? first + step : nullptr, ahead, lines);
+      }
+    }
+    return;
+  }
+#endif
   for (int i = 0; i < lines; i += kMR, dst += kUnits * kMR) {
     const int width = lines - i < kMR ? lines - i : kMR;
     if (source.bf16) packInterleaved<mode>(dst, kMR, (const uint16_t*)source.at(line + i, k), source.kStep, width, K);

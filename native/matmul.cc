@@ -1,23 +1,10 @@
 // Matrix products: one driver for plain and grouped ones. Wide products pack B once, then tasks over blocks of C pack their rows of A and
 // run the microkernel; products of a few rows (decoding) stream B as it is stored.
 #include "args.h"
-#include "gemm.h"
-#include "pool.h"
+#include "few-rows.h"
 
 namespace SHOAL_ISA {
 namespace {
-
-/** out[M,N] (row stride ldo) (+)= A · B; A's lines are its rows, B's lines its columns. */
-struct Product {
-  float* out;
-  Source a, b;
-  ptrdiff_t M, N, K, ldo;
-  bool accumulate;
-  // Where its packed B begins, in units, and its first task.
-  ptrdiff_t packed, firstTask, mBlocks, nBlocks;
-};
-
-constexpr ptrdiff_t ceilDiv(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
 constexpr ptrdiff_t kBlockRows = kMR * (96 / kMR);  // rows of A that a task packs at a time: 96 × 1 KB stay in L2
 
@@ -56,8 +43,8 @@ ptrdiff_t packedUnits(const Product& p) {
 /** One block of C: rows of M-block mb, panels of N-block nb. */
 template <Mode mode>
 void multiplyBlock(const Product& p, const uint32_t* base, ptrdiff_t mb, ptrdiff_t nb) {
-  const ptrdiff_t m0 = mb * kBlockRows;
-  const int rows = (int)(p.M - m0 < kBlockRows ? p.M - m0 : kBlockRows);
+  const ptrdiff_t m0 = mb * p.blockRows;
+  const int rows = (int)(p.M - m0 < p.blockRows ? p.M - m0 : p.blockRows);
   const ptrdiff_t panels = ceilDiv(p.N, kNR);
   const ptrdiff_t panelFrom = panels * nb / p.nBlocks, panelTo = panels * (nb + 1) / p.nBlocks;
   const bool inRows = packsInRows<mode>(p.a);
@@ -97,9 +84,11 @@ void runPacked(Product* products, ptrdiff_t count) {
   const int workers = threads();
   for (ptrdiff_t i = 0; i < count; i++) {
     Product& p = products[i];
-    p.mBlocks = ceilDiv(p.M, kBlockRows);
+    // Blocks of one size: a small last one would leave threads waiting.
+    p.blockRows = ceilDiv(ceilDiv(p.M, ceilDiv(p.M, kBlockRows)), kMR) * kMR;
+    p.mBlocks = ceilDiv(p.M, p.blockRows);
     // Split N only as far as it takes to give every thread a few tasks: each split packs the rows of A again.
-    const ptrdiff_t wanted = ceilDiv((ptrdiff_t)workers * 3, p.mBlocks * count);
+    const ptrdiff_t wanted = ceilDiv((ptrdiff_t)workers * 2, p.mBlocks * count);
     const ptrdiff_t panels = ceilDiv(p.N, kNR);
     p.nBlocks = workers == 1 ? 1 : wanted < 1 ? 1 : wanted > panels ? panels : wanted;
     p.firstTask = tasks;
@@ -122,130 +111,88 @@ void runPacked(Product* products, ptrdiff_t count) {
   });
 }
 
-// ---- a few rows: B is streamed as stored, in its own order ----
+// ---- rows that fit the cache: A is packed once for all, and each panel of B by the task that multiplies with it ----
 
-constexpr ptrdiff_t kFewRows = 8;
+constexpr size_t kCachedBytes = (size_t)768 << 10;  // packed rows of A that stay in a core's own cache
 
-/** Rows of A as f32 (rounded to bf16 where asked), contiguous. */
-void copyRows(const Product& p, bool round, float* rows) {
-  for (ptrdiff_t m = 0; m < p.M; m++) {
-    for (ptrdiff_t k = 0; k < p.K; k++) {
-      float x = p.a.bf16 ? loadBf16One((const uint16_t*)p.a.at(m, k)) : *(const float*)p.a.at(m, k);
-      rows[m * p.K + k] = round && !p.a.bf16 ? roundToBf16(x) : x;
+template <Mode mode>
+constexpr ptrdiff_t blocksOfK(ptrdiff_t K) { return ceilDiv(K, kBlockK<mode>); }
+
+/** Where block `block` of k of a product's packed rows begins. */
+template <Mode mode>
+uint32_t* packedRows(const Product& p, uint32_t* base, ptrdiff_t block) {
+  return base + p.packed + block * (ptrdiff_t)(packedABytes(p.M) / 4);
+}
+
+template <Mode mode>
+bool fitsCache(const Product& p) { return packedABytes(p.M) * (size_t)blocksOfK<mode>(p.K) <= kCachedBytes; }
+
+/** One panel of C's columns. Between its tiles, what the next panel will be packed from is asked for. */
+template <Mode mode>
+void multiplyPanel(const Product& p, uint32_t* base, ptrdiff_t panel) {
+  const int columns = (int)(p.N - panel * kNR < kNR ? p.N - panel * kNR : kNR);
+  const bool inRows = packsInRows<mode>(p.a);
+  uint32_t* b = (uint32_t*)scratch(0, (size_t)kUnits * kNR * 4);
+  productsBegin<mode>();
+  for (ptrdiff_t block = 0; block < blocksOfK<mode>(p.K); block++) {
+    const ptrdiff_t k = block * kBlockK<mode>;
+    const int depth = (int)(p.K - k < kBlockK<mode> ? p.K - k : kBlockK<mode>);
+    const int units = packPanel<mode>(b, p.b, panel * kNR, columns, k, depth);
+    const uint32_t* a = packedRows<mode>(p, base, block);
+    const bool ahead = p.b.kStep == 1 && (panel + 2) * kNR <= p.N;
+    const ptrdiff_t bytes = depth * (p.b.bf16 ? 2 : 4), each = ceilDiv(kNR * kMR, p.M);
+    for (ptrdiff_t r = 0; r < p.M; r += kMR) {
+      if (ahead) {
+        const ptrdiff_t line = r / kMR * each;
+        for (ptrdiff_t i = line; i < line + each && i < kNR; i++)
+          for (ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch((const char*)p.b.at((panel + 1) * kNR + i, k) + byte, 0, 2);
+      }
+      const int height = (int)(p.M - r < kMR ? p.M - r : kMR);
+      float* c = p.out + r * p.ldo + panel * kNR;
+      if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c, p.ldo, a + r * kRowStride, b, units, p.accumulate || k > 0, height, columns);
+      else edgeMicrokernel<mode, 1, kMR>(c, p.ldo, a + r / kMR * kUnits * kMR, b, units, p.accumulate || k > 0, height, columns);
     }
   }
+  productsEnd<mode>();
 }
 
-SHOAL_INLINE Vf loadB(const float* p, bool round) { return round ? roundToBf16(load(p)) : load(p); }
-SHOAL_INLINE Vf loadB(const uint16_t* p, bool) { return loadBf16(p); }
-SHOAL_INLINE float loadOne(const float* p, bool round) { return round ? roundToBf16(*p) : *p; }
-SHOAL_INLINE float loadOne(const uint16_t* p, bool) { return loadBf16One(p); }
-
-/** M ≤ 4 dot products of rows of A with one contiguous column of B. */
-template <int M, class T>
-SHOAL_INLINE void dots(const float* a, ptrdiff_t K, const T* b, bool round, float* results) {
-  Vf sum[M][2] = {};
-  ptrdiff_t k = 0;
-  for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
-    __builtin_prefetch((const char*)(b + k) + 4096);
-    const Vf b0 = loadB(b + k, round), b1 = loadB(b + k + kLanes, round);
-    for (int m = 0; m < M; m++) {
-      sum[m][0] = sum[m][0] + load(a + m * K + k) * b0;
-      sum[m][1] = sum[m][1] + load(a + m * K + k + kLanes) * b1;
-    }
-  }
-  for (int m = 0; m < M; m++) results[m] = lanesSum(sum[m][0] + sum[m][1]);
-  for (; k < K; k++) {
-    const float x = loadOne(b + k, round);
-    for (int m = 0; m < M; m++) results[m] += a[m * K + k] * x;
-  }
-}
-
-/** Columns from … to−1 of the product, where k runs contiguously in B. */
-template <class T>
-void fewRowsContiguous(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
-  for (ptrdiff_t n = from; n < to; n++) {
-    const T* column = b + n * p.b.lineStep;
-    float results[kFewRows];
-    ptrdiff_t m = 0;
-    for (; m + 4 <= p.M; m += 4) dots<4>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 3) dots<3>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 2) dots<2>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 1) dots<1>(a + m * p.K, p.K, column, round, results + m);
-    for (m = 0; m < p.M; m++) p.out[m * p.ldo + n] = results[m] + (p.accumulate ? p.out[m * p.ldo + n] : 0);
-  }
-}
-
-constexpr int kWide = kLanes == 16 ? 16 : 8;
-
-/** `vectors` · kLanes columns of one row of the product, where B's columns run contiguously at each k. */
-template <int vectors, class T>
-SHOAL_INLINE void columnsOf(const Product& p, float* out, const float* a, const T* b, bool round) {
-  Vf sum[vectors];
-  for (int v = 0; v < vectors; v++) sum[v] = p.accumulate ? load(out + v * kLanes) : Vf{};
-  for (ptrdiff_t k = 0; k < p.K; k++, b += p.b.kStep) {
-    const Vf x = splat(a[k]);
-#pragma GCC unroll 16
-    for (int v = 0; v < vectors; v++) sum[v] = sum[v] + x * loadB(b + v * kLanes, round);
-  }
-  for (int v = 0; v < vectors; v++) store(out + v * kLanes, sum[v]);
-}
-
-/** Columns from … to−1 of the product, where B's columns run contiguously at each k. */
-template <class T>
-void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
-  for (ptrdiff_t m = 0; m < p.M; m++) {
-    float* out = p.out + m * p.ldo;
-    ptrdiff_t n = from;
-    // As many columns at once as there are registers: at each k, B is read in long runs.
-    for (; n + kWide * kLanes <= to; n += kWide * kLanes) columnsOf<kWide>(p, out + n, a + m * p.K, b + n, round);
-    for (; n + kLanes <= to; n += kLanes) columnsOf<1>(p, out + n, a + m * p.K, b + n, round);
-    for (; n < to; n++) {
-      float sum = p.accumulate ? out[n] : 0;
-      for (ptrdiff_t k = 0; k < p.K; k++) sum += a[m * p.K + k] * loadOne(b + k * p.b.kStep + n, round);
-      out[n] = sum;
-    }
-  }
-}
-
-/** Columns that a task takes: about 128 KB of B. */
-ptrdiff_t fewRowsGrain(const Product& p) {
-  if (p.b.kStep == 1) return 1 + 65536 / (p.K + 1);
-  constexpr ptrdiff_t width = kWide * kLanes;
-  return width * (1 + 65536 / (width * (p.K + 1)));
-}
-
-/** Runs products of a few rows side by side, in one go of all threads. */
-void runFewRows(Product* products, ptrdiff_t count, bool bf16) {
-  ptrdiff_t numbers = 0, tasks = 0;
+template <Mode mode>
+void runCached(Product* products, ptrdiff_t count) {
+  ptrdiff_t packed = 0, tasks = 0, pieces = 0;
   for (ptrdiff_t i = 0; i < count; i++) {
     Product& p = products[i];
-    p.packed = numbers;
-    numbers += p.M * p.K + 16;
-    p.firstTask = tasks;
-    tasks += ceilDiv(p.N, fewRowsGrain(p));
+    p.packed = packed, p.firstTask = tasks, p.mBlocks = pieces;
+    packed += (ptrdiff_t)(packedABytes(p.M) / 4) * blocksOfK<mode>(p.K);
+    tasks += ceilDiv(p.N, kNR);
+    pieces += ceilDiv(p.M, kBlockRows) * blocksOfK<mode>(p.K);
   }
-  float* rows = (float*)sharedScratch(1, (size_t)(numbers + 64) * 4);
-  for (ptrdiff_t i = 0; i < count; i++) copyRows(products[i], bf16, rows + products[i].packed);
-  parallelFor(tasks, [&](ptrdiff_t task) {
-    // The last product whose first task is not after this one.
-    ptrdiff_t low = 0, high = count - 1;
-    while (low < high) {
-      const ptrdiff_t middle = (low + high + 1) / 2;
-      if (products[middle].firstTask <= task) low = middle;
-      else high = middle - 1;
-    }
-    const Product& p = products[low];
-    const float* a = rows + p.packed;
-    const ptrdiff_t grain = fewRowsGrain(p), from = (task - p.firstTask) * grain, to = from + grain < p.N ? from + grain : p.N;
-    if (p.b.kStep == 1) {
-      if (p.b.bf16) fewRowsContiguous(p, a, (const uint16_t*)p.b.data, bf16, from, to);
-      else fewRowsContiguous(p, a, (const float*)p.b.data, bf16, from, to);
-    } else {
-      if (p.b.bf16) fewRowsInterleaved(p, a, (const uint16_t*)p.b.data, bf16, from, to);
-      else fewRowsInterleaved(p, a, (const float*)p.b.data, bf16, from, to);
-    }
+  uint32_t* base = (uint32_t*)sharedScratch(0, (size_t)packed * 4);
+  parallelFor(pieces, [&](ptrdiff_t piece) {
+    ptrdiff_t i = count - 1;
+    while (products[i].mBlocks > piece) i--;
+    const Product& p = products[i];
+    const ptrdiff_t local = piece - p.mBlocks, block = local % blocksOfK<mode>(p.K), line = local / blocksOfK<mode>(p.K) * kBlockRows, k = block * kBlockK<mode>;
+    const int lines = (int)(p.M - line < kBlockRows ? p.M - line : kBlockRows), depth = (int)(p.K - k < kBlockK<mode> ? p.K - k : kBlockK<mode>);
+    packA<mode>(packedRows<mode>(p, base, block) + (packsInRows<mode>(p.a) ? line * kRowStride : line * kUnits), p.a, line, lines, k, depth);
   });
+  parallelFor(tasks, [&](ptrdiff_t task) {
+    ptrdiff_t i = count - 1;
+    while (products[i].firstTask > task) i--;
+    multiplyPanel<mode>(products[i], base, task - products[i].firstTask);
+  });
+}
+
+template <Mode mode>
+void runWide(Product* products, ptrdiff_t count) {
+  // Those whose rows fit the cache come first; both kinds stay in their order.
+  Product* large = (Product*)sharedScratch(6, (size_t)(count + 1) * sizeof(Product));
+  ptrdiff_t cached = 0, others = 0;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    if (fitsCache<mode>(products[i])) products[cached++] = products[i];
+    else large[others++] = products[i];
+  }
+  if (cached > 0) runCached<mode>(products, cached);
+  if (others > 0) runPacked<mode>(large, others);
 }
 
 /** Runs `count` products that are not to be split by hand; those without work are dropped. */
@@ -266,8 +213,8 @@ void run(Product* products, ptrdiff_t count, bool bf16) {
   }
   if (few > 0) runFewRows(aside, few, bf16);
   if (kept == 0) return;
-  if (bf16) runPacked<kBf16Mode>(products, kept);
-  else runPacked<Mode::kF32>(products, kept);
+  if (bf16) runWide<kBf16Mode>(products, kept);
+  else runWide<Mode::kF32>(products, kept);
 }
 
 Source rowsOf(const Arg& x, bool transposed, ptrdiff_t ld) {

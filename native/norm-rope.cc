@@ -91,11 +91,29 @@ double rope(const Arg* args) {
   const float sign = args[10].flag() ? -1.0f : 1.0f;
   const ptrdiff_t pairStep = interleaved ? 2 : 1, second = interleaved ? 1 : half;
   parallelRange(T, 1 + 8192 / (H * half + 1), [&](ptrdiff_t from, ptrdiff_t to) {
+    // Of interleaved pairs, what each number and what its neighbour is multiplied by: the same for every head.
+    float* own = (float*)scratch(2, (size_t)(4 * half + 2 * kLanes) * 4);
+    float* neighbour = own + 2 * half + kLanes;
+    Vi across;
+    for (int lane = 0; lane < kLanes; lane++) across[lane] = lane ^ 1;
     for (ptrdiff_t t = from; t < to; t++) {
       const float *c = cosines + positions[t] * half, *s = sines + positions[t] * half;
+      ptrdiff_t whole = 0;
+      if (interleaved && 2 * half >= kLanes) {
+        whole = 2 * half / kLanes * kLanes;
+        for (ptrdiff_t i = 0; i < half; i++) {
+          own[2 * i] = own[2 * i + 1] = c[i];
+          neighbour[2 * i] = -sign * s[i];
+          neighbour[2 * i + 1] = sign * s[i];
+        }
+      }
       for (ptrdiff_t h = 0; h < H; h++) {
         float* head = x + t * ld + h * headStride;
-        for (ptrdiff_t i = 0; i < half; i++) {
+        for (ptrdiff_t i = 0; i < whole; i += kLanes) {
+          const Vf v = load(head + i);
+          store(head + i, v * load(own + i) + __builtin_shuffle(v, across) * load(neighbour + i));
+        }
+        for (ptrdiff_t i = whole / 2; i < half; i++) {
           float *a = head + i * pairStep, *b = a + second;
           const float first = *a, other = *b, sine = sign * s[i];
           *a = first * c[i] - other * sine;

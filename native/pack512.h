@@ -87,5 +87,31 @@ static inline void packAcross512(uint32_t* dst, int width, const T* first, const
   }
 }
 
+constexpr int kTransposedRows = 12;  // rows of a panel of A that comes transposed
+
+/**
+ * One unit of up to 96 lines into panels of 12, `panelStride` units apart: 48 lines are three vectors, and those four panels. Places beyond the
+ * lines become 0. Rows of a wide matrix lie far apart, so those of later units are asked for ahead of time.
+ */
+template <class T>
+static inline void packPanels512(uint32_t* dst, ptrdiff_t panelStride, const T* first, const T* second, ptrdiff_t ahead, int lines) {
+  constexpr __mmask16 twelve = 0x0fff;
+  for (int from = 0; from < lines; from += 16 * (int)(4 / sizeof(T))) {
+    __builtin_prefetch(first + ahead + from);
+    if (second) __builtin_prefetch(second + ahead + from);
+  }
+  for (int from = 0; from < lines; from += 48, dst += 4 * panelStride) {
+    __m512i v[3];
+    for (int i = 0; i < 3; i++) {
+      const int at = from + i * 16, here = lines - at < 0 ? 0 : lines - at < 16 ? lines - at : 16;
+      v[i] = here == 0 ? _mm512_setzero_si512() : pairsAcross(first + at, second ? second + at : nullptr, (__mmask16)((1u << here) - 1));
+    }
+    _mm512_mask_storeu_epi32(dst, twelve, v[0]);
+    if (lines - from > 12) _mm512_mask_storeu_epi32(dst + panelStride, twelve, _mm512_alignr_epi32(v[1], v[0], 12));
+    if (lines - from > 24) _mm512_mask_storeu_epi32(dst + 2 * panelStride, twelve, _mm512_alignr_epi32(v[2], v[1], 8));
+    if (lines - from > 36) _mm512_mask_storeu_epi32(dst + 3 * panelStride, twelve, _mm512_alignr_epi32(v[2], v[2], 4));
+  }
+}
+
 }  // namespace SHOAL_ISA
 #endif

@@ -34,6 +34,17 @@ SHOAL_INLINE Vf splat(float x) { return x - Vf{}; }
 SHOAL_INLINE Vf max(Vf a, Vf b) { return a > b ? a : b; }
 SHOAL_INLINE Vf min(Vf a, Vf b) { return a < b ? a : b; }
 
+SHOAL_INLINE Vf squareRoot(Vf v) {
+#if SHOAL_VECTOR_BYTES == 64
+  return (Vf)_mm512_sqrt_ps((__m512)v);
+#elif SHOAL_VECTOR_BYTES == 32
+  return (Vf)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int lane = 0; lane < kLanes; lane++) v[lane] = __builtin_sqrtf(v[lane]);
+  return v;
+#endif
+}
+
 /** Sum of the lanes, by halves: the order is fixed. */
 SHOAL_INLINE float lanesSum(Vf v) {
 #if SHOAL_VECTOR_BYTES >= 32
@@ -111,8 +122,21 @@ SHOAL_INLINE Vf loadBf16(const uint16_t* p) {
 }
 SHOAL_INLINE float loadBf16One(const uint16_t* p) { return fromBits((uint32_t)*p << 16); }
 
-/** exp, relative error below 2e-7 between −87 and 88; 0 below −87.3, +∞-like saturation above 88. */
+/** exp, relative error below 2e-7 between −87 and 88; nothing, or next to it, below −87.3, +∞ or +∞-like saturation above 88. */
 SHOAL_INLINE Vf exp(Vf x) {
+#if SHOAL_VECTOR_BYTES == 64
+  // NaN passes both bounds, which return their second operand then.
+  const __m512 within = _mm512_min_ps(_mm512_set1_ps(89.0f), _mm512_max_ps(_mm512_set1_ps(-104.0f), (__m512)x));
+  const __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(within, _mm512_set1_ps(1.44269504f)), 0);
+  const Vf rest = ((Vf)within - (Vf)whole * 0.693359375f) + (Vf)whole * 2.12194440e-4f;
+  Vf sum = splat(1.9875691500e-4f);
+  sum = sum * rest + 1.3981999507e-3f;
+  sum = sum * rest + 8.3334519073e-3f;
+  sum = sum * rest + 4.1665795894e-2f;
+  sum = sum * rest + 1.6666665459e-1f;
+  sum = sum * rest + 5.0000001201e-1f;
+  return (Vf)_mm512_scalef_ps((__m512)(sum * rest * rest + rest + 1.0f), whole);
+#else
   const Vf clamped = min(max(x, splat(-87.33654f)), splat(88.3f));
   // n = round(x / ln 2) by the magic number 1.5·2^23, which leaves the integer in the low bits.
   const Vf shifted = clamped * 1.44269504f + 12582912.0f;
@@ -128,6 +152,7 @@ SHOAL_INLINE Vf exp(Vf x) {
   const Vf power = (Vf)((((Vi)shifted - 0x4b400000) + 127) << 23);
   const Vf result = x < -87.33654f ? Vf{} : p * power;
   return x == x ? result : x;  // NaN stays NaN
+#endif
 }
 SHOAL_INLINE Vf sigmoid(Vf x) { return 1.0f / (1.0f + exp(-x)); }
 

@@ -190,6 +190,8 @@ export interface Swiglu {
 }
 export interface SwigluBackward {
   dx: F32;
+  /** dx is overwritten instead of added to (default false). */
+  fresh?: boolean;
   dy: F32;
   x: F32;
   T: number;
@@ -298,6 +300,8 @@ export interface Combine {
 /** dy[place[t,i], :] += weights[t,i] · dout[t, :]; dWeights[t,i] += dout[t, :] · y[place[t,i], :] */
 export interface CombineBackward {
   dy: F32;
+  /** dy is overwritten instead of added to (default false). */
+  fresh?: boolean;
   dWeights: F32;
   dout: F32;
   y: F32;

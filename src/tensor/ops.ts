@@ -45,10 +45,9 @@ export function linear(
     let at = 0;
     for (const x of parts) {
       const K = x.shape[1];
-      const fresh = x.grad === null;
-      x.grad ??= tape.arena.take("f32", x.data.length);
+      const { grad, fresh } = tape.gradToSet(x);
       const b = w_NK.data.subarray(at);
-      tape.kernels.matmul({ out: x.grad, a: dy, b, M: T, N: K, K: N, ldb, accumulate: !fresh, precision });
+      tape.kernels.matmul({ out: grad, a: dy, b, M: T, N: K, K: N, ldb, accumulate: !fresh, precision });
       const dw = gradOfWeight(w_NK).subarray(at);
       tape.kernels.matmul({
         out: dw,
@@ -165,7 +164,10 @@ export function swiglu(tape: Tape, x: Tensor): Tensor {
   const F = x.shape[1] / 2;
   const out = tape.tensor(T, F);
   tape.kernels.swiglu({ out: out.data, x: x.data, T, F });
-  tape.record(() => tape.kernels.swigluBackward({ dx: tape.gradOf(x), dy: tape.gradOf(out), x: x.data, T, F }));
+  tape.record(() => {
+    const { grad: dx, fresh } = tape.gradToSet(x);
+    tape.kernels.swigluBackward({ dx, fresh, dy: tape.gradOf(out), x: x.data, T, F });
+  });
   return out;
 }
 
@@ -289,9 +291,8 @@ export function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32
   tape.kernels.groupedMatmul({ ...shape, kind: "forward", out: out.data, a: x.data, b: w_ENK.data });
   tape.record(() => {
     const dy = tape.gradOf(out);
-    const fresh = x.grad === null;
-    x.grad ??= tape.arena.take("f32", x.data.length);
-    tape.kernels.groupedMatmul({ ...shape, kind: "input", out: x.grad, a: dy, b: w_ENK.data, accumulate: !fresh });
+    const { grad, fresh } = tape.gradToSet(x);
+    tape.kernels.groupedMatmul({ ...shape, kind: "input", out: grad, a: dy, b: w_ENK.data, accumulate: !fresh });
     tape.kernels.groupedMatmul({
       ...shape,
       kind: "weight",
@@ -310,7 +311,8 @@ export function combineExperts(tape: Tape, into: Tensor, y: Tensor, routed: Rout
   const shape = { T, K, D: into.shape[1], place: routed.place, y: y.data, weights: routed.weights.data };
   tape.kernels.combine({ ...shape, out: into.data });
   tape.record(() => {
-    const gradients = { dy: tape.gradOf(y), dWeights: tape.gradOf(routed.weights), dout: tape.gradOf(into) };
+    const { grad: dy, fresh } = tape.gradToSet(y);
+    const gradients = { dy, fresh, dWeights: tape.gradOf(routed.weights), dout: tape.gradOf(into) };
     tape.kernels.combineBackward({ ...shape, ...gradients });
   });
 }

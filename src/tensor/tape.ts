@@ -62,6 +62,13 @@ export class Tape {
     return tensor.grad;
   }
 
+  /** The tensor's gradient for a kernel that can overwrite it: whether it is fresh, its numbers not set. */
+  gradToSet(tensor: Tensor): { grad: F32; fresh: boolean } {
+    const fresh = tensor.grad === null;
+    tensor.grad ??= this.arena.take("f32", tensor.data.length);
+    return { grad: tensor.grad, fresh };
+  }
+
   record(step: () => void): void {
     if (this.recording) this.steps.push(step);
   }

@@ -74,7 +74,9 @@ describeTwins("kernels", (native) => {
           const [out, dx] = [zeros(T * F), zeros(T * 2 * F).fill(1)];
           kernels.swiglu({ out, x, T, F });
           kernels.swigluBackward({ dx, dy, x, T, F });
-          return { out, dx };
+          const set = zeros(T * 2 * F).fill(5);
+          kernels.swigluBackward({ dx: set, fresh: true, dy, x, T, F });
+          return { out, dx, set };
         });
       }),
       runs(60),
@@ -151,7 +153,9 @@ describeTwins("kernels", (native) => {
           kernels.combine({ out, y, weights, place, T, K, D });
           kernels.combine({ out: plain, y, weights: null, place, T, K, D });
           kernels.combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D });
-          return { place, tokens, offsets, gathered, out, plain, dy, dWeights };
+          const set = zeros(T * K * D).fill(5);
+          kernels.combineBackward({ dy: set, fresh: true, dWeights, dout, y, weights, place, T, K, D });
+          return { place, tokens, offsets, gathered, out, plain, dy, dWeights, set };
         });
       }),
       runs(60),

@@ -214,9 +214,9 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.swiglu(out, x, T, F);
     },
 
-    swigluBackward({ dx, dy, x, T, F }) {
+    swigluBackward({ dx, dy, x, T, F, fresh = false }) {
       need("swigluBackward", { dx: [dx, T * 2 * F], dy: [dy, T * F], x: [x, T * 2 * F] });
-      table.swigluBackward(dx, dy, x, T, F);
+      table.swigluBackward(dx, dy, x, T, F, fresh);
     },
 
     route({ scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale }) {
@@ -277,7 +277,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.combine(out, y, weights, place, T, K, D);
     },
 
-    combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D }) {
+    combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D, fresh = false }) {
       need("combineBackward", {
         dy: [dy, T * K * D],
         dWeights: [dWeights, T * K],
@@ -286,7 +286,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
         weights: [weights, T * K],
         place: [place, T * K],
       });
-      table.combineBackward(dy, dWeights, dout, y, weights, place, T, K, D);
+      table.combineBackward(dy, dWeights, dout, y, weights, place, T, K, D, fresh);
     },
 
     crossEntropy({ logits, losses, targets, T, V, gradScale }) {

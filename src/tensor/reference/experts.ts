@@ -55,7 +55,8 @@ export const expertsKernels: Pick<
     }
   },
 
-  swigluBackward({ dx, dy, x, T, F }) {
+  swigluBackward({ dx, dy, x, T, F, fresh }) {
+    if (fresh) dx.fill(0, 0, T * 2 * F);
     for (let t = 0; t < T; t++) {
       for (let f = 0; f < F; f++) {
         const gate = x[t * 2 * F + f];
@@ -149,7 +150,8 @@ export const expertsKernels: Pick<
     }
   },
 
-  combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D }) {
+  combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D, fresh }) {
+    if (fresh) dy.fill(0, 0, T * K * D);
     for (let t = 0; t < T; t++) {
       for (let i = 0; i < K; i++) {
         const row = place[t * K + i] * D;
