@@ -1,13 +1,13 @@
 /**
  * What a Minnow can do, on tasks and texts that it never saw:
  *   node bench/minnow.ts [--model DIR] [--data DIR] [--count 200] [--seed 9] [--samples FILE.md] [--json]
- * Generated tasks of the test split, answered greedily and checked; bits per byte of the validation text by kind, and how its tokens spread over the
+ * Generated tasks, answered greedily and checked: their problems are those that a recipe's tasks with "apart" never have. Bits per byte of the validation text by kind, and how its tokens spread over the
  * experts (both need --data, the folder with pretrain/validation.jsonl.zst); thirty open prompts, answered and looked through for loops.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkTask, generateTask, type Task, type TaskKind } from "../src/data/index.ts";
+import { checkTask, generateApart, problemOf, type Task, type TaskKind } from "../src/data/index.ts";
 import { generate, loadModel } from "../src/infer/index.ts";
 import { batchOf, type RouterTrace } from "../src/model/index.ts";
 import { Arena, Tape } from "../src/tensor/index.ts";
@@ -62,12 +62,20 @@ const SUITES: { name: string; kind: TaskKind; takes?: (task: Task) => boolean }[
   { name: "planted bugs", kind: "bug" },
 ];
 
-const suites: Record<string, { tasks: number; correct: number; line?: number; fix?: number; wrong: string[] }> = {};
+/** problems: how many different ones the tasks are; of small functions there are few. */
+const suites: Record<
+  string,
+  { tasks: number; problems: number; correct: number; line?: number; fix?: number; wrong: string[] }
+> = {};
 for (const { name, kind, takes = () => true } of SUITES) {
-  const result = { tasks: 0, correct: 0, line: 0, fix: 0, wrong: [] as string[] };
+  const result = { tasks: 0, problems: 0, correct: 0, line: 0, fix: 0, wrong: [] as string[] };
+  const prompts = new Set<string>();
+  const problems = new Set<string>();
   for (let index = 0; result.tasks < count; index++) {
-    const task = generateTask(kind, "test", Number(values.seed), index);
-    if (!takes(task)) continue;
+    const task = generateApart(kind, "test", Number(values.seed), index);
+    if (!takes(task) || prompts.has(task.prompt)) continue;
+    prompts.add(task.prompt);
+    result.problems = problems.add(problemOf(task)).size;
     const reply = await answer(task.prompt, { temperature: 0, maxTokens: 400 });
     const verdict = await checkTask(task, reply);
     result.tasks++;
@@ -80,7 +88,7 @@ for (const { name, kind, takes = () => true } of SUITES) {
   suites[name] = kind === "bug" ? result : rest;
   const percent = (n: number) => `${((100 * n) / result.tasks).toFixed(1)} %`;
   say(
-    `${name}: ${percent(result.correct)} of ${result.tasks}${kind === "bug" ? ` (line ${percent(line)}, fix ${percent(fix)})` : ""}`,
+    `${name}: ${percent(result.correct)} of ${result.tasks} tasks, ${result.problems} problems${kind === "bug" ? ` (line ${percent(line)}, fix ${percent(fix)})` : ""}`,
   );
 }
 
