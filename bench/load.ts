@@ -12,9 +12,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Load, measureLoad, type Percentiles, serverState } from "../src/serve/index.ts";
 
-/** Seconds of the two throughput measurements, and of what comes before to warm up. */
+/** Seconds of the two throughput measurements, and of what comes before, in which the heap grows to its working size. */
 const THROUGHPUT_SECONDS = 15;
-const WARM_UP_SECONDS = 10;
+const WARM_UP_SECONDS = 45;
 /** Seconds that the server is left alone before its memory is looked at. */
 const REST_SECONDS = 10;
 

@@ -14,10 +14,13 @@ interface Place {
   info: ModelInfo;
 }
 
+/** Milliseconds that an engine has to say what it has; those that take longer are left out until they have. */
+const PATIENCE_MS = 2000;
+
 /** Earlier engines keep the plain ids. An engine that cannot say what it has is left out until it can. */
 export function joinEngines(engines: readonly NamedEngine[]): Engine {
   const places = async (): Promise<Map<string, Place>> => {
-    const lists = await Promise.all(engines.map(({ engine }) => engine.models().catch((): ModelInfo[] => [])));
+    const lists = await Promise.all(engines.map(({ engine }) => listOf(engine)));
     const found = new Map<string, Place>();
     lists.forEach((models, i) => {
       const { name, engine } = engines[i];
@@ -61,4 +64,16 @@ export function joinEngines(engines: readonly NamedEngine[]): Engine {
       await Promise.allSettled(engines.map(({ engine }) => engine.close()));
     },
   };
+}
+
+async function listOf(engine: Engine): Promise<ModelInfo[]> {
+  const late = Promise.withResolvers<ModelInfo[]>();
+  const timer = setTimeout(late.resolve, PATIENCE_MS, []);
+  try {
+    return await Promise.race([engine.models(), late.promise]);
+  } catch {
+    return [];
+  } finally {
+    clearTimeout(timer);
+  }
 }

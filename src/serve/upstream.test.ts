@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { ChatRequest, Engine, EngineEvent } from "../infer/index.ts";
 import { joinEngines } from "./router.ts";
 import { FakeEngine } from "./testing/fake-engine.ts";
@@ -266,6 +266,38 @@ describe("an upstream that fails", () => {
     expect(asked).toHaveLength(3);
     await engine.models();
     expect(asked).toHaveLength(3);
+  });
+});
+
+describe("an upstream's list", () => {
+  it("is there at once after the first time, and follows what the upstream has", async () => {
+    let ids = ["a"];
+    let wait = Promise.resolve();
+    const { engine } = await fakeUpstream(
+      async (_, response) => {
+        await wait;
+        response.end(JSON.stringify({ data: ids.map((id) => ({ id })) }));
+      },
+      { listMs: 0 },
+    );
+    const names = async () => (await engine.models()).map(({ id }) => id);
+    expect(await names()).toEqual(["a"]);
+    const gate = Promise.withResolvers<void>();
+    wait = gate.promise;
+    ids = ["b"];
+    expect(await names()).toEqual(["a"]);
+    gate.resolve();
+    await expect.poll(names).toEqual(["b"]);
+  });
+
+  it("is not waited for long: others are asked meanwhile", async () => {
+    const silent = await fakeUpstream(() => {});
+    const engine = joinEngines([{ name: "local", engine: new FakeEngine({ models: [{ id: "m" }] }) }, silent]);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const asked = ask(engine);
+    await vi.advanceTimersByTimeAsync(2000);
+    vi.useRealTimers();
+    expect(textOf(await asked)).toBe("You said: Hi");
   });
 });
 

@@ -21,7 +21,7 @@ export interface UpstreamOptions {
   /** Shown as the owner of its models (default: the host). */
   name?: string;
   timeouts?: Partial<Timeouts>;
-  /** How long its list of models is believed, milliseconds (default 30 s; failures a tenth of it). */
+  /** Milliseconds after which its list of models is asked for anew (default 30 s; after a failure a tenth of it). */
   listMs?: number;
 }
 
@@ -70,7 +70,9 @@ class UpstreamEngine implements Engine {
   private readonly listMs: number;
   private readonly counts = new Map<string, EngineStats>();
   private readonly stopping = new AbortController();
-  private list: { models: Promise<ModelInfo[]>; until: number } | null = null;
+  private known: { models: ModelInfo[] } | { error: unknown } | null = null;
+  private asking: Promise<void> | null = null;
+  private staleAt = 0;
 
   constructor(http: UpstreamHttp, name: string, listMs = 30_000) {
     this.http = http;
@@ -78,16 +80,23 @@ class UpstreamEngine implements Engine {
     this.listMs = listMs;
   }
 
-  models(): Promise<ModelInfo[]> {
-    const now = performance.now();
-    if (this.list && this.list.until > now) return this.list.models;
-    const models = this.fetchModels();
-    const list = { models, until: now + this.listMs };
-    this.list = list;
-    models.catch(() => {
-      list.until = Math.min(list.until, performance.now() + this.listMs / 10);
-    });
-    return models;
+  /** What was last known, at once: it is asked for anew beside that. Only the first time is waited for. */
+  async models(): Promise<ModelInfo[]> {
+    if (!this.asking && performance.now() >= this.staleAt) {
+      this.asking = this.fetchModels().then(
+        (models) => this.learn({ models }, this.listMs),
+        (error) => this.learn({ error }, this.listMs / 10),
+      );
+    }
+    if (!this.known) await this.asking;
+    if ("error" in this.known!) throw this.known.error;
+    return this.known!.models;
+  }
+
+  private learn(known: NonNullable<UpstreamEngine["known"]>, ms: number): void {
+    this.known = known;
+    this.staleAt = performance.now() + ms;
+    this.asking = null;
   }
 
   private async fetchModels(): Promise<ModelInfo[]> {
