@@ -1,7 +1,6 @@
 /** Chooses a request's tokens: the logits as its settings change them, what they leave to draw from, and the draw. */
 import { type F32, Random } from "../tensor/index.ts";
-import type { Candidates } from "./candidates.ts";
-import { distribution, draw } from "./sampler.ts";
+import { distribution, pick } from "./sampler.ts";
 import type { Settings } from "./settings.ts";
 
 /** One bit for each id that may be drawn. */
@@ -12,7 +11,9 @@ const ABSOLUTE_BIAS = 100;
 const FORCE = 1e6;
 
 export class Chooser {
-  readonly random: Random;
+  private readonly random: Random;
+  /** The random number for the next token: one for each, whatever is guessed before. */
+  private number: number | null = null;
   private readonly settings: Settings;
   /** Ids from here on have no token: a model's vocabulary may be padded. */
   private readonly vocabSize: number;
@@ -38,12 +39,15 @@ export class Chooser {
 
   /** A token for the place that these logits [V] are of, which are left as they are. */
   choose(logits: F32, mask: TokenMask | null): number {
-    return draw(this.candidates(logits, mask), this.random);
+    const id = this.guess(logits, mask);
+    this.number = null;
+    return id;
   }
 
-  /** What the next token is drawn from. `next`: tokens that are taken as generated already. */
-  candidates(logits: F32, mask: TokenMask | null, next: readonly number[] = []): Candidates {
-    return distribution(this.scores(logits, mask, next), { ...this.settings, repetitionPenalty: 1 });
+  /** As `choose`, of logits that somebody foresees for the next place: what will be chosen there, if they are right. */
+  guess(logits: F32, mask: TokenMask | null): number {
+    this.number ??= this.random.next();
+    return pick(distribution(this.scores(logits, mask), { ...this.settings, repetitionPenalty: 1 }), this.number);
   }
 
   /** Counts a token that was chosen. */
@@ -53,7 +57,7 @@ export class Chooser {
     this.seen.add(id);
   }
 
-  private scores(logits: F32, mask: TokenMask | null, next: readonly number[]): F32 {
+  private scores(logits: F32, mask: TokenMask | null): F32 {
     const own = logits.subarray(0, this.vocabSize);
     if (!this.changes && !mask) return own;
     const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = this.settings;
@@ -61,11 +65,11 @@ export class Chooser {
     const { scores } = this.scratch;
     scores.set(own);
     if (repetitionPenalty !== 1) {
-      for (const id of new Set([...this.seen, ...next]))
+      for (const id of this.seen)
         scores[id] = scores[id] > 0 ? scores[id] / repetitionPenalty : scores[id] * repetitionPenalty;
     }
     if (presencePenalty !== 0 || frequencyPenalty !== 0) {
-      for (const [id, count] of this.counts(next)) scores[id] -= presencePenalty + count * frequencyPenalty;
+      for (const [id, count] of this.generated) scores[id] -= presencePenalty + count * frequencyPenalty;
     }
     for (const [id, add] of logitBias) scores[id] += Math.abs(add) < ABSOLUTE_BIAS ? add : Math.sign(add) * FORCE;
     if (mask) {
@@ -73,12 +77,5 @@ export class Chooser {
         if ((mask[id >> 5] & (1 << (id & 31))) === 0) scores[id] = Number.NEGATIVE_INFINITY;
     }
     return scores;
-  }
-
-  private counts(next: readonly number[]): Map<number, number> {
-    if (next.length === 0) return this.generated;
-    const counts = new Map(this.generated);
-    for (const id of next) counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
   }
 }

@@ -1,6 +1,7 @@
 /** Generation: a prompt in, tokens and text out, one by one. */
 import { Random } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
+import { sharedPrefix } from "./prefix-cache.ts";
 import { distribution, draw, type Sampled, type SamplingOptions, sample, sampled, verify } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
@@ -150,10 +151,4 @@ function step(
   }
   drafts.accepted++;
   return [chosen, sample(second, options, random, sequence.ids)];
-}
-
-function sharedPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let n = 0;
-  while (n < a.length && n < b.length && a[n] === b[n]) n++;
-  return n;
 }

@@ -47,6 +47,8 @@ export class Job {
   region: Region | null = null;
   /** Of the prompt, how many tokens were in the prefix cache. */
   cached = 0;
+  /** The token that is guessed to come after the last. */
+  guess: number | null = null;
   drafted = 0;
   accepted = 0;
   /** Passes that others made while this one waited for rows. */
@@ -118,24 +120,28 @@ export class Job {
 
   /**
    * Draws a token from the logits [V] after the last one and appends it.
+   * @param guess the token that was guessed for this place, if one was
    * @returns why the job ends here, or null
    */
-  draw(logits: F32, experts: number[][] | undefined): FinishReason | null {
+  draw(logits: F32, experts: number[][] | undefined, guess: number | null): FinishReason | null {
     if (this.left <= 0) return "length";
-    const { constraint } = this.request;
-    return this.take(this.chooser.choose(logits, constraint?.mask(this.left) ?? null), logits, experts);
-  }
-
-  private take(id: number, logits: F32, experts: number[][] | undefined): FinishReason | null {
     const { settings, constraint } = this.request;
+    const id = this.chooser.choose(logits, constraint?.mask(this.left) ?? null);
     if (this.model.stopIds.has(id) && !settings.ignoreEos) return "stop";
     this.tokens.push(id);
     this.chooser.took(id);
     constraint?.took(id);
     if (this.reply.reasoning) this.reasoningTokens++;
-    this.reply.push(id, this.reports ? this.infoOf(id, logits, experts) : null);
+    const info = this.reports ? this.infoOf(id, logits, experts) : null;
+    this.reply.push(id, info && guess === id ? { ...info, drafted: true } : info);
     if (this.reply.stopped || constraint?.done) return "stop";
     return this.left <= 0 ? "length" : null;
+  }
+
+  /** Guesses the token after the last, by logits [V] that were foreseen; none where a guess would be of no use. */
+  foresee(logits: F32): void {
+    const id = this.chooser.guess(logits, this.request.constraint?.mask(this.left) ?? null);
+    this.guess = this.left < 2 || this.model.stopIds.has(id) ? null : id;
   }
 
   private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {

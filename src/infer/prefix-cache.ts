@@ -30,7 +30,7 @@ export class PrefixCache {
       return;
     }
     this.entries = this.entries.filter((other) => {
-      const covered = sharedPrefix(other.tokens, entry.tokens, 0) === other.tokens.length;
+      const covered = sharedPrefix(other.tokens, entry.tokens) === other.tokens.length;
       if (covered) this.free(other.region);
       return !covered;
     });
@@ -49,7 +49,7 @@ export class PrefixCache {
     const look = (entry: Cached) => {
       // An entry that differs where the best ends cannot share more: most are told apart by one comparison.
       if (entry.region.used <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
-      const own = Math.min(sharedPrefix(entry.tokens, tokens, 0), entry.region.used, length);
+      const own = Math.min(sharedPrefix(entry.tokens, tokens), entry.region.used, length);
       if (own > shared) [best, shared] = [entry, own];
     };
     for (const entry of this.entries) look(entry);
@@ -82,9 +82,10 @@ export class PrefixCache {
   }
 }
 
-function sharedPrefix(a: ArrayLike<number>, b: ArrayLike<number>, from: number): number {
+/** How many tokens two lists have in common at their beginnings. */
+export function sharedPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const most = Math.min(a.length, b.length);
-  let n = from;
+  let n = 0;
   while (n < most && a[n] === b[n]) n++;
   return n;
 }

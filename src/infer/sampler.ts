@@ -88,18 +88,51 @@ function penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
 }
 
 /** A token by its weight. */
-export function draw({ ids, weights }: Candidates, random: Random): number {
-  let total = 0;
-  let last = 0;
+export function draw(candidates: Candidates, random: Random): number {
+  return pick(candidates, random.next());
+}
+
+/** Tokens with less than this share of the heaviest one's weight race together. */
+const LIGHT = 1 / 1024;
+const TOGETHER = -1;
+const AMONG_THEM = -2;
+
+/**
+ * The token that a random number of 32 bits picks. Each token runs a race whose time is exponential with its weight as the rate; the first to
+ * arrive is distributed by weight. A token's luck depends on the number and the token alone, so two distributions that are nearly the
+ * same mostly give the same token for the same number (Gumbel coupling).
+ */
+export function pick({ ids, weights }: Candidates, number: number): number {
+  let heaviest = 0;
+  for (let i = 0; i < weights.length; i++) if (weights[i] > weights[heaviest]) heaviest = i;
+  const least = weights[heaviest] * LIGHT;
+  let first = heaviest;
+  let soonest = Number.POSITIVE_INFINITY;
+  let light = 0;
   for (let i = 0; i < weights.length; i++) {
-    total += weights[i];
-    if (weights[i] > 0) last = i;
+    if (weights[i] < least) {
+      light += weights[i];
+      continue;
+    }
+    const time = -Math.log(luck(number, ids[i])) / weights[i];
+    if (time < soonest) [soonest, first] = [time, i];
   }
-  let rest = random.uniform() * total;
-  for (let i = 0; i < last; i++) {
+  if (light === 0 || -Math.log(luck(number, TOGETHER)) / light >= soonest) return ids[first];
+  let rest = luck(number, AMONG_THEM) * light;
+  for (let i = 0; i < weights.length; i++) {
+    if (weights[i] >= least || weights[i] === 0) continue;
+    first = i;
     rest -= weights[i];
-    if (rest < 0) return ids[i];
+    if (rest < 0) break;
   }
-  // Rounding may leave a rest behind the last that has any weight.
-  return ids[last];
+  return ids[first];
+}
+
+/** A number between 0 and 1, neither of them, that looks random and is the same for the same arguments. */
+function luck(number: number, token: number): number {
+  let h = number ^ Math.imul(token + 3, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  h ^= h >>> 16;
+  return ((h >>> 0) + 0.5) / 2 ** 32;
 }

@@ -90,6 +90,15 @@ describe("the scheduler", () => {
     expect(second.ids).toEqual(first.ids.slice(0, second.ids.length));
   });
 
+  it("reads a prompt once that many ask at the same time", () => {
+    const desk = new Desk({}, { dtype: "f32" });
+    const prompt = Array.from({ length: 200 }, (_, i) => 100 + ((i * 7) % 3000));
+    const asked = [1, 2, 3, 4].map(() => desk.complete({ prompt, ...greedy }));
+    desk.run();
+    expect(asked.map(({ usage }) => usage.cachedTokens)).toEqual([0, 199, 199, 199]);
+    for (const { ids } of asked) expect(ids).toEqual(asked[0].ids);
+  });
+
   it("lets sequences give their rows up for older ones when there are too few, and go on later with the same tokens", () => {
     // Room for some 120 tokens: two of these at most.
     const rowBytes = 8 * 80 * 4;
