@@ -104,6 +104,14 @@ describe("a run", () => {
     expect(await train(parseRecipe(longer), { out, data, kernels, resume: true })).toMatchObject({ finished: true });
     const { config } = openFolder(join(out, "model"));
     expect(config).toMatchObject({ max_position_embeddings: 256, rope_scaling: { type: "yarn", factor: 2 } });
+    // A stage that was changed before it began is then the one to go on with.
+    const halfway = join(dir, "changed-halfway");
+    await train(recipe, { out: halfway, data, kernels, maxSteps: 3 });
+    await train(parseRecipe(longer), { out: halfway, data, kernels, resume: true, maxSteps: 18 });
+    expect(await train(parseRecipe(longer), { out: halfway, data, kernels, resume: true })).toMatchObject({
+      finished: true,
+    });
+    expect(course(halfway)).toEqual(course(out));
     const begun = tinyRecipe();
     Object.assign((begun.stages as object[])[0], { lr: 0.02 });
     await expect(train(parseRecipe(begun), { out, data, kernels, resume: true })).rejects.toThrow(

@@ -6,15 +6,17 @@ import { join } from "node:path";
 import { Transformer } from "../model/index.ts";
 import { countDeepseek, trainingFlops } from "../plan/index.ts";
 import { InputError, Random } from "../tensor/index.ts";
+import { checkpoint, rollBack } from "./checkpoints.ts";
 import { validate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { tokenizerFolder } from "./inputs.ts";
 import type { StepRecord } from "./ledger.ts";
+import { prepare } from "./prepare.ts";
 import type { Recipe, Stage } from "./recipe.ts";
 import { modelConfigOf } from "./recipe-model.ts";
 import { sampleText } from "./samples.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./schedule.ts";
-import { charge, checkpoint, prepare, type Run, record, rollBack, type TrainOptions } from "./session.ts";
+import { charge, type Run, record, type TrainOptions } from "./session.ts";
 import { spikeLimit } from "./spikes.ts";
 import { type StageWork, type WorkResult, workOf } from "./work.ts";
 
