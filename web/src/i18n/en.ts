@@ -121,7 +121,7 @@ export const en = {
     "too-many": (name: string) => `${name} was left out: too many files.`,
   },
   contextGauge: (used: string, all: string) => `${used} of ${all} tokens of context used`,
-  contextNearlyFull: "The context is nearly full. A new chat starts empty.",
+  contextNearlyFull: "The context is nearly full: the oldest messages will be left out.",
   costOfChat: (dollars: string) => `This chat so far: ${dollars}`,
   hint: "Answers can be wrong. Check what matters.",
 

@@ -114,7 +114,7 @@ export const zh: Strings = {
     "too-many": (name) => `文件太多，未加入 ${name}。`,
   },
   contextGauge: (used, all) => `上下文已用 ${used} / ${all} 词元`,
-  contextNearlyFull: "上下文快满了。新对话会从空白开始。",
+  contextNearlyFull: "上下文快满了：最早的消息将被略去。",
   costOfChat: (dollars) => `本对话至今：${dollars}`,
   hint: "回答可能有误，重要的事请核实。",
 
