@@ -102,9 +102,15 @@ describe("a full disk", () => {
       throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     };
     Object.assign(fs, {
-      writeSync(file: number, bytes: Uint8Array, at: number, length: number) {
-        take(length, () => writeSync(file, bytes, at, length >> 1));
-        return writeSync(file, bytes, at, length);
+      writeSync(
+        file: number,
+        bytes: Uint8Array,
+        at = 0,
+        length = bytes.byteLength - at,
+        position: number | null = null,
+      ) {
+        take(length, () => writeSync(file, bytes, at, length >> 1, position));
+        return writeSync(file, bytes, at, length, position);
       },
       appendFileSync(path: string, text: string) {
         take(text.length, () => appendFileSync(path, text.slice(0, text.length >> 1)));
