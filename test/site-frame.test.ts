@@ -50,6 +50,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await button(page, "Delete “The first”").click();
     await link(page, "The first").waitFor({ state: "detached" });
     await page.getByText("What shall we talk about?").waitFor();
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe("search");
     await button(page, "Undo").click();
     await link(page, "The first").waitFor();
     await page.locator("article.assistant").getByText("one").waitFor();
@@ -67,7 +68,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await page.keyboard.type("anemone");
     const hit = page.getByRole("navigation").getByRole("link", { name: /Old talk/ });
     await hit.locator("mark", { hasText: "anemone" }).waitFor();
-    await hit.click();
+    await page.keyboard.press("Enter");
     const found = page.locator("article", { hasText: "The word is anemone" });
     await expect.poll(() => found.evaluate((element) => element === document.activeElement)).toBe(true);
     await expect.poll(() => found.evaluate((element) => element.getBoundingClientRect().top)).toBeLessThan(400);
@@ -116,6 +117,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     expect([...mock.store.conversations.values()][0].settings).toEqual(wanted);
     expect(mock.store.presets).toEqual([{ name: "Pirate", settings: wanted }]);
     await panel.getByRole("button", { name: "Reset to the model's own" }).click();
+    await button(page, "Chat settings (changed)").waitFor({ state: "detached" });
     await expect.poll(() => [...mock.store.conversations.values()][0].settings).toEqual({});
     expect(await panel.getByRole("spinbutton", { name: "Temperature" }).getAttribute("placeholder")).toBe("0.7");
     await panel.getByRole("combobox", { name: "Presets" }).selectOption("Pirate");

@@ -138,6 +138,7 @@ export const en = {
 
   // Settings of a chat
   chatSettings: "Chat settings",
+  chatSettingsChanged: "Chat settings (changed)",
   presets: "Presets",
   presetNone: "No preset",
   presetName: "Name of the preset",

@@ -129,6 +129,7 @@ export const zh: Strings = {
   contextOf: (tokens) => `上下文 ${tokens} 词元`,
 
   chatSettings: "对话设置",
+  chatSettingsChanged: "对话设置（已更改）",
   presets: "预设",
   presetNone: "不用预设",
   presetName: "预设名称",
