@@ -1,7 +1,7 @@
 /** Measuring speed: the machine's ceilings, and each thing that Shoal does as a share of them. */
 export { benchKernels, type Ceilings, type KernelRow, measureCeilings } from "./ceilings.ts";
 export { benchDecode, benchPrefill, type DecodeBench, type PrefillBench } from "./inference.ts";
-export { benchLoad, type LoadBench } from "./load.ts";
 export type { Timing } from "./measure.ts";
 export { INFERENCE_SHAPES, randomWeights, TRAIN_SHAPE } from "./shapes.ts";
+export { benchStartup, type StartupBench } from "./startup.ts";
 export { benchTrain, type TrainBench, type TrainBenchOptions } from "./train.ts";

@@ -1,8 +1,6 @@
 /** Speed of the training step: the whole of it, from a batch to moved weights. */
 import { batchOf, createTrainingWeights, type ModelConfig, Transformer } from "../model/index.ts";
-import { countDeepseek, trainingFlops } from "../plan/index.ts";
 import { type Kernels, Random } from "../tensor/index.ts";
-import { Trainer } from "../train/index.ts";
 import { type Timing, timingOf } from "./measure.ts";
 
 export interface TrainBench {
@@ -23,7 +21,16 @@ export interface TrainBenchOptions {
 }
 
 /** Steps of 16 sequences of 512 random tokens, as the peer script has them. */
-export function benchTrain(config: ModelConfig, kernels: Kernels, options: TrainBenchOptions = {}): TrainBench {
+export async function benchTrain(
+  config: ModelConfig,
+  kernels: Kernels,
+  options: TrainBenchOptions = {},
+): Promise<TrainBench> {
+  // Loaded where they are needed: their packages would count among the memory that starting up and decoding are measured to take.
+  const [{ Trainer }, { countDeepseek, trainingFlops }] = await Promise.all([
+    import("../train/index.ts"),
+    import("../plan/index.ts"),
+  ]);
   const { sequences = 16, length = 512, microBatch = 8, steps = 5 } = options;
   const training = createTrainingWeights(config, 1);
   const adamw = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, clip: 1 };

@@ -3,8 +3,8 @@ import { Command, Option } from "commander";
 import {
   benchDecode,
   benchKernels,
-  benchLoad,
   benchPrefill,
+  benchStartup,
   benchTrain,
   type Ceilings,
   INFERENCE_SHAPES,
@@ -12,7 +12,6 @@ import {
   randomWeights,
   TRAIN_SHAPE,
 } from "../bench/index.ts";
-import { countDeepseek, inferenceFlops } from "../plan/index.ts";
 import { createKernels, type Kernels } from "../tensor/index.ts";
 import { announceKernels, integer } from "./common.ts";
 import { addModelOptions, type ModelOptions } from "./model-options.ts";
@@ -26,18 +25,18 @@ interface Flags {
 function measuring<More extends Flags, Result extends object>(
   name: string,
   description: string,
-  measure: (kernels: Kernels, flags: More) => Result,
+  measure: (kernels: Kernels, flags: More) => Result | Promise<Result>,
   print: (result: Result, ceilings: Ceilings) => void,
 ): Command {
   return new Command(name)
     .description(description)
     .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256))
     .option("--json", "print one JSON object", false)
-    .action((flags: More) => {
+    .action(async (flags: More) => {
       const kernels = createKernels({ threads: flags.threads });
       announceKernels(kernels);
       const ceilings = measureCeilings(kernels);
-      const result = measure(kernels, flags);
+      const result = await measure(kernels, flags);
       if (flags.json) console.log(JSON.stringify({ isa: kernels.isa, ceilings, ...result }));
       else {
         console.log(
@@ -53,7 +52,7 @@ const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
 const gflops = (flops: number) => (flops / 1e9).toFixed(0);
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
-const train = measuring<Flags & { steps: number }, ReturnType<typeof benchTrain>>(
+const train = measuring<Flags & { steps: number }, Awaited<ReturnType<typeof benchTrain>>>(
   "train",
   "the training step on a model of 25M parameters, 16 × 512 tokens",
   (kernels, { steps }) => benchTrain(TRAIN_SHAPE, kernels, { steps }),
@@ -76,7 +75,8 @@ const shape = () =>
 const prefill = measuring<Shaped & { tokens: number }, ReturnType<typeof benchPrefill> & { flops: number }>(
   "prefill",
   "reading a prompt",
-  (kernels, flags) => {
+  async (kernels, flags) => {
+    const { countDeepseek, inferenceFlops } = await import("../plan/index.ts");
     const config = INFERENCE_SHAPES[flags.shape];
     const result = benchPrefill(config, randomWeights(config), kernels, flags.tokens);
     return { ...result, flops: inferenceFlops(countDeepseek(config), flags.tokens).prefill * result.tokensPerSecond };
@@ -128,7 +128,7 @@ const load = addModelOptions(new Command("load"))
   .description("starting up: seconds to the first token, and memory while decoding")
   .option("--json", "print one JSON object", false)
   .action(({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
-    const result = benchLoad(model, { dtype, threads });
+    const result = benchStartup(model, { dtype, threads });
     if (json) return console.log(JSON.stringify(result));
     const { readySeconds, firstTokenSeconds, weightBytes, residentBytes, emptyBytes } = result;
     console.log(

@@ -2,7 +2,7 @@
 import { type LoadOptions, loadModel, Sequence } from "../infer/index.ts";
 import { heldBytes } from "./inference.ts";
 
-export interface LoadBench {
+export interface StartupBench {
   /** Seconds from the start of the process until the weights are there, and until the first token is. */
   readySeconds: number;
   firstTokenSeconds: number;
@@ -14,7 +14,7 @@ export interface LoadBench {
 }
 
 /** Loads a folder in this process, which must not have done anything else, and decodes a little. */
-export function benchLoad(dir: string, options: LoadOptions, tokens = 64): LoadBench {
+export function benchStartup(dir: string, options: LoadOptions, tokens = 64): StartupBench {
   const emptyBytes = process.memoryUsage.rss();
   const model = loadModel(dir, options);
   const readySeconds = performance.now() / 1000;
