@@ -128,6 +128,8 @@ async function request(options: LoadOptions, random: Random, tally: Tally, until
     }
     if (!whole) throw new Error("the stream ended without [DONE]");
     tally.completed++;
+    // A piece may hold several tokens; with ignore_eos a whole answer has as many as were asked for.
+    tally.tokens += maxTokens - pieces;
     tally.whole.push((performance.now() - began) / 1000);
   } catch (error) {
     // Leaving ends the reading too.

@@ -31,3 +31,20 @@ it("Ollama's lines are not broken by it", async () => {
   expect((await reader.read()).value).toMatch(/^\{"model":"fake".*\}\n$/);
   await reader.cancel();
 });
+
+it("words that come in quick succession are sent together, the first at once", async () => {
+  const server = testServer({ pace: 4 });
+  const words = Array.from({ length: 60 }, (_, i) => `w${i}`).join(" ");
+  const answer = await server.send("POST", "/v1/chat/completions", {
+    ...body,
+    messages: [{ role: "user", content: words }],
+  });
+  const pieces: string[] = [];
+  for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) pieces.push(piece);
+  const events = pieces.map((piece) => piece.split("data: ").length - 1);
+  expect(events.slice(0, 2)).toEqual([1, 1]);
+  expect(events.length).toBeLessThan(50);
+  const text = [...pieces.join("").matchAll(/"content":"([^"]*)"/g)].map(([, content]) => content).join("");
+  expect(text).toBe(`You said: ${words}`);
+  expect(pieces.at(-1)).toMatch(/data: \[DONE\]\n\n$/);
+});

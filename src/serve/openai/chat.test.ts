@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { EngineError } from "../../infer/index.ts";
 import { events, testServer } from "../testing/test-server.ts";
 
@@ -217,8 +217,11 @@ describe("a stream", () => {
   });
 
   it("ends with an error where the engine breaks", async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const { send } = testServer({ failAfter: 2 });
     const chunks = await events(await send("POST", path, { ...hello, stream: true }));
+    expect(log).toHaveBeenCalledOnce();
+    log.mockRestore();
     expect(chunks.at(-1)).toMatchObject({ error: { type: "server_error", code: "internal_error" } });
   });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { events, testServer } from "../testing/test-server.ts";
 
 const path = "/v1/responses";
@@ -119,8 +119,11 @@ describe("/v1/responses", () => {
   });
 
   it("ends as failed where the engine breaks", async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const { send } = testServer({ failAfter: 1 });
     const all = await events(await send("POST", path, { input: "Hi", stream: true }));
+    expect(log).toHaveBeenCalledOnce();
+    log.mockRestore();
     expect(all.at(-1)).toMatchObject({
       type: "response.failed",
       response: { status: "failed", error: { code: "internal_error" } },

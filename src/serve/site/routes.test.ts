@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { EngineError } from "../../infer/index.ts";
 import { events, type TestServer, testServer } from "../testing/test-server.ts";
 import type { Conversation, Message, ReplyEvent } from "../wire.ts";
@@ -215,6 +215,7 @@ describe("a reply", () => {
   });
 
   it("that fails says why, and keeps what had come", async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const server = testServer({ failAfter: 2 });
     const { reply } = await ask(server);
     expect(await whole(server, reply.id)).toMatchObject({
@@ -222,6 +223,8 @@ describe("a reply", () => {
       content: "You said:",
       error: /inside|broke/,
     });
+    expect(log).toHaveBeenCalledOnce();
+    log.mockRestore();
     const busy = testServer({ refuse: () => new EngineError("overloaded", "the queue is full") });
     const refused = await ask(busy);
     expect(await whole(busy, refused.reply.id)).toMatchObject({
