@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { storedTensors, writeFolder } from "../checkpoint/index.ts";
 import { configToJson, type ModelConfig } from "../model/index.ts";
 import type { Kernels } from "../tensor/index.ts";
+import { TOKENIZER_FILES } from "./inputs.ts";
 
 export interface ModelToExport {
   config: ModelConfig;
@@ -24,12 +25,14 @@ export function exportModel(dir: string, { config, weights, tokenizerDir, dtype,
     top_p: 0.95,
   };
   const extraFiles = {
-    ...Object.fromEntries(
-      ["tokenizer.json", "tokenizer_config.json"]
-        .filter((name) => existsSync(join(tokenizerDir, name)))
-        .map((name) => [name, readFileSync(join(tokenizerDir, name), "utf8")]),
-    ),
     "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
+    // Where training started from a folder, its own generation_config.json is among them.
+    ...Object.fromEntries(
+      TOKENIZER_FILES.filter((name) => existsSync(join(tokenizerDir, name))).map((name) => [
+        name,
+        readFileSync(join(tokenizerDir, name), "utf8"),
+      ]),
+    ),
   };
   writeFolder(dir, {
     config: configToJson(config),

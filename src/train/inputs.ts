@@ -1,5 +1,5 @@
 /** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import {
   type CorpusSource,
@@ -105,16 +105,34 @@ const MILLISECONDS_BETWEEN = 3000;
 /** Where a run's folder keeps its tokenised corpora. */
 export const cacheFolder = (out: string) => join(out, "cache");
 
+/** Files of a tokenizer that go along from folder to folder, where they are there. */
+export const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  "generation_config.json",
+];
+
 /** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
 export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
   const dir = tokenizerFolder(options.out);
   if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
-  mkdirSync(dir, { recursive: true });
+  // Under another name until it is whole: a run that is killed meanwhile finds none, and begins again.
+  const unfinished = `${dir}.tmp`;
+  for (const old of [unfinished, dir]) rmSync(old, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  const tokenizer = await makeTokenizer(recipe, unfinished, options);
+  renameSync(unfinished, dir);
+  return tokenizer;
+}
+
+async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions): Promise<Tokenizer> {
   const settings = recipe.from === undefined ? recipe.tokenizer! : { from: recipe.from };
   if ("from" in settings) {
     const from = resolveData(settings.from, options);
     const tokenizer = loadTokenizer(from);
-    for (const name of ["tokenizer.json", "tokenizer_config.json"])
+    for (const name of TOKENIZER_FILES)
       if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
     return tokenizer;
   }
