@@ -154,6 +154,8 @@ Examples:
 
 /** Serves until Ctrl-C. */
 async function run(server: Server, engine: Engine, store: Store, flags: Flags): Promise<void> {
+  // A mistake in one answer must not end everybody's.
+  process.on("unhandledRejection", (error) => console.error(error));
   await untilInterrupted(async (signal) => {
     const listening = await serve({ server, engine, store, host: flags.host, port: flags.port });
     announce(await engine.models(), listening.url, flags);

@@ -90,12 +90,7 @@ function allowed(origin: string, host: string | undefined, known: readonly strin
 
 function crossOrigin(known: readonly string[]): MiddlewareHandler<Env> {
   const origin = known.includes("*") ? "*" : [...known];
-  const share = cors({ origin, exposeHeaders: ["retry-after"], maxAge: 600 });
-  return async (c, next) => {
-    const answer = await share(c, next);
-    c.res.headers.set("cross-origin-resource-policy", "cross-origin");
-    return answer;
-  };
+  return cors({ origin, exposeHeaders: ["retry-after"], maxAge: 600 });
 }
 
 /** Paths behind the key; what is left is the site's files, the reference and the health check. */

@@ -4,7 +4,13 @@ export { dataFolder } from "./data-folder.ts";
 export { ApiFailure } from "./errors.ts";
 export { isLoopback } from "./guard.ts";
 export { type Listening, type ListenOptions, serve } from "./listen.ts";
-export { type Load, type LoadOptions, measureLoad, type Percentiles, type ServerState, serverState } from "./load.ts";
+export { type Load, type LoadOptions, measureLoad } from "./load.ts";
+export {
+  benchServer,
+  describeServerLoad,
+  type ServerLoad,
+  type ServerLoadOptions,
+} from "./load-scenario.ts";
 export type { LogForm } from "./request-log.ts";
 export { joinEngines, type NamedEngine } from "./router.ts";
 export { type Card, cardOf } from "./site/files.ts";
