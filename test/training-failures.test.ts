@@ -203,6 +203,7 @@ describe("a loss that leaves its course", () => {
       /^step \d+: the loss or its gradient is not finite, after 2 times back to a checkpoint; lower the learning rate/,
     );
     expect(rollbacks(out).at(-1)).toMatchObject({ backTo: 0 });
+    expect(ledgerOf(out).filter((record) => record.kind === "event" && record.event === "stage").length).toBe(1);
   });
 
   it("without onSpike leaves the weights as they were, and ends the run before it can do harm", async () => {

@@ -76,7 +76,6 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const allTokens = stageTokens(stage);
   if (state.stageTokens >= allTokens) return true;
   const work = await workOf(run, stage);
-  if (state.stageTokens === 0) announce(run, stage, work);
   const lastStage = state.stage === recipe.stages.length - 1;
   const save = () => {
     charge(run);
@@ -88,6 +87,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   let skippedInARow = 0;
   // A spike before the first checkpoint needs a place to go back to.
   if (recipe.onSpike && state.step === 0) save();
+  if (state.stageTokens === 0) announce(run, stage, work);
   while (state.stageTokens < allTokens) {
     const result = step(run, stage, work);
     const last = state.stageTokens >= allTokens;
