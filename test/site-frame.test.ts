@@ -45,7 +45,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await page.getByRole("textbox", { name: "New title" }).fill("The first");
     await page.keyboard.press("Enter");
     await link(page, "The first").waitFor();
-    expect([...mock.store.conversations.values()].map(({ title }) => title)).toEqual(["The first"]);
+    await expect.poll(() => [...mock.store.conversations.values()].map(({ title }) => title)).toEqual(["The first"]);
     await link(page, "The first").hover();
     await button(page, "Delete “The first”").click();
     await link(page, "The first").waitFor({ state: "detached" });
@@ -115,7 +115,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await settled(page);
     const wanted = { system: "Answer like a pirate.", temperature: 0.2, topP: 0.5, stop: ["END", "FIN"] };
     expect([...mock.store.conversations.values()][0].settings).toEqual(wanted);
-    expect(mock.store.presets).toEqual([{ name: "Pirate", settings: wanted }]);
+    await expect.poll(() => mock.store.presets).toEqual([{ name: "Pirate", settings: wanted }]);
     await panel.getByRole("button", { name: "Reset to the model's own" }).click();
     await button(page, "Chat settings (changed)").waitFor({ state: "detached" });
     await expect.poll(() => [...mock.store.conversations.values()][0].settings).toEqual({});
@@ -136,7 +136,7 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
     const focused = () => page.evaluate(() => document.activeElement?.className ?? "");
-    expect(await focused()).toMatch(/assistant/);
+    await expect.poll(focused).toMatch(/assistant/);
     await page.keyboard.press("x");
     await page.getByRole("region", { name: "X-ray of the answer" }).waitFor();
     await page.keyboard.press("x");
@@ -148,14 +148,14 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await page.keyboard.press("[");
     await page.getByRole("group", { name: "Version 1 of 2" }).waitFor();
     await page.keyboard.press("k");
-    expect(await focused()).toMatch(/user/);
+    await expect.poll(focused).toMatch(/user/);
     await page.keyboard.press("e");
     await page.getByRole("textbox", { name: "Edit message" }).waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("Control+b");
     await page.getByRole("navigation").waitFor({ state: "detached" });
     await page.keyboard.press("/");
-    expect(await page.evaluate(() => document.activeElement?.id)).toBe("composer");
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe("composer");
     await page.keyboard.type("a?b/");
     expect(await page.locator("#composer").inputValue()).toBe("a?b/");
     await page.keyboard.press("Control+Shift+O");

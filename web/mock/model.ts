@@ -1,6 +1,7 @@
 /**
  * A model for trying the site: what it says is in its prompt or in a table, and its probabilities, rivals and experts are made up from a seed.
- * A prompt `/say TEXT` is answered with TEXT; `/slow TEXT` likewise, a piece at a time; `/think TEXT` after some thought; `/fail` fails.
+ * A prompt `/say TEXT` is answered with TEXT; `/slow TEXT` likewise, a piece at a time; `/hold TEXT` to the middle of it,
+ * and with the rest when it is continued; `/think TEXT` after some thought; `/fail` fails.
  */
 import type { ModelInfo, TokenInfo } from "../../src/infer/engine.ts";
 
@@ -80,10 +81,12 @@ export interface Speech {
   /** Milliseconds between pieces. */
   pause: number;
   fails: boolean;
+  /** Says no more after the middle, until it is stopped. */
+  holds: boolean;
 }
 
 export function answerTo(prompt: string): Speech {
-  const [, command, text] = /^\/(say|slow|think|fail)\s?([\s\S]*)$/.exec(prompt) ?? [];
+  const [, command, text] = /^\/(say|slow|hold|think|fail)\s?([\s\S]*)$/.exec(prompt) ?? [];
   const thought =
     "The question is short. I should first recall the definition, then give the formula, and end with a program that can be run.";
   return {
@@ -91,6 +94,7 @@ export function answerTo(prompt: string): Speech {
     text: text || DEMO,
     pause: command === "slow" ? 25 : 1,
     fails: command === "fail",
+    holds: command === "hold",
   };
 }
 

@@ -30,7 +30,7 @@ export class Replies {
     this.running.set(message.id, { events, stop: () => (control.stopped = true) });
     void this.write(
       message,
-      { ...speech, text: speech.text.slice(from.length), reasoning: from ? "" : speech.reasoning },
+      from ? { ...speech, text: speech.text.slice(from.length), reasoning: "", holds: false } : speech,
       control,
       events,
     );
@@ -63,6 +63,7 @@ export class Replies {
       .branch(message.parentId)
       .reduce((sum, { content }) => sum + pieces(content).length, 8);
     await new Promise((resolve) => setTimeout(resolve, 60));
+    if (message.status === "interrupted") return;
     message.status = "streaming";
     emit({ type: "start", promptTokens, cachedTokens: Math.floor(promptTokens / 2) });
     const conversation = this.store.conversations.get(message.conversationId);
@@ -83,7 +84,8 @@ export class Replies {
         const text = parts.slice(at, at + size).join("");
         message[field] = (message[field] ?? "") + text;
         emit({ type: kind, text });
-        await wait();
+        do await wait();
+        while (speech.holds && at > parts.length / 2 && !control.stopped);
       }
     }
     if (message.status !== "streaming") return;
