@@ -37,7 +37,7 @@ export class Scheduler {
   readonly limits: SchedulerLimits;
   private readonly memory: Memory;
   private readonly drafter: Drafter | null;
-  private readonly draftsByDefault: boolean;
+  private readonly readBound: boolean;
   private readonly queue = new FairQueue<Job>();
   /** Jobs that gave their rows up for others and go on before anybody new. */
   private readonly resumed: Job[] = [];
@@ -62,7 +62,7 @@ export class Scheduler {
     const drafts = Drafter.has(model);
     this.memory = new Memory(model, limits.rows, drafts);
     this.drafter = drafts ? new Drafter(model, this.memory.cache) : null;
-    this.draftsByDefault = countParameters(model.config).active * WEIGHT_BYTES[model.dtype] > READ_BOUND;
+    this.readBound = countParameters(model.config).active * WEIGHT_BYTES[model.dtype] > READ_BOUND;
   }
 
   /** @throws EngineError "overloaded" if too many requests wait already */
@@ -243,7 +243,10 @@ export class Scheduler {
 
   /** Whether a guess is of use to a job that has just been read. */
   private wantsGuess({ job }: Read): boolean {
-    return job.region !== null && (job.request.settings.draft ?? this.draftsByDefault);
+    const { draft, temperature } = job.request.settings;
+    // Of a greedy text most guesses are right, which pays for a sequence alone even where reading weights does not bind.
+    const pays = this.readBound || (temperature === 0 && this.running.length === 1);
+    return job.region !== null && (draft ?? pays);
   }
 
   private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {

@@ -6,13 +6,15 @@ import { Machine, type State } from "./machine.ts";
 import type { Allowed, TokenTrie } from "./token-trie.ts";
 
 /** Masks that are remembered: some hundred bytes to some kilobytes each. */
-const MOST_MASKS = 4000;
+const MOST_MASKS = 1000;
 
 export class Form {
   readonly machine: Machine;
   private readonly trie: TokenTrie;
   private readonly stopIds: readonly number[];
   private readonly known = new Map<State, Allowed>();
+  /** Of the machine, when the masks were made: their states are held as long as they are. */
+  private generation = 0;
 
   /** @throws RangeError if nothing has this form */
   constructor(root: Node, trie: TokenTrie, stopIds: Iterable<number>) {
@@ -29,7 +31,10 @@ export class Form {
     let allowed = this.known.get(state);
     if (!allowed) {
       allowed = this.ending(state, this.trie.allowed(state));
-      if (this.known.size >= MOST_MASKS) this.known.clear();
+      if (this.known.size >= MOST_MASKS || this.generation !== this.machine.generation) {
+        this.known.clear();
+        this.generation = this.machine.generation;
+      }
       this.known.set(state, allowed);
     }
     if (allowed.most < left || state.rest > left) return allowed.mask;

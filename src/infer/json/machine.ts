@@ -3,7 +3,7 @@
  * A state is a set of stacks, one for each reading that is still possible; equal stacks are one object, and a state remembers where each
  * symbol leads, so that what was walked once is a look-up.
  */
-import { bytesOf, type Code, Lengths, type Node, type ObjectNode } from "./grammar.ts";
+import { bytesOf, type Code, Lengths, type Node, type ObjectNode, type Property } from "./grammar.ts";
 import { type FreeKeyed, keyFrame, stringFrame } from "./string-frames.ts";
 
 /** The top of a stack: what is being read, and what comes after it. */
@@ -29,11 +29,13 @@ export class State {
   /** Characters of any kind that may come at once in a string. */
   readonly room: number;
   private readonly machine: Machine;
-  private readonly following = new Map<Code, State | null>();
+  private following = new Map<Code, State | null>();
+  private generation: number;
 
   constructor(machine: Machine, frames: readonly Frame[]) {
     this.machine = machine;
     this.frames = frames;
+    this.generation = machine.generation;
     this.rest = Math.min(...frames.map(({ rest }) => rest));
     this.complete = this.rest === 0;
     this.room = Math.max(...frames.map(({ room = 0 }) => room));
@@ -42,6 +44,11 @@ export class State {
 
   /** The state after a symbol, or null if it cannot come. */
   next(symbol: Code): State | null {
+    if (this.generation !== this.machine.generation) {
+      // What the machine has forgotten must not live on here.
+      this.following = new Map();
+      this.generation = this.machine.generation;
+    }
     let next = this.following.get(symbol);
     if (next === undefined) {
       next = this.machine.stateOf(this.frames.flatMap((frame) => frame.advance(symbol)));
@@ -51,18 +58,21 @@ export class State {
   }
 }
 
-/** States and stacks that are remembered before all are forgotten: those in use live on. */
-const MOST_REMEMBERED = 50_000;
+/** States and stacks that are remembered before all are forgotten, a kilobyte each at most: those in use live on. */
+const MOST_REMEMBERED = 10_000;
 
 export class Machine {
   readonly start: State;
   /** The stack on which all is read. */
   readonly end: Frame;
   readonly lengths = new Lengths();
+  /** How often all was forgotten. */
+  generation = 0;
   private readonly frames = new Map<string, Frame>();
   private readonly states = new Map<string, State>();
   private readonly flat = new Map<Node, Node[]>();
-  private readonly nodeIds = new Map<Node, number>();
+  private readonly ids = new Map<object, number>();
+  private readonly keyTexts = new Map<Property, Code[]>();
   private nextId = 0;
 
   /** @throws RangeError if no text has this form */
@@ -83,6 +93,7 @@ export class Machine {
       if (this.states.size + this.frames.size > MOST_REMEMBERED) {
         this.states.clear();
         this.frames.clear();
+        this.generation++;
       }
       state = new State(this, live);
       this.states.set(key, state);
@@ -100,13 +111,23 @@ export class Machine {
     return frame;
   }
 
-  idOf(node: Node): number {
-    let id = this.nodeIds.get(node);
+  /** A number for a node or a text. */
+  idOf(part: object): number {
+    let id = this.ids.get(part);
     if (id === undefined) {
-      id = this.nodeIds.size;
-      this.nodeIds.set(node, id);
+      id = this.ids.size;
+      this.ids.set(part, id);
     }
     return id;
+  }
+
+  private keyText(property: Property): Code[] {
+    let text = this.keyTexts.get(property);
+    if (!text) {
+      text = bytesOf(`${JSON.stringify(property.key)}:`);
+      this.keyTexts.set(property, text);
+    }
+    return text;
   }
 
   /** Stacks that begin to read a node, with `after` to come. */
@@ -149,7 +170,7 @@ export class Machine {
       if (symbol !== symbols[at]) return [];
       return at + 1 === symbols.length ? after.resume() : [this.text(symbols, at + 1, after)];
     };
-    return this.frame(`t${symbols.slice(at).join()}|${after.id}`, (id) => ({ id, rest, advance, resume: never }));
+    return this.frame(`t${this.idOf(symbols)},${at}|${after.id}`, (id) => ({ id, rest, advance, resume: never }));
   }
 
   private number(node: Node & { kind: "number" }, text: string, after: Frame): Frame {
@@ -218,9 +239,10 @@ export class Machine {
     const frames: Frame[] = [];
     if (count >= node.max) return frames;
     for (let i = index; i < node.properties.length; i++) {
-      const { key, value, required } = node.properties[i];
+      const property = node.properties[i];
+      const { value, required } = property;
       const then = this.members(node, i + 1, count + 1, used, after);
-      frames.push(this.text(bytesOf(`${JSON.stringify(key)}:`), 0, this.value(value, then)));
+      frames.push(this.text(this.keyText(property), 0, this.value(value, then)));
       if (required) return frames;
     }
     if (hasFreeKeys(node) && this.lengths.of(node.additional) < Number.POSITIVE_INFINITY)

@@ -1,6 +1,6 @@
 /** Inside the quotes of a JSON string or a free key: characters in UTF-8 or as escapes, as far as they may come. */
 import { CHARS } from "./chars.ts";
-import { bytesOf, type Code, FREE_KEY, type Node, type ObjectNode } from "./grammar.ts";
+import { type Code, FREE_KEY, type Node, type ObjectNode } from "./grammar.ts";
 import type { Frame, Machine } from "./machine.ts";
 
 /** A character of which a part has come: its bits so far, how many bytes (or hexadecimal digits) are missing, and the least that it may be. */
@@ -13,6 +13,7 @@ interface Part {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COLON = [0x3a];
 const ESCAPES = new Map(Object.entries({ '"': 0x22, "\\": 0x5c, "/": 0x2f, b: 8, f: 12, n: 10, r: 13, t: 9 }));
 const HEX = /^[0-9a-fA-F]$/;
 /** \u stands for one UTF-16 unit. */
@@ -109,11 +110,11 @@ export function keyFrame(
   part: Part | null,
   after: Frame,
 ): Frame {
-  // Where members are counted, a free key must not come twice: the second would take the place of the first.
-  const counts = node.min > 0 || node.max < Number.POSITIVE_INFINITY;
-  const taken = [...node.properties.map(({ key }) => key), ...used];
+  // While more members are needed, a free key must not come twice: the second would take the place of the first.
+  const counts = count + 1 < node.min;
+  const taken = [...node.properties.map(({ key }) => key), ...(count < node.min ? used : [])];
   const then = () => {
-    const all = counts ? [...used, text!] : used;
+    const all = counts ? [...used, text!] : [];
     return machine.value(node.additional, machine.members(node, node.properties.length, count + 1, all, after));
   };
   const ends = text !== "" && (text === null || !taken.includes(text));
@@ -122,7 +123,7 @@ export function keyFrame(
   const missing = part ? part.missing + 1 : text === "" ? FREE_KEY - 2 : ends ? 0 : 1;
   const rest = missing + 2 + value + members + 1 + after.rest;
   const advance = (code: Code): Frame[] => {
-    if (!part && code === QUOTE) return ends ? [machine.text(bytesOf(":"), 0, then())] : [];
+    if (!part && code === QUOTE) return ends ? [machine.text(COLON, 0, then())] : [];
     const read = !part && code === BACKSLASH ? null : utf8(part, code);
     if (read === null) return [];
     if (typeof read !== "number")
