@@ -56,10 +56,10 @@ if (values.prepare) {
   await loop(1);
   console.log(`prepared in ${values.out}`);
 } else {
-  const bench = () => benchTrain(TRAIN_SHAPE, kernels, { steps: 5 }).tokensPerSecond;
-  const before = bench();
+  const bench = async () => (await benchTrain(TRAIN_SHAPE, kernels, { steps: 5 })).tokensPerSecond;
+  const before = await bench();
   const seen = await loop(Number(values.steps));
-  const after = bench();
+  const after = await bench();
   const reference = (before + after) / 2;
   // From the end of the second step, when memory is made, to the end of the run, with its checkpoint.
   const second = seen.filter(({ record }) => record.kind === "step")[1];
