@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Random } from "../tensor/index.ts";
 import { generate } from "./generate.ts";
 import { loadModel } from "./model.ts";
 import { score } from "./score.ts";
@@ -270,5 +271,45 @@ describe("settings", () => {
     expect(new Set(ids).size).toBe(ids.length);
     const often = alone("The", { ...base, logitBias: { 300: 50 }, frequencyPenalty: 20 }).ids;
     expect(often.filter((id) => id === 300).length).toBeLessThan(6);
+  });
+});
+
+describe("under whatever comes", () => {
+  it("rows are never lost, and everybody is answered or told", () => {
+    const random = new Random(17);
+    const desk = new Desk(
+      { maxRunning: 6, maxWaiting: 8, prefillTokens: 48 },
+      { dtype: "int8", cacheBytes: 400 * 8 * 80 * 2 },
+    );
+    const asked: ReturnType<Desk["complete"]>[] = [];
+    let refused = 0;
+    for (let i = 0; i < 600; i++) {
+      const what = random.below(10);
+      if (what < 3) {
+        const prompt = `${prompts[random.below(prompts.length)]} ${"and so on ".repeat(random.below(9))}`;
+        const settings = {
+          seed: i,
+          maxTokens: 1 + random.below(60),
+          draft: random.below(2) === 0,
+          client: `${random.below(3)}`,
+        };
+        try {
+          asked.push(desk.complete({ prompt, ignoreEos: true, ...settings }));
+        } catch {
+          refused++;
+        }
+      } else if (what === 3 && asked.length > 0) desk.models.cancel(asked[random.below(asked.length)].id);
+      else desk.models.step();
+      const { usedRows, keptRows, cacheRows } = desk.stats;
+      expect(usedRows + keptRows).toBeLessThanOrEqual(cacheRows);
+    }
+    desk.run();
+    expect(desk.stats).toMatchObject({ running: 0, waiting: 0, usedRows: 0, refused, requests: asked.length });
+    expect(desk.stats.aborted).toBe(asked.filter(({ finishReason }) => finishReason === "abort").length);
+    for (const one of asked) {
+      expect(one.error).toBeNull();
+      expect(one.finishReason).not.toBeNull();
+      if (one.finishReason === "length") expect(one.usage.completionTokens).toBeGreaterThan(0);
+    }
   });
 });

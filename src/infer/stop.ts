@@ -1,3 +1,5 @@
+import { heldBack } from "../text/index.ts";
+
 /** Stop strings in a stream of text: nothing of a stop string is ever passed on. */
 export class StopMatcher {
   private readonly stops: readonly string[];
@@ -19,7 +21,7 @@ export class StopMatcher {
       this.held = "";
       return { text: all.slice(0, first), stopped: true };
     }
-    const keep = this.possibleStart(all);
+    const keep = heldBack(all, this.stops);
     this.held = all.slice(all.length - keep);
     return { text: all.slice(0, all.length - keep), stopped: false };
   }
@@ -29,16 +31,5 @@ export class StopMatcher {
     const { held } = this;
     this.held = "";
     return held;
-  }
-
-  /** Length of the longest end of the text that may be the beginning of a stop string. */
-  private possibleStart(text: string): number {
-    let longest = 0;
-    for (const stop of this.stops) {
-      for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
-        if (text.endsWith(stop.slice(0, length))) longest = length;
-      }
-    }
-    return longest;
   }
 }
