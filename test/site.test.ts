@@ -53,21 +53,21 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await settled(page);
     const reply = lastReply(page);
     await reply.locator(".katex-display").waitFor();
-    expect(await reply.locator(".math:not(.rendered)").count()).toBe(0);
+    await expect.poll(() => reply.locator(".math:not(.rendered)").count()).toBe(0);
     expect(await reply.locator(".hljs-keyword").first().textContent()).toBe("def");
     expect(await reply.locator("td[align=right]").first().textContent()).toBe("1");
     await reply.getByRole("listitem").nth(2).waitFor();
     await reply.getByRole("button", { name: "Copy" }).first().click();
     await reply.getByRole("button", { name: "Copied" }).waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^def mean_and_variance\(values\):\n/);
-    expect(await reply.locator("text=/\\d+ tokens · .*tokens\\/s · \\$0\\.0/").count()).toBe(1);
+    await expect.poll(() => reply.locator("text=/\\d+ tokens · .*tokens\\/s · \\$0\\.0/").count()).toBe(1);
     expect(await page.getByRole("meter").getAttribute("aria-label")).toMatch(/of 4,096 tokens of context used/);
   });
 
   on("an answer can be stopped and continued", async (page) => {
     const words = Array.from({ length: 50 }, (_, index) => `word${index}`).join(" ");
     await say(page, `/hold ${words}`);
-    await page.getByText("word12 word13").last().waitFor();
+    await lastReply(page).getByText("word12 word13").waitFor();
     await page.keyboard.press("Escape");
     const reply = lastReply(page);
     await reply.getByText("Stopped.").waitFor();
@@ -82,7 +82,7 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await page.getByRole("button", { name: "Thinking …", expanded: true }).waitFor();
     await settled(page);
     const toggle = lastReply(page).getByRole("button", { name: "Reasoning", expanded: false });
-    expect(await page.getByText("recall the definition").count()).toBe(0);
+    await expect.poll(() => page.getByText("recall the definition").count()).toBe(0);
     await toggle.click();
     await page.getByText("recall the definition").waitFor();
   });
@@ -119,7 +119,7 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await say(page, "/say hello");
     await settled(page);
     const columns = page.getByRole("region", { name: "Answers side by side" });
-    expect(await columns.locator(".column").count()).toBe(2);
+    await expect.poll(() => columns.locator(".column").count()).toBe(2);
     await columns
       .locator(".column", { hasText: "deepseek-chat" })
       .getByRole("button", { name: "Go on with this one" })
@@ -254,9 +254,9 @@ describe.skipIf(!hasChromium)("the chat site", () => {
   on("a reply goes on when the page is loaded anew, and a killed server is waited for", async (page) => {
     const words = Array.from({ length: 70 }, (_, index) => `word${index}`).join(" ");
     await say(page, `/hold ${words}`);
-    await page.getByText("word3 word4").last().waitFor();
+    await lastReply(page).getByText("word3 word4").waitFor();
     await page.reload();
-    await page.getByText("word16 word17").last().waitFor();
+    await lastReply(page).getByText("word16 word17").waitFor();
     await mock.kill();
     await page.getByText(/Connection lost/).waitFor();
     await mock.start();

@@ -92,7 +92,7 @@ export function answerTo(prompt: string): Speech {
   return {
     reasoning: command === "think" ? thought : "",
     text: text || DEMO,
-    pause: command === "slow" ? 25 : 1,
+    pause: command === "slow" || command === "think" ? 25 : 1,
     fails: command === "fail",
     holds: command === "hold",
   };

@@ -96,9 +96,10 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
   return { page, trouble };
 }
 
-/** Writes a message and sends it. */
+/** Writes a message and sends it, once the page is ready to. */
 export async function say(page: Page, text: string): Promise<void> {
   await page.locator("#composer").fill(text);
+  await page.locator("form button[type=submit]:enabled").waitFor();
   await page.locator("#composer").press("Enter");
 }
 
