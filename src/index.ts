@@ -1,16 +1,20 @@
 /** Shoal as a library. */
 
 export { openFolder, openSafetensors, writeFolder, writeSafetensors } from "./checkpoint/index.ts";
-export { readDocuments, tokenise } from "./data/index.ts";
+export { checkTask, generateTask, readDocuments, tokenise, unseenTasks } from "./data/index.ts";
 export {
   Chat,
+  type ChatRequest,
+  type CompletionRequest,
   createEngine,
   type Engine,
   EngineError,
   type EngineEvent,
+  type EngineOptions,
   type GenerateOptions,
   type Generation,
   generate,
+  type LocalModel,
   loadModel,
   type Model,
   sample,
@@ -19,6 +23,15 @@ export {
 export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";
 export { countDeepseek, findHardware, planBudget, planServing, planTraining, trainingFlops } from "./plan/index.ts";
 export { type Figures, modelCard, type Prices, type RunView, readRun, reportPage, watchRun } from "./report/index.ts";
+export {
+  createServer,
+  createUpstream,
+  joinEngines,
+  openStore,
+  type ServerOptions,
+  type Store,
+  serve,
+} from "./serve/index.ts";
 export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
 export {
   applyChatTemplate,

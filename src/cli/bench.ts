@@ -124,7 +124,7 @@ const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
   },
 );
 
-const load = addModelOptions(new Command("load"))
+const startup = addModelOptions(new Command("startup"))
   .description("starting up: seconds to the first token, and memory while decoding")
   .option("--json", "print one JSON object", false)
   .action(({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
@@ -139,6 +139,22 @@ const load = addModelOptions(new Command("load"))
     );
   });
 
+const load = new Command("load")
+  .description(
+    "a server of its own under many clients: tokens/s, waiting times, what batching gains, what is left of it",
+  )
+  .option("--clients <n>", "clients at a time", integer("--clients", 1, 1024), 64)
+  .option("--seconds <n>", "of the mixed load, in which clients leave at random", integer("--seconds", 1, 86400), 60)
+  .option("--json", "print one JSON object", false)
+  .argument("[arguments...]", "behind --: arguments of shoal serve")
+  .action(async (args: string[], { clients, seconds, json }: { clients: number; seconds: number; json: boolean }) => {
+    const { benchServer, describeServerLoad } = await import("../serve/index.ts");
+    const result = await benchServer(process.argv[1], { clients, seconds, args });
+    console.log(json ? JSON.stringify(result) : describeServerLoad(result));
+    // The figures have said what went wrong.
+    if (!result.passed) process.exitCode = 1;
+  });
+
 export const benchCommand = new Command("bench")
   .description("how fast, and how near to what the machine can do")
   .addHelpText(
@@ -149,7 +165,8 @@ Every figure stands beside the machine's measured ceilings. Timings need an othe
 Examples:
   shoal bench train
   shoal bench decode --shape big --json
-  shoal bench load --dtype int4
+  shoal bench startup --dtype int4
+  shoal bench load --clients 16 -- --model models/minnow --dtype int8
   SHOAL_ISA=avx2 shoal bench prefill`,
   );
-for (const command of [train, prefill, decode, kernels, load]) benchCommand.addCommand(command);
+for (const command of [train, prefill, decode, kernels, startup, load]) benchCommand.addCommand(command);
