@@ -57,8 +57,9 @@ describe.skipIf(!hasChromium)("a run's pages", () => {
     await page.keyboard.press("Escape");
     const map = page.getByRole("img", { name: "Load of each expert" });
     await map.scrollIntoViewIfNeeded();
-    const box = (await map.boundingBox())!;
-    await page.mouse.move(box.x + box.width * 0.75, box.y + 5);
+    // By place within the map: a page that still scrolls would slip away under a place on the screen.
+    const { width: mapWidth } = (await map.boundingBox())!;
+    await map.hover({ position: { x: mapWidth * 0.75, y: 5 } });
     expect(await tip.innerText()).toBe("layer 0 · expert 1\n1.5 × the mean");
     expect(trouble).toEqual([]);
     await page.close();

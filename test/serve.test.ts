@@ -1,10 +1,11 @@
 /** shoal serve and shoal keys as processes: killed, stopped, refused, one in front of another. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Conversation, ConversationTree, Message } from "../src/serve/wire.ts";
 import { type Serving, startServing } from "./serving.ts";
 import { shoal } from "./shoal.ts";
+import { startTide } from "./tide.ts";
 import { temporaryFolder } from "./tiny.ts";
 
 async function call<Answer>(
@@ -23,9 +24,9 @@ async function call<Answer>(
   return (await answer.json()) as Answer;
 }
 
-/** Begins a long reply, and waits until some of it has been stored. */
-async function begin(server: Serving): Promise<{ conversation: string; reply: string }> {
-  const settings = { maxTokens: 900, temperature: 1.5 };
+/** Begins a long reply. */
+async function begin(server: Serving, model?: string): Promise<{ conversation: string; reply: string }> {
+  const settings = { model, maxTokens: 900, temperature: 1.5 };
   const { id } = await call<Conversation>(server, "POST", "/api/conversations", { settings });
   const { replies } = await call<{ replies: Message[] }>(server, "POST", `/api/conversations/${id}/messages`, {
     parentId: null,
@@ -44,8 +45,13 @@ const stored = (folder: string): Message[] => {
 describe("a server that is killed in the middle of streams", () => {
   it("has all that was stored when it comes back, and says what happened", async () => {
     const folder = temporaryFolder();
-    const server = await startServing(["--data-dir", folder]);
-    const begun = await Promise.all([begin(server), begin(server), begin(server), begin(server)]);
+    // Minnow would be done before anybody could kill it.
+    const tide = await startTide();
+    onTestFinished(() => tide.server.closeAllConnections());
+    onTestFinished(() => void tide.server.close());
+    const args = ["--data-dir", folder, "--upstream", tide.url];
+    const server = await startServing(args);
+    const begun = await Promise.all(Array.from({ length: 4 }, () => begin(server, "tide")));
     const streams = begun.map(({ reply }) =>
       fetch(`${server.url}/api/messages/${reply}/events`)
         .then((answer) => answer.text())
@@ -54,13 +60,14 @@ describe("a server that is killed in the middle of streams", () => {
     await expect
       .poll(() => stored(folder).filter(({ status, content }) => status === "streaming" && content !== "").length, {
         interval: 5,
+        timeout: 20_000,
       })
-      .toBeGreaterThan(1);
+      .toBe(4);
     const before = stored(folder);
     expect(await server.end("SIGKILL")).toBeNull();
     await Promise.all(streams);
 
-    const again = await startServing(["--data-dir", folder]);
+    const again = await startServing(args);
     const db = new DatabaseSync(join(folder, "shoal.db"), { readOnly: true });
     expect(db.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
     db.close();

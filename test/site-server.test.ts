@@ -2,40 +2,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildSite, hasChromium, launch, say, settled, visit } from "../web/testing/harness.ts";
 import { MAIN } from "./shoal.ts";
+import { startTide } from "./tide.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** An upstream that says a word every few milliseconds, and the end at once to whoever continues. */
-const tide = createServer(async (request, response) => {
-  if (request.url?.endsWith("/models")) {
-    response.end(JSON.stringify({ object: "list", data: [{ id: "tide", object: "model" }] }));
-    return;
-  }
-  const { messages } = (await json(request)) as { messages: { role: string }[] };
-  const goesOn = messages.at(-1)!.role === "assistant";
-  const send = (content: string, finish_reason: string | null = null): void => {
-    response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason }] })}\n\n`);
-  };
-  response.writeHead(200, { "content-type": "text/event-stream" });
-  for (let wave = 1; wave < 500 && !goesOn && !response.destroyed; wave++) {
-    send(`wave ${wave}, `);
-    await new Promise((resolve) => setTimeout(resolve, 40));
-  }
-  send("the last wave", "stop");
-  response.end("data: [DONE]\n\n");
-});
-
+let tide: Awaited<ReturnType<typeof startTide>>;
 let browser: Browser;
 let server: ChildProcess;
 let url: string;
@@ -43,7 +22,6 @@ let data: string;
 
 /** Starts `shoal serve` and reads its address from its first line. */
 async function serve(port: number): Promise<void> {
-  const upstream = `http://127.0.0.1:${(tide.address() as AddressInfo).port}`;
   const args = [
     "serve",
     "--port",
@@ -54,7 +32,7 @@ async function serve(port: number): Promise<void> {
     "--model",
     "models/minnow",
     "--upstream",
-    upstream,
+    tide.url,
   ];
   server = spawn(process.execPath, [MAIN, ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
   let complaints = "";
@@ -69,7 +47,7 @@ describe.skipIf(!hasChromium)("the chat site with Minnow", () => {
   beforeAll(async () => {
     buildSite();
     data = mkdtempSync(join(tmpdir(), "shoal-site-"));
-    await new Promise<void>((resolve) => tide.listen(0, "127.0.0.1", resolve));
+    tide = await startTide();
     [browser] = await Promise.all([launch(), serve(0)]);
   });
   afterAll(async () => {
@@ -78,8 +56,8 @@ describe.skipIf(!hasChromium)("the chat site with Minnow", () => {
       server.kill("SIGKILL");
       await once(server, "exit");
     }
-    tide.closeAllConnections();
-    tide.close();
+    tide.server.closeAllConnections();
+    tide.server.close();
     rmSync(data, { recursive: true, force: true });
   });
 
@@ -117,7 +95,8 @@ describe.skipIf(!hasChromium)("the chat site with Minnow", () => {
     await page.getByRole("menuitemradio", { name: /tide/ }).click();
     await say(page, "Count the waves.");
     const reply = page.locator("article.assistant");
-    await reply.getByText("wave 4,").waitFor();
+    // What comes is stored every quarter of a second: by then the first waves are.
+    await reply.getByText("wave 16,").waitFor();
     server.kill("SIGKILL");
     await once(server, "exit");
     await page.getByText(/Connection lost/).waitFor();
