@@ -28,15 +28,15 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
     welcome: {
       lines: [
         "This is Minnow, a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.",
-        "It writes simple English, stories and small sums, and it runs on this computer alone: nothing you type leaves it.",
-        "It cannot be relied on: its facts are often wrong, it knows nothing recent, and it forgets long conversations.",
+        "It writes simple English and takes turns, and it runs on this computer alone: nothing you type leaves it.",
+        "It cannot calculate or follow instructions, knows hardly anything, and forgets long conversations: rely on it for nothing.",
       ],
       card,
       examples: [
         "Tell me a short story about a fox and a river.",
-        "What is 12 + 7?",
+        "Why did the king laugh?",
         "Name three animals that live in the sea.",
-        "Write a Python function that adds two numbers.",
+        "Say good night to a small bear.",
       ],
     },
     path,
