@@ -1,4 +1,4 @@
-/** Inference: loading a model, generating, chatting, scoring. */
+/** Inference: loading a model, generating, chatting, scoring; and the engine that answers many at once. */
 export { Chat } from "./chat.ts";
 export { createEngine } from "./create-engine.ts";
 export {
