@@ -40,6 +40,7 @@ export function referencePage(api: OpenApi) {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/favicon.svg">
 <title>${api.info.title}</title>
 <link rel="stylesheet" href="/docs.css">
 <main>

@@ -29,7 +29,7 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
       lines: [
         "This is Minnow, a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.",
         "It writes simple English and takes turns, and it runs on this computer alone: nothing you type leaves it.",
-        "It cannot calculate or follow instructions, knows hardly anything, and forgets long conversations: rely on it for nothing.",
+        "It cannot be relied on: it does not calculate, hardly follows instructions, knows little, and forgets long conversations.",
       ],
       card,
       examples: [
