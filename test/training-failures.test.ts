@@ -1,6 +1,6 @@
 /** What can go wrong in a run: the process is killed, the loss leaves its course, the disk is full. Nothing is lost, and nothing changes. */
 import { type ChildProcess, spawn } from "node:child_process";
-import fs, { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import fs, { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -84,6 +84,37 @@ describe("a process of its own", () => {
 const sizeOf = (path: string) => fs.statSync(path).size;
 const CHECKPOINT = sizeOf(join(whole, "checkpoints", `step-${String(STEPS).padStart(8, "0")}`, "buffers.safetensors"));
 const MODEL = sizeOf(join(whole, "model", "model.safetensors"));
+
+describe("two processes in one folder", () => {
+  const options = { data, kernels, maxSteps: 1 };
+
+  it("the second is refused while the first runs, and touches nothing", async () => {
+    const out = join(dir, "shared");
+    await train(recipe, { ...options, out });
+    expect(existsSync(join(out, "lock"))).toBe(false);
+    const ledger = readFileSync(join(out, "ledger.jsonl"));
+    writeFileSync(join(out, "lock"), String(process.ppid));
+    await expect(train(recipe, { ...options, out, resume: true })).rejects.toThrow(
+      `process ${process.ppid} trains in this folder`,
+    );
+    expect(readFileSync(join(out, "ledger.jsonl"))).toEqual(ledger);
+    expect(existsSync(join(out, "lock"))).toBe(true);
+  });
+
+  it("in one process too", async () => {
+    const out = join(dir, "twice");
+    const first = train(recipe, { ...options, out });
+    await expect(train(recipe, { ...options, out, resume: true })).rejects.toThrow("trains in this folder");
+    expect((await first).steps).toBe(1);
+  });
+
+  it("a lock that a killed process left is taken over", async () => {
+    const out = join(dir, "left");
+    mkdirSync(out);
+    writeFileSync(join(out, "lock"), "999999999");
+    expect((await train(recipe, { ...options, out })).steps).toBe(1);
+  });
+});
 
 describe("a full disk", () => {
   const { writeSync, appendFileSync } = fs;

@@ -10,12 +10,13 @@ import { checkPaths, resolveData, tokenizerOf } from "./inputs.ts";
 import { Ledger } from "./ledger.ts";
 import type { Recipe } from "./recipe.ts";
 import { modelConfigOf } from "./recipe-model.ts";
+import { lockRun } from "./run-lock.ts";
 import { stageTokens } from "./schedule.ts";
 import type { Run, RunState, TrainOptions } from "./session.ts";
 import { Trainer } from "./trainer.ts";
 import { validationTexts } from "./validation-texts.ts";
 
-/** Opens a run, or takes it up again. @throws InputError */
+/** Opens a run, or takes it up again; its folder is locked from then on. @throws InputError */
 export async function prepare(given: Recipe, options: TrainOptions): Promise<Run> {
   const { out, kernels } = options;
   const clock = { wall: performance.now(), cpu: process.cpuUsage() };
@@ -29,6 +30,7 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   checkPaths(given, options);
   const folder = given.from === undefined ? null : openFolder(resolveData(given.from, options));
   mkdirSync(out, { recursive: true });
+  lockRun(out);
   writeAtomically(join(out, "recipe.json"), [Buffer.from(`${JSON.stringify(given, null, 2)}\n`)]);
   const tokenizer = await tokenizerOf(given, options);
   const { recipe, vocabulary, training } = folder

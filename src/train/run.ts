@@ -1,6 +1,6 @@
 /**
  * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
- *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder)
+ *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder) · lock (while a process works in it)
  */
 import { join } from "node:path";
 import { Transformer } from "../model/index.ts";
@@ -14,6 +14,7 @@ import type { StepRecord } from "./ledger.ts";
 import { prepare } from "./prepare.ts";
 import type { Recipe, Stage } from "./recipe.ts";
 import { modelConfigOf } from "./recipe-model.ts";
+import { unlockRun } from "./run-lock.ts";
 import { sampleText } from "./samples.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./schedule.ts";
 import { charge, type Run, record, type TrainOptions } from "./session.ts";
@@ -37,6 +38,14 @@ const EXPERTS_EVERY = 20;
 
 /** Runs a recipe to its end, or until the signal. @throws InputError for anything wrong with the recipe, the data or the folder */
 export async function train(given: Recipe, options: TrainOptions): Promise<RunResult> {
+  try {
+    return await runRecipe(given, options);
+  } finally {
+    unlockRun(options.out);
+  }
+}
+
+async function runRecipe(given: Recipe, options: TrainOptions): Promise<RunResult> {
   const run = await prepare(given, options);
   const { recipe } = run;
   const { state } = run;
