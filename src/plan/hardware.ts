@@ -1,7 +1,6 @@
 /** Machines: peaks without sparsity, memory, bandwidth, links, power, rent. A user's file adds to them. */
 import { z } from "zod";
-import { InputError } from "../tensor/index.ts";
-import { nearestName } from "./names.ts";
+import { InputError, nearestName } from "../tensor/index.ts";
 
 export interface Hardware {
   name: string;

@@ -1,6 +1,7 @@
 /** Errors as a client sees them: OpenAI's shape, and one place that says which failure has which status. */
 import type { z } from "@hono/zod-openapi";
 import { EngineError, type EngineErrorKind } from "../infer/index.ts";
+import { distance } from "../tensor/index.ts";
 import type { ApiError } from "./wire.ts";
 
 /** A request that ends with an error answer. Its message is for whoever sent it. */
@@ -126,15 +127,3 @@ function suggestion(name: string, known: readonly string[]): string {
 }
 
 const plain = (name: string): string => name.slice(0, 64).toLowerCase().replaceAll(/[-_]/g, "");
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    row = next;
-  }
-  return row[b.length];
-}

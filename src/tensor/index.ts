@@ -21,6 +21,7 @@ export {
 export { InputError } from "./errors.ts";
 export type { Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 export { allocate, mapFile, releaseMapped } from "./memory.ts";
+export { distance, nearestName } from "./names.ts";
 export type { RopeTable } from "./ops.ts";
 export * as ops from "./ops.ts";
 export { Random } from "./random.ts";

@@ -1,5 +1,6 @@
 /** What is wrong with a recipe, in words: the field, and the nearest name of one that is known. */
 import type { z } from "zod";
+import { distance } from "../tensor/index.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -46,16 +47,4 @@ export function suggestion(name: string, names: readonly string[]): string {
     }
   }
   return best ? ` (did you mean ${best}?)` : names.length > 0 ? `; known are ${names.join(", ")}` : "";
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    row = next;
-  }
-  return row[b.length];
 }
