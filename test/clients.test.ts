@@ -248,6 +248,7 @@ describe("ai, with @ai-sdk/openai-compatible", () => {
       model: minnow,
       prompt,
       maxOutputTokens: 900,
+      temperature: 2,
       abortSignal: controller.signal,
       onError: () => {},
     });
@@ -296,7 +297,7 @@ describe("@langchain/openai", () => {
       /there is no model 'gpt-9'/,
     );
     const controller = new AbortController();
-    const long = new ChatOpenAI({ ...settings, maxTokens: 900 });
+    const long = new ChatOpenAI({ ...settings, maxTokens: 900, temperature: 2 });
     const read = async () => {
       for await (const _ of await long.stream("Tell me a story.", { signal: controller.signal })) controller.abort();
     };
@@ -347,7 +348,8 @@ describe("ollama", () => {
       status_code: 404,
       message: /there is no model 'llama9'/,
     });
-    const stream = await ollama.chat({ model, messages, options: { num_predict: 900 }, stream: true });
+    // Hot, so that the story does not end before it is aborted.
+    const stream = await ollama.chat({ model, messages, options: { num_predict: 900, temperature: 2 }, stream: true });
     const read = async () => {
       for await (const _ of stream) ollama.abort();
     };

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { createEngine } from "./create-engine.ts";
 import type { Engine, EngineEvent } from "./engine.ts";
-import { MINNOW } from "./testing/ask.ts";
+import { MINNOW, minnowConfig } from "./testing/ask.ts";
 
 const opened: Engine[] = [];
 afterAll(() => Promise.all(opened.map((engine) => engine.close())));
@@ -27,8 +27,12 @@ describe("an engine in its own thread", () => {
       {
         id: "minnow",
         owner: "local",
-        context: 1024,
-        experts: { layers: 6, count: 16, perToken: 2 },
+        context: minnowConfig.maxPositionEmbeddings,
+        experts: {
+          layers: minnowConfig.numHiddenLayers - minnowConfig.firstKDenseReplace,
+          count: minnowConfig.nRoutedExperts,
+          perToken: minnowConfig.numExpertsPerTok,
+        },
         defaults: { temperature: 0.7, topP: 0.95 },
         price: { coreHourUsd: 0.05, cores: 2 },
       },

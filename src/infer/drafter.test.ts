@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Desk } from "./testing/ask.ts";
+import { Desk, MINNOW_ROW_BYTES, minnowConfig } from "./testing/ask.ts";
 
 const prompts = ["Once upon a time there was", "The answer is", "def f(x):"];
 
@@ -40,7 +40,7 @@ describe("guesses ahead", () => {
   });
 
   it("hold where sequences give their rows up for each other", () => {
-    const [plain, drafted] = answers({ temperature: 0, maxTokens: 60 }, { cacheBytes: 100 * 8 * 80 * 4 });
+    const [plain, drafted] = answers({ temperature: 0, maxTokens: 60 }, { cacheBytes: 100 * MINNOW_ROW_BYTES });
     expect(drafted.asked.map(({ ids }) => ids)).toEqual(plain.asked.map(({ ids }) => ids));
     expect(drafted.stats).toMatchObject({ running: 0, usedRows: 0, cacheRows: 100 });
   });
@@ -57,7 +57,7 @@ describe("guesses ahead", () => {
 
   it("go on to the end of the context", () => {
     const desk = new Desk({}, { dtype: "f32" });
-    const prompt = Array.from({ length: 1000 }, (_, i) => 50 + (i % 7));
+    const prompt = Array.from({ length: minnowConfig.maxPositionEmbeddings - 24 }, (_, i) => 50 + (i % 7));
     const asked = desk.complete({ prompt, temperature: 0, ignoreEos: true, draft: true, topLogprobs: 0 });
     desk.run();
     expect(asked.usage.completionTokens).toBe(24);

@@ -3,7 +3,7 @@ import { Random } from "../tensor/index.ts";
 import { generate } from "./generate.ts";
 import { loadModel } from "./model.ts";
 import { score } from "./score.ts";
-import { Desk, MINNOW } from "./testing/ask.ts";
+import { Desk, MINNOW, MINNOW_ROW_BYTES, minnowConfig } from "./testing/ask.ts";
 
 const prompts = [
   "Once upon a time",
@@ -102,8 +102,7 @@ describe("the scheduler", () => {
 
   it("lets sequences give their rows up for older ones when there are too few, and go on later with the same tokens", () => {
     // Room for some 120 tokens: two of these at most.
-    const rowBytes = 8 * 80 * 4;
-    const desk = new Desk({}, { dtype: "f32", cacheBytes: 120 * rowBytes });
+    const desk = new Desk({}, { dtype: "f32", cacheBytes: 120 * MINNOW_ROW_BYTES });
     const settings = { ...greedy, maxTokens: 60, ignoreEos: true };
     const asked = prompts.slice(0, 5).map((prompt) => desk.complete({ prompt, ...settings }));
     desk.run();
@@ -198,12 +197,13 @@ describe("the scheduler", () => {
   });
 
   it("reports which experts fired", () => {
+    const { numHiddenLayers, firstKDenseReplace, nRoutedExperts, numExpertsPerTok } = minnowConfig;
     const asked = alone("A", { ...greedy, maxTokens: 3, experts: true });
     for (const { experts } of asked.tokens) {
-      expect(experts).toHaveLength(6);
+      expect(experts).toHaveLength(numHiddenLayers - firstKDenseReplace);
       for (const chosen of experts!) {
-        expect(new Set(chosen).size).toBe(2);
-        for (const expert of chosen) expect(expert >= 0 && expert < 16).toBe(true);
+        expect(new Set(chosen).size).toBe(numExpertsPerTok);
+        for (const expert of chosen) expect(expert >= 0 && expert < nRoutedExperts).toBe(true);
       }
     }
   });
@@ -222,7 +222,7 @@ describe("what is refused", () => {
     [{ prompt: [] }, { kind: "invalid", param: "prompt" }],
     [{ prompt: [1, 4096] }, { kind: "invalid", param: "prompt" }],
     [{ prompt: [1, 0.5] }, { kind: "invalid", param: "prompt" }],
-    [{ prompt: Array(1024).fill(9) }, { kind: "context_length", param: "prompt" }],
+    [{ prompt: Array(minnowConfig.maxPositionEmbeddings).fill(9) }, { kind: "context_length", param: "prompt" }],
     [
       { prompt: "A", model: "other" },
       { kind: "not_found", param: "model" },

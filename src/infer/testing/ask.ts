@@ -1,11 +1,19 @@
 /** Requests to models in this thread, step by step: what tests of the scheduler drive. */
 import { fileURLToPath } from "node:url";
+import { configOf, openFolder } from "../../checkpoint/index.ts";
 import type { ChatRequest, CompletionRequest, EngineEvent, TokenInfo, Usage } from "../engine.ts";
 import { type EngineOptions, type LocalModel, LocalModels } from "../local-models.ts";
 import { type LoadOptions, loadModel, type Model } from "../model.ts";
 import type { PlainError } from "../protocol.ts";
 
 export const MINNOW = fileURLToPath(new URL("../../../models/minnow", import.meta.url));
+export const minnowConfig = configOf(openFolder(MINNOW));
+
+/** Bytes that a token takes in Minnow's cache of f32, its MTP layer's row included. */
+export const MINNOW_ROW_BYTES =
+  (minnowConfig.numHiddenLayers + minnowConfig.numNextnPredictLayers) *
+  (minnowConfig.kvLoraRank + minnowConfig.qkRopeHeadDim) *
+  4;
 
 const loaded = new Map<string, Model>();
 
