@@ -28,15 +28,15 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
     welcome: {
       lines: [
         "This is Minnow, a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.",
-        "It writes simple English and takes turns, and it runs on this computer alone: nothing you type leaves it.",
-        "It cannot be relied on: it does not calculate, hardly follows instructions, knows little, and forgets long conversations.",
+        "It works out sums, solves word problems, writes small JavaScript functions and talks a little; nothing you type leaves this computer.",
+        "It cannot be relied on: it knows little and makes things up.",
       ],
       card,
       examples: [
-        "Tell me a short story about a fox and a river.",
-        "Why did the king laugh?",
-        "Name three animals that live in the sea.",
-        "Say good night to a small bear.",
+        "Tell me a story about a mouse and a lantern.",
+        "What is 24 x 51?",
+        "What do bears eat?",
+        "Describe a snowy day in three sentences.",
       ],
     },
     path,
