@@ -5,7 +5,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { type CheckpointFolder, configOf } from "../../src/checkpoint/index.ts";
 import type { ModelConfig } from "../../src/model/index.ts";
-import { f32ToBf16, type Kernels } from "../../src/tensor/index.ts";
+import { f32ToBf16, type Kernels, size } from "../../src/tensor/index.ts";
+import { bytesToChars } from "../../src/text/byte-level.ts";
 
 export type GgufType = "bf16" | "q8_0" | "q4_0";
 
@@ -46,17 +47,16 @@ export function writeGguf(path: string, folder: CheckpointFolder, type: GgufType
     for (const n of shape.toReversed()) head.u64(n);
     head.u32(GGML[type][0]);
     head.u64(offset);
-    offset = aligned(offset + (product(shape) / 32) * GGML[type][1]);
+    offset = aligned(offset + (size(shape) / 32) * GGML[type][1]);
   }
   head.pad(ALIGNMENT);
   const file = openSync(path, "w");
   try {
     writeSync(file, head.all());
-    for (const { shape, type, read } of parts) {
+    for (const { type, read } of parts) {
       const bytes = encode(read(), type);
       writeSync(file, bytes);
-      const size = (product(shape) / 32) * GGML[type][1];
-      writeSync(file, Buffer.alloc(aligned(size) - size));
+      writeSync(file, Buffer.alloc(aligned(bytes.length) - bytes.length));
     }
   } finally {
     closeSync(file);
@@ -65,14 +65,17 @@ export function writeGguf(path: string, folder: CheckpointFolder, type: GgufType
 
 function partsOf(folder: CheckpointFolder, config: ModelConfig, kernels: Kernels): Part[] {
   const parts: Part[] = [];
-  const { hiddenSize: D, numAttentionHeads: H, qkNopeHeadDim: nope, vHeadDim, kvLoraRank: R } = config;
+  const { hiddenSize: D, numAttentionHeads: H, qkNopeHeadDim: nope, vHeadDim, kvLoraRank: R, qLoraRank } = config;
+  if (qLoraRank === null) throw new Error("llama.cpp's deepseek2 of this size needs q_lora_rank");
   const read = (name: string, shape: number[]) => {
-    const into = new Float32Array(product(shape));
+    const into = new Float32Array(size(shape));
     folder.read(name, shape, into, kernels);
     return into;
   };
+  const addMade = (name: string, shape: number[], read: Part["read"], keepF32 = false) =>
+    parts.push({ name, shape, keepF32, read });
   const add = (name: string, from: string, shape: number[], keepF32 = false) =>
-    parts.push({ name, shape, keepF32, read: () => read(from, shape) });
+    addMade(name, shape, () => read(from, shape), keepF32);
   add("token_embd.weight", "model.embed_tokens.weight", [config.vocabSize, D]);
   add("output_norm.weight", "model.norm.weight", [D], true);
   add("output.weight", config.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", [
@@ -86,38 +89,27 @@ function partsOf(folder: CheckpointFolder, config: ModelConfig, kernels: Kernels
     add(`${blk}.attn_norm.weight`, `${hf}.input_layernorm.weight`, [D], true);
     add(`${blk}.ffn_norm.weight`, `${hf}.post_attention_layernorm.weight`, [D], true);
     const attention = `${hf}.self_attn`;
-    if (config.qLoraRank === null) throw new Error("llama.cpp's deepseek2 of this size needs q_lora_rank");
-    add(`${blk}.attn_q_a.weight`, `${attention}.q_a_proj.weight`, [config.qLoraRank, D]);
-    add(`${blk}.attn_q_a_norm.weight`, `${attention}.q_a_layernorm.weight`, [config.qLoraRank], true);
-    add(`${blk}.attn_q_b.weight`, `${attention}.q_b_proj.weight`, [H * qk, config.qLoraRank]);
+    add(`${blk}.attn_q_a.weight`, `${attention}.q_a_proj.weight`, [qLoraRank, D]);
+    add(`${blk}.attn_q_a_norm.weight`, `${attention}.q_a_layernorm.weight`, [qLoraRank], true);
+    add(`${blk}.attn_q_b.weight`, `${attention}.q_b_proj.weight`, [H * qk, qLoraRank]);
     add(`${blk}.attn_kv_a_mqa.weight`, `${attention}.kv_a_proj_with_mqa.weight`, [R + config.qkRopeHeadDim, D]);
     add(`${blk}.attn_kv_a_norm.weight`, `${attention}.kv_a_layernorm.weight`, [R], true);
     add(`${blk}.attn_output.weight`, `${attention}.o_proj.weight`, [D, H * vHeadDim]);
     // kv_b_proj holds, for each head, `nope` rows that make keys and `vHeadDim` rows that make values.
     const kvB = () => read(`${attention}.kv_b_proj.weight`, [H * (nope + vHeadDim), R]);
-    parts.push({
-      name: `${blk}.attn_k_b.weight`,
-      shape: [H, R, nope],
-      keepF32: false,
-      read: () => {
-        const both = kvB();
-        return Float32Array.from({ length: H * R * nope }, (_, at) => {
-          const head = Math.floor(at / (R * nope));
-          return both[(head * (nope + vHeadDim) + (at % nope)) * R + (Math.floor(at / nope) % R)];
-        });
-      },
+    addMade(`${blk}.attn_k_b.weight`, [H, R, nope], () => {
+      const both = kvB();
+      return Float32Array.from({ length: H * R * nope }, (_, at) => {
+        const head = Math.floor(at / (R * nope));
+        return both[(head * (nope + vHeadDim) + (at % nope)) * R + (Math.floor(at / nope) % R)];
+      });
     });
-    parts.push({
-      name: `${blk}.attn_v_b.weight`,
-      shape: [H, vHeadDim, R],
-      keepF32: false,
-      read: () => {
-        const both = kvB();
-        return Float32Array.from({ length: H * vHeadDim * R }, (_, at) => {
-          const head = Math.floor(at / (vHeadDim * R));
-          return both[(head * (nope + vHeadDim) + nope) * R + (at % (vHeadDim * R))];
-        });
-      },
+    addMade(`${blk}.attn_v_b.weight`, [H, vHeadDim, R], () => {
+      const both = kvB();
+      return Float32Array.from({ length: H * vHeadDim * R }, (_, at) => {
+        const head = Math.floor(at / (vHeadDim * R));
+        return both[(head * (nope + vHeadDim) + nope) * R + (at % (vHeadDim * R))];
+      });
     });
     const mlp = `${hf}.mlp`;
     if (layer < config.firstKDenseReplace) {
@@ -139,16 +131,11 @@ function partsOf(folder: CheckpointFolder, config: ModelConfig, kernels: Kernels
       ["up", I, D],
       ["down", D, I],
     ] as const) {
-      parts.push({
-        name: `${blk}.ffn_${projection}_exps.weight`,
-        shape: [E, rows, columns],
-        keepF32: false,
-        read: () => {
-          const all = new Float32Array(E * rows * columns);
-          for (let e = 0; e < E; e++)
-            all.set(read(`${mlp}.experts.${e}.${projection}_proj.weight`, [rows, columns]), e * rows * columns);
-          return all;
-        },
+      addMade(`${blk}.ffn_${projection}_exps.weight`, [E, rows, columns], () => {
+        const all = new Float32Array(E * rows * columns);
+        for (let e = 0; e < E; e++)
+          all.set(read(`${mlp}.experts.${e}.${projection}_proj.weight`, [rows, columns]), e * rows * columns);
+        return all;
       });
     }
   }
@@ -181,7 +168,9 @@ function fieldsOf(config: ModelConfig): [key: string, kind: Kind, value: unknown
     ["vocab_size", config.vocabSize],
   ];
   if (config.nGroup > 1) u32.push(["expert_group_count", config.nGroup], ["expert_group_used_count", config.topkGroup]);
-  const tokens = Array.from({ length: config.vocabSize }, (_, id) => (id < 256 ? byteLetter(id) : `token${id}`));
+  const tokens = Array.from({ length: config.vocabSize }, (_, id) =>
+    id < 256 ? bytesToChars(Uint8Array.of(id)) : `token${id}`,
+  );
   return [
     ["general.architecture", "string", "deepseek2"],
     ["general.name", "string", "a checkpoint to measure"],
@@ -195,19 +184,10 @@ function fieldsOf(config: ModelConfig): [key: string, kind: Kind, value: unknown
     ["tokenizer.ggml.pre", "string", "default"],
     ["tokenizer.ggml.tokens", "strings", tokens],
     ["tokenizer.ggml.token_type", "i32s", tokens.map(() => 1)],
-    ["tokenizer.ggml.merges", "strings", [`${byteLetter(0)} ${byteLetter(1)}`]],
+    ["tokenizer.ggml.merges", "strings", [`${tokens[0]} ${tokens[1]}`]],
     ["tokenizer.ggml.bos_token_id", "u32", config.vocabSize - 1],
     ["tokenizer.ggml.eos_token_id", "u32", config.vocabSize - 1],
   ];
-}
-
-/** A letter for each byte, as in GPT-2's vocabulary: printable ones stand for themselves, the others are moved above 255. */
-function byteLetter(byte: number): string {
-  const printable = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-  if (printable(byte)) return String.fromCodePoint(byte);
-  let moved = 0;
-  for (let b = 0; b < byte; b++) if (!printable(b)) moved++;
-  return String.fromCodePoint(256 + moved);
 }
 
 /** Numbers as ggml holds them. q8_0 and q4_0: blocks of 32 with an f16 scale; q4_0 keeps element i and i + 16 in one byte, 8 for zero. */
@@ -289,5 +269,4 @@ class Writer {
   }
 }
 
-const product = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
 const aligned = (offset: number) => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;

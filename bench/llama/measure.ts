@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { timingOf } from "../../src/bench/measure.ts";
 import { configOf, loadQuantised, loadWeights, openFolder } from "../../src/checkpoint/index.ts";
+import { argmax } from "../../src/infer/sampler.ts";
 import { LatentCache, Transformer } from "../../src/model/index.ts";
 import { Arena, createKernels, Tape } from "../../src/tensor/index.ts";
 import { type GgufType, writeGguf } from "./gguf.ts";
@@ -53,6 +54,8 @@ const threads = Number(values.threads);
 const kernels = createKernels({ threads });
 const folder = openFolder(positionals[0]);
 const config = configOf(folder);
+// One for all runs: fresh pages would be timed with a prompt.
+const arena = new Arena(64 << 20);
 const prompt = Array.from({ length: PROMPT }, (_, i) => 2 + ((i * 7919) % (config.vocabSize - 2)));
 
 /** Seconds to the first token, seconds of each further one, and the tokens. */
@@ -77,7 +80,6 @@ async function runLlama(sequence: LlamaSequence): Promise<Run> {
 
 function runShoal(transformer: Transformer): Run {
   const cache = new LatentCache(config, PROMPT + ANSWER + 1, "bf16");
-  const arena = new Arena(64 << 20);
   const pass = (ids: number[], past: number): number => {
     arena.reset();
     const tape = new Tape({ kernels, arena, precision: "bf16" });
@@ -85,10 +87,7 @@ function runShoal(transformer: Transformer): Run {
     const { data } = transformer.forwardCached(tape, Int32Array.from(ids), [span], cache);
     const D = config.hiddenSize;
     const last = { data: data.subarray((ids.length - 1) * D), shape: [1, D], grad: null };
-    const logits = transformer.logits(tape, last).data;
-    let best = 0;
-    for (let id = 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
-    return best;
+    return argmax(transformer.logits(tape, last).data);
   };
   const began = performance.now();
   const tokens = [pass(prompt, 0)];

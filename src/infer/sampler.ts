@@ -34,7 +34,8 @@ export function logSumExp(x: ArrayLike<number>): number {
   return largest + Math.log(sum);
 }
 
-function argmax(x: ArrayLike<number>): number {
+/** The place of the largest; of equals the first. */
+export function argmax(x: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < x.length; i++) if (x[i] > x[best]) best = i;
   return best;
