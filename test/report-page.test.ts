@@ -54,7 +54,17 @@ describe.skipIf(!hasChromium)("a run's pages", () => {
     await chart.focus();
     await page.keyboard.press("ArrowLeft");
     expect(await tip.innerText()).toContain("step 49 ·");
+    // Focus may scroll the page after the key: the tip stays, beside its chart.
+    const above = async () => (await tip.boundingBox())!.y - (await chart.boundingBox())!.y;
+    const before = await above();
+    await page.evaluate(() => {
+      scrollBy(0, 20);
+      return new Promise((seen) => addEventListener("scroll", () => setTimeout(seen), { once: true }));
+    });
+    expect(await tip.innerText()).toContain("step 49 ·");
+    expect(await above()).toBeCloseTo(before);
     await page.keyboard.press("Escape");
+    expect(await tip.isVisible()).toBe(false);
     const map = page.getByRole("img", { name: "Load of each expert" });
     await map.scrollIntoViewIfNeeded();
     // By place within the map: a page that still scrolls would slip away under a place on the screen.

@@ -14,7 +14,10 @@ const data = (node, name) => {
   return cache.get(node);
 };
 let cursor = null;
-const hide = () => { tip.hidden = true; cursor?.remove(); cursor = null; };
+// The chart whose tip the keys asked for, if they did; where the pointer was last.
+let keyed = null, at = null;
+const clear = () => { tip.hidden = true; cursor?.remove(); cursor = null; };
+const hide = () => { clear(); keyed = null; };
 const show = (lines, x, y) => {
   tip.replaceChildren(...lines.flatMap((line, i) => i ? [document.createElement("br"), line] : [line]));
   tip.hidden = false;
@@ -28,7 +31,7 @@ const chart = (svg, at) => {
   while (high - low > 1) { const mid = (low + high) >> 1; if (x[mid] < at) low = mid; else high = mid; }
   const i = at - x[low] < x[high] - at ? low : high;
   svg.dataset.at = x[i];
-  hide();
+  clear();
   cursor = document.createElementNS("http://www.w3.org/2000/svg", "g");
   const add = (name, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -54,9 +57,11 @@ const heat = (svg, event) => {
   hide();
   if (row && row.values[i] !== undefined) show([row.name + " · " + columns[i], row.values[i] + " × the mean"], event.clientX, event.clientY);
 };
-let at = null;
 const move = (event) => {
+  // Under a pointer at rest, a page that scrolls reports a move too: that takes no tip from the keys.
+  if (keyed && event.clientX === at?.clientX && event.clientY === at.clientY) return;
   at = event;
+  keyed = null;
   const svg = event.target.closest?.("[data-hover],[data-heat]");
   if (!svg) return hide();
   if (svg.dataset.heat) return heat(svg, event);
@@ -66,12 +71,15 @@ const move = (event) => {
 document.addEventListener("pointermove", move);
 // The live page has put new charts in place of the old.
 document.addEventListener("replaced", () => {
-  if (tip.hidden || !at) return;
+  if (tip.hidden) return;
+  if (!at) return hide();
+  keyed = null;
   const { clientX, clientY } = at;
   move({ target: document.elementFromPoint(clientX, clientY) ?? document.body, clientX, clientY });
 });
 document.addEventListener("pointerdown", move);
-document.addEventListener("scroll", hide, { passive: true });
+// A chart that gets the focus may be scrolled to after the key that follows: its tip goes with it.
+document.addEventListener("scroll", () => keyed ? chart(keyed, Number(keyed.dataset.at)) : hide(), { passive: true });
 document.addEventListener("keydown", (event) => {
   const svg = document.activeElement;
   const by = { ArrowLeft: -0.01, ArrowRight: 0.01, Home: -1, End: 1 }[event.key];
@@ -80,6 +88,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   const { x } = data(svg, "hover");
   const before = Number(svg.dataset.at ?? 1);
+  keyed = svg;
   chart(svg, Math.min(1, Math.max(0, before + Math.sign(by) * Math.max(Math.abs(by), 1.01 / x.length))));
 });
 })();`;
