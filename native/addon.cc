@@ -169,6 +169,24 @@ bool readArg(napi_env env, napi_value value, Arg* arg) {
   return fail(env, "a kernel takes typed arrays (f32, bf16 as Uint16Array, f8 as Uint8Array, i8, i32), numbers, booleans and null");
 }
 
+bool readText(napi_env env, napi_value value, char* into, size_t size) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok || length >= size) return false;
+  napi_get_value_string_utf8(env, value, into, size, &length);
+  return strlen(into) == length;
+}
+
+napi_value run(napi_env env, Kernel kernel, const Arg* args) {
+  double result;
+  {
+    std::lock_guard<std::mutex> lock(kernelLock);
+    result = kernel(args);
+  }
+  napi_value number;
+  napi_create_double(env, result, &number);
+  return number;
+}
+
 napi_value callKernel(napi_env env, napi_callback_info info) {
   size_t count = kMostArgs;
   napi_value values[kMostArgs];
@@ -177,21 +195,60 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   Arg args[kMostArgs] = {};
   for (size_t i = 0; i < count && i < kMostArgs; i++)
     if (!readArg(env, values[i], &args[i])) return nullptr;
-  double result;
-  {
-    std::lock_guard<std::mutex> lock(kernelLock);
-    result = ((const Entry*)data)->kernel(args);
-  }
-  napi_value number;
-  napi_create_double(env, result, &number);
-  return number;
+  return run(env, ((const Entry*)data)->kernel, args);
 }
 
-bool readText(napi_env env, napi_value value, char* into, size_t size) {
-  size_t length;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok || length >= size) return false;
-  napi_get_value_string_utf8(env, value, into, size, &length);
-  return strlen(into) == length;
+/** A kernel with the arguments that stay the same, and the places of those that do not. */
+struct Bound {
+  Kernel kernel;
+  Arg args[kMostArgs];
+  size_t open[kMostArgs];
+  size_t openCount;
+};
+
+napi_value callBound(napi_env env, napi_callback_info info) {
+  size_t count = kMostArgs;
+  napi_value values[kMostArgs];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  const Bound& bound = *(const Bound*)data;
+  if (count != bound.openCount) return fail(env, "a bound kernel takes as many arguments as were left open"), nullptr;
+  Arg args[kMostArgs];
+  memcpy(args, bound.args, sizeof args);
+  for (size_t i = 0; i < count; i++)
+    if (!readArg(env, values[i], &args[bound.open[i]])) return nullptr;
+  return run(env, bound.kernel, args);
+}
+
+/** bind(name, open, ...args): a function of the arguments at the places `open`. Whoever holds it must keep the memory of the others alive. */
+napi_value bindKernel(napi_env env, napi_callback_info info) {
+  size_t count = kMostArgs + 2;
+  napi_value values[kMostArgs + 2];
+  void* data;
+  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+  char name[64];
+  Arg open;
+  if (count < 2 || count > kMostArgs + 2 || !readText(env, values[0], name, sizeof name) || !readArg(env, values[1], &open) || open.type != kI32)
+    return fail(env, "bind(name, open, ...args)"), nullptr;
+  const size_t argCount = count - 2;
+  Bound bound = {};
+  for (const Family* family = (const Family*)data; *family; family++)
+    for (const Entry* entry = *family; entry->name; entry++)
+      if (strcmp(entry->name, name) == 0) bound.kernel = entry->kernel;
+  for (size_t i = 0; i < argCount; i++)
+    if (!readArg(env, values[i + 2], &bound.args[i])) return nullptr;
+  bool right = bound.kernel != nullptr && open.length <= argCount;
+  for (size_t i = 0; right && i < open.length; i++) {
+    right = open.i32()[i] >= 0 && (size_t)open.i32()[i] < argCount;
+    bound.open[i] = (size_t)open.i32()[i];
+  }
+  if (!right) return fail(env, "bind(name, open, ...args): no such kernel, or an open place beyond the arguments"), nullptr;
+  bound.openCount = open.length;
+  Bound* kept = new Bound(bound);
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callBound, kept, &function);
+  napi_add_finalizer(env, function, kept, [](napi_env, void* dead, void*) { delete (Bound*)dead; }, nullptr, nullptr);
+  return function;
 }
 
 napi_value firstArg(napi_env env, napi_callback_info info) {
@@ -201,7 +258,7 @@ napi_value firstArg(napi_env env, napi_callback_info info) {
   return value;
 }
 
-/** table(isa): an object of kernels. */
+/** table(isa): an object of kernels, and `bind`. */
 napi_value table(napi_env env, napi_callback_info info) {
   char name[32];
   if (!readText(env, firstArg(env, info), name, sizeof name)) return fail(env, "table(isa): isa must be a name"), nullptr;
@@ -216,6 +273,9 @@ napi_value table(napi_env env, napi_callback_info info) {
         napi_set_named_property(env, object, entry->name, function);
       }
     }
+    napi_value bind;
+    napi_create_function(env, "bind", NAPI_AUTO_LENGTH, bindKernel, (void*)sets[i].families(), &bind);
+    napi_set_named_property(env, object, "bind", bind);
     return object;
   }
   return fail(env, "table(isa): this machine lacks that instruction set"), nullptr;

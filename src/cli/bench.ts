@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import {
   benchDecode,
+  benchDrafting,
   benchKernels,
   benchPrefill,
   benchStartup,
@@ -12,9 +13,9 @@ import {
   randomWeights,
   TRAIN_SHAPE,
 } from "../bench/index.ts";
-import { createKernels, type Kernels } from "../tensor/index.ts";
+import { createKernels, InputError, type Kernels } from "../tensor/index.ts";
 import { announceKernels, integer } from "./common.ts";
-import { addModelOptions, type ModelOptions } from "./model-options.ts";
+import { addModelOptions, type ModelOptions, openModel } from "./model-options.ts";
 
 interface Flags {
   threads?: number;
@@ -139,6 +140,25 @@ const startup = addModelOptions(new Command("startup"))
     );
   });
 
+const drafting = addModelOptions(new Command("drafting"))
+  .description("greedy replies with tokens guessed ahead by the model's MTP head, beside the same without")
+  .option("--json", "print one JSON object", false)
+  .action(async ({ json, ...options }: ModelOptions & { json: boolean }) => {
+    const model = openModel(options);
+    if (model.config.numNextnPredictLayers === 0)
+      throw new InputError(`${options.model} has no MTP head (num_nextn_predict_layers is 0): it cannot guess ahead`);
+    const result = await benchDrafting(model);
+    if (json) console.log(JSON.stringify({ isa: model.kernels.isa, dtype: model.dtype, ...result }));
+    else {
+      const { plain, drafting, ratio, tokens, drafted, accepted } = result;
+      const speed = ({ median }: { median: number }) => (tokens / median).toFixed(0);
+      console.log(
+        `${model.dtype}: ${speed(plain)} tokens/s, with guesses ${speed(drafting)}: ${ratio.toFixed(2)} ×; ${accepted} of ${drafted} guesses right in ${tokens} tokens`,
+      );
+    }
+    if (!result.same) throw new Error("guessing ahead has changed a greedy reply, which it must not");
+  });
+
 const load = new Command("load")
   .description(
     "a server of its own under many clients: tokens/s, waiting times, what batching gains, what is left of it",
@@ -165,8 +185,9 @@ Every figure stands beside the machine's measured ceilings. Timings need an othe
 Examples:
   shoal bench train
   shoal bench decode --shape big --json
+  shoal bench drafting --dtype int4
   shoal bench startup --dtype int4
   shoal bench load --clients 16 -- --model models/minnow --dtype int8
   SHOAL_ISA=avx2 shoal bench prefill`,
   );
-for (const command of [train, prefill, decode, kernels, startup, load]) benchCommand.addCommand(command);
+for (const command of [train, prefill, decode, drafting, kernels, startup, load]) benchCommand.addCommand(command);

@@ -39,13 +39,20 @@ export class Chooser {
 
   /** A token for the place that these logits [V] are of, which are left as they are. */
   choose(logits: F32, mask: TokenMask | null): number {
-    const id = this.guess(logits, mask);
+    const id = this.drawn(logits, mask);
     this.number = null;
     return id;
   }
 
-  /** As `choose`, of logits that somebody foresees for the next place: what will be chosen there, if they are right. */
-  guess(logits: F32, mask: TokenMask | null): number {
+  /**
+   * As `choose`, of logits that somebody foresees for the next place, of the first ids at least: what will be chosen there, if they are right. Null where
+   * the mask leaves none of those ids.
+   */
+  guess(logits: F32, mask: TokenMask | null): number | null {
+    return mask && !mask.subarray(0, logits.length >> 5).some((bits) => bits !== 0) ? null : this.drawn(logits, mask);
+  }
+
+  private drawn(logits: F32, mask: TokenMask | null): number {
     this.number ??= this.random.next();
     return pick(distribution(this.scores(logits, mask), { ...this.settings, repetitionPenalty: 1 }), this.number);
   }
@@ -58,13 +65,14 @@ export class Chooser {
   }
 
   private scores(logits: F32, mask: TokenMask | null): F32 {
-    const own = logits.subarray(0, this.vocabSize);
+    const own = logits.length > this.vocabSize ? logits.subarray(0, this.vocabSize) : logits;
     if (!this.changes && !mask) return own;
     const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = this.settings;
     this.scratch.scores ??= new Float32Array(this.vocabSize);
-    const { scores } = this.scratch;
+    const scores = this.scratch.scores.subarray(0, own.length);
     scores.set(own);
     if (repetitionPenalty !== 1) {
+      // Ids beyond the scores fall away.
       for (const id of this.seen)
         scores[id] = scores[id] > 0 ? scores[id] / repetitionPenalty : scores[id] * repetitionPenalty;
     }

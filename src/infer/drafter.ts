@@ -57,10 +57,10 @@ export class Drafter {
     });
     const layer = this.cache.layers[config.numHiddenLayers];
     const states = transformer.mtpForwardCached(tape, 1, rows, next, spans, layer);
-    const logits = transformer.logits(tape, rowsOf(tape, states, last)).data;
-    const V = config.vocabSize;
+    const { data, shape } = transformer.draftLogits(tape, rowsOf(tape, states, last));
+    const V = shape[1];
     reads.forEach(({ job }, i) => {
-      if (job.waiting === 1) job.foresee(logits.subarray(i * V, (i + 1) * V));
+      if (job.waiting === 1) job.foresee(data.subarray(i * V, (i + 1) * V));
     });
   }
 

@@ -138,7 +138,7 @@ function step(
 ): Sampled[] {
   if (!sequence.canDraft || sequence.ids.length + 2 > sequence.limit)
     return [sample(sequence.append([id]), options, random, sequence.ids)];
-  const seen = [...sequence.ids, id];
+  const seen = (options.repetitionPenalty ?? 1) === 1 ? [] : [...sequence.ids, id];
   const q = distribution(sequence.draft(id), options, seen);
   const guess = draw(q, random);
   const [first, second] = sequence.appendEach([id, guess]);

@@ -138,10 +138,10 @@ export class Job {
     return this.left <= 0 ? "length" : null;
   }
 
-  /** Guesses the token after the last, by logits [V] that were foreseen; none where a guess would be of no use. */
+  /** Guesses the token after the last, by logits of the first ids that were foreseen; none where a guess would be of no use. */
   foresee(logits: F32): void {
     const id = this.chooser.guess(logits, this.request.constraint?.mask(this.left) ?? null);
-    this.guess = this.left < 2 || this.model.stopIds.has(id) ? null : id;
+    this.guess = id === null || this.left < 2 || this.model.stopIds.has(id) ? null : id;
   }
 
   private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {

@@ -37,7 +37,13 @@ export function logSumExp(x: ArrayLike<number>): number {
 /** The place of the largest; of equals the first. */
 export function argmax(x: ArrayLike<number>): number {
   let best = 0;
-  for (let i = 1; i < x.length; i++) if (x[i] > x[best]) best = i;
+  let largest = x[0];
+  for (let i = 1; i < x.length; i++) {
+    if (x[i] > largest) {
+      largest = x[i];
+      best = i;
+    }
+  }
   return best;
 }
 

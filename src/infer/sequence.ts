@@ -57,13 +57,13 @@ export class Sequence {
     return this.last;
   }
 
-  /** Appends a few tokens in one pass and returns the logits [V] after each, in memory of their own. */
+  /** Appends a few tokens in one pass and returns the logits [V] after each, in memory that lasts until the next pass. */
   appendEach(ids: readonly number[]): F32[] {
     this.check(ids);
     const { tape, hidden } = this.pass(Int32Array.from(ids));
     const V = this.model.config.vocabSize;
     const logits = this.model.transformer.logits(tape, hidden).data;
-    return ids.map((_, row) => logits.slice(row * V, (row + 1) * V));
+    return ids.map((_, row) => logits.subarray(row * V, (row + 1) * V));
   }
 
   /** Whether `draft` can be asked now. */
@@ -71,15 +71,14 @@ export class Sequence {
     return this.pending.length > 0;
   }
 
-  /** Logits [V] of the token after `next`, which comes next: the MTP depth's guess, made of what the last pass left. */
+  /** Logits of the token after `next`, which comes next, for the commonest ids: the MTP depth's guess, made of what the last pass left. */
   draft(next: number): F32 {
     const { model } = this;
     model.arena.reset();
     const tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
     const known = this.ids.slice(this.ids.length - this.pending.length + 1);
     const hidden = this.readAhead(tape, [...known, next]);
-    const { data } = model.transformer.logits(tape, rowsOf(hidden, hidden.shape[0] - 1, 1));
-    return data;
+    return model.transformer.draftLogits(tape, rowsOf(hidden, hidden.shape[0] - 1, 1)).data;
   }
 
   /** One pass of the main model over new tokens; the MTP depth follows, one token behind. */

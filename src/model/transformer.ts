@@ -2,7 +2,16 @@
  * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
-import { type I32, InputError, ops, type Precision, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import {
+  type I32,
+  InputError,
+  ops,
+  type Precision,
+  type RopeTable,
+  type Tape,
+  type Tensor,
+  type Weight,
+} from "../tensor/index.ts";
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
@@ -10,6 +19,10 @@ import { type Balance, feedForward, mixtureOfExperts, type RouterTrace } from ".
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 import { attentionHalf, cacheView, feedForwardHalf, fitsStep, stepPrecision } from "./step.ts";
+
+/** Ids that a draft may guess: this share of the vocabulary, and never fewer than this many. */
+const DRAFT_SHARE = 1 / 4;
+const LEAST_DRAFT_IDS = 1024;
 
 /** Whole sequences, one after the other. */
 export interface Batch {
@@ -51,6 +64,7 @@ export class Transformer {
   private table: RopeTable | null = null;
   private tablePositions = 0;
   private readonly stepPrecision: Precision | null;
+  private readonly draftHead: Weight;
 
   /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
@@ -62,6 +76,7 @@ export class Transformer {
     this.config = config;
     this.weights = weights;
     this.stepPrecision = stepPrecision(weights);
+    this.draftHead = firstRows(weights.head, Math.max(LEAST_DRAFT_IDS, config.vocabSize * DRAFT_SHARE));
   }
 
   /** Hidden states [T,D] after the final norm. */
@@ -134,6 +149,14 @@ export class Transformer {
   /** Logits [rows,V] of rows of hidden states. */
   logits(tape: Tape, hidden: Tensor): Tensor {
     return ops.linear(tape, hidden, this.weights.head);
+  }
+
+  /**
+   * As `logits`, but only of the first ids, for guesses that are checked anyway: byte pairs have their ids in the order in which they were merged, so
+   * these are the commonest, and the head is much of what a guess reads (after FR-Spec, Zhao et al. 2025).
+   */
+  draftLogits(tape: Tape, hidden: Tensor): Tensor {
+    return ops.linear(tape, hidden, this.draftHead);
   }
 
   /** Hidden states [T,D] after the final norm of new tokens `ids`, which continue the cached sequences `spans`. */
@@ -239,6 +262,13 @@ export class Transformer {
     }
     return { positions, table: this.table };
   }
+}
+
+/** The first `count` rows of a matrix or so, in its own memory: quantised ones end with a panel of 16. */
+function firstRows(matrix: Weight, count: number): Weight {
+  const [rows, width] = matrix.shape;
+  const n = Math.min(rows, Math.ceil(count / 16) * 16);
+  return { ...matrix, data: matrix.data.subarray(0, n * width), shape: [n, width], grad: null };
 }
 
 function kept({ offsets, indices, weights, balanceLoss }: RouterTrace): RouterTrace {
