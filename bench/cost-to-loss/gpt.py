@@ -1,8 +1,8 @@
 """The peer of bench/cost-to-loss: a dense GPT-2 of transformers, trained in PyTorch on the tokens that prepare.ts wrote, for a given time.
 
-usage: gpt.py DIR --out LEDGER.jsonl [--minutes 60] [--lr 2e-3] [--batch 16] [--threads 2] [--no-compile]
+usage: gpt.py DIR --out LEDGER.jsonl [--minutes 60] [--lr 2e-3] [--batch 16] [--threads 2] [--dtype bf16] [--no-compile]
 Best with GLIBC_TUNABLES=glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1
-bf16 autocast, float32 master weights, fused AdamW, warm-up and cosine to a tenth by share of the time; compiling and validating are not counted.
+bf16 autocast (--dtype float32 where the machine has no bf16 products: it is faster there), float32 master weights, fused AdamW, warm-up and cosine to a tenth by share of the time; compiling and validating are not counted.
 """
 import argparse, json, math, resource, time
 import numpy as np
@@ -13,7 +13,7 @@ a = argparse.ArgumentParser()
 a.add_argument("dir"); a.add_argument("--out", required=True); a.add_argument("--minutes", type=float, default=60)
 a.add_argument("--lr", type=float, default=2e-3); a.add_argument("--batch", type=int, default=16)
 a.add_argument("--threads", type=int, default=2); a.add_argument("--validate-minutes", type=float, default=5)
-a.add_argument("--no-compile", action="store_true")
+a.add_argument("--dtype", choices=["bf16", "float32"], default="bf16"); a.add_argument("--no-compile", action="store_true")
 a = a.parse_args()
 torch.set_num_threads(a.threads); torch.manual_seed(0)
 
@@ -33,13 +33,17 @@ def write(**record):
     ledger.write(json.dumps(record) + "\n"); ledger.flush(); print(record, flush=True)
 
 
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.dtype == "bf16")
+
+
 def batch(step):
     rows = np.take(data, range(step * a.batch, (step + 1) * a.batch), axis=0, mode="wrap").astype(np.int64)
     return torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, 1:])
 
 
 def loss_of(ids, targets):
-    with torch.autocast("cpu", dtype=torch.bfloat16): logits = run(input_ids=ids, use_cache=False).logits
+    with autocast(): logits = run(input_ids=ids, use_cache=False).logits
     return torch.nn.functional.cross_entropy(logits.float().view(-1, V), targets.reshape(-1))
 
 
@@ -48,7 +52,7 @@ def validate():
     model.eval(); nats = 0.0
     for text in held["texts"]:
         ids = torch.tensor([text["ids"]])
-        with torch.autocast("cpu", dtype=torch.bfloat16): logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+        with autocast(): logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
         nats += torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum").item()
     model.train()
     return nats / math.log(2) / sum(text["bytes"] for text in held["texts"])
