@@ -218,40 +218,27 @@ describe("the scheduler", () => {
 
 describe("what is refused", () => {
   const desk = new Desk();
-  it.each<[object, object]>([
-    [{ prompt: [] }, { kind: "invalid", param: "prompt" }],
-    [{ prompt: [1, 4096] }, { kind: "invalid", param: "prompt" }],
-    [{ prompt: [1, 0.5] }, { kind: "invalid", param: "prompt" }],
-    [{ prompt: Array(minnowConfig.maxPositionEmbeddings).fill(9) }, { kind: "context_length", param: "prompt" }],
+  it.each<[string, object, object]>([
+    ["no prompt", { prompt: [] }, { kind: "invalid", param: "prompt" }],
+    ["an id beyond the vocabulary", { prompt: [1, 4096] }, { kind: "invalid", param: "prompt" }],
+    ["half an id", { prompt: [1, 0.5] }, { kind: "invalid", param: "prompt" }],
     [
-      { prompt: "A", model: "other" },
-      { kind: "not_found", param: "model" },
+      "a prompt without room for an answer",
+      { prompt: Array(minnowConfig.maxPositionEmbeddings).fill(9) },
+      { kind: "context_length", param: "prompt" },
     ],
+    ["an unknown model", { prompt: "A", model: "other" }, { kind: "not_found", param: "model" }],
+    ["no temperature", { prompt: "A", temperature: Number.NaN }, { kind: "invalid", param: "temperature" }],
+    ["fewer tokens than none", { prompt: "A", maxTokens: -1 }, { kind: "invalid", param: "maxTokens" }],
+    ["too many alternatives", { prompt: "A", topLogprobs: 21 }, { kind: "invalid", param: "topLogprobs" }],
+    ["a bias on no token", { prompt: "A", logitBias: { 5000: 1 } }, { kind: "invalid", param: "logitBias" }],
+    ["too many stops", { prompt: "A", stop: Array(17).fill("x") }, { kind: "invalid", param: "stop" }],
     [
-      { prompt: "A", temperature: Number.NaN },
-      { kind: "invalid", param: "temperature" },
-    ],
-    [
-      { prompt: "A", maxTokens: -1 },
-      { kind: "invalid", param: "maxTokens" },
-    ],
-    [
-      { prompt: "A", topLogprobs: 21 },
-      { kind: "invalid", param: "topLogprobs" },
-    ],
-    [
-      { prompt: "A", logitBias: { 5000: 1 } },
-      { kind: "invalid", param: "logitBias" },
-    ],
-    [
-      { prompt: "A", stop: Array(17).fill("x") },
-      { kind: "invalid", param: "stop" },
-    ],
-    [
+      "a schema that cannot be kept to",
       { prompt: "A", responseFormat: { type: "json_schema", schema: { not: {} } } },
       { kind: "invalid", param: "responseFormat" },
     ],
-  ])("%j", (request, error) => {
+  ])("%s", (_, request, error) => {
     expect(() => desk.complete(request as never)).toThrow(expect.objectContaining(error));
     expect(desk.stats).toMatchObject({ running: 0, waiting: 0 });
   });
