@@ -1,6 +1,6 @@
 /** The command line as a user meets it: every command, in processes of their own. */
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSafetensors } from "../src/checkpoint/index.ts";
@@ -26,6 +26,11 @@ describe("help", () => {
       if (command.length > 0) expect(out).toMatch(/shoal (chat|generate|score|inspect|train)/);
     },
   );
+
+  it.concurrent("--version is that of the package", async () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    expect(await shoal(["--version"])).toMatchObject({ code: 0, out: `${version}\n` });
+  });
 });
 
 describe("generate", () => {

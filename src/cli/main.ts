@@ -39,6 +39,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
 
 const named = process.argv.slice(2).find((word) => Object.hasOwn(COMMANDS, word));
 for (const load of named ? [COMMANDS[named]] : Object.values(COMMANDS)) program.addCommand(prepare(await load()));
+if (!named) program.version((await import("../serve/index.ts")).VERSION, "--version", "print the version");
 
 // A reader that goes away (shoal generate | head) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -17,3 +17,4 @@ export { type Card, cardOf } from "./site/files.ts";
 export { openStore } from "./store/sqlite.ts";
 export type { Store } from "./store/store.ts";
 export { createUpstream, type UpstreamOptions } from "./upstream.ts";
+export { VERSION } from "./version.ts";
