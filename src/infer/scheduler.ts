@@ -9,6 +9,7 @@ import { FairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import { Memory, type Reading } from "./memory.ts";
 import type { Model } from "./model.ts";
+import { Pace } from "./pace.ts";
 import { type Part, Pass, sharePrefill } from "./passes.ts";
 
 export interface SchedulerLimits {
@@ -38,6 +39,7 @@ export class Scheduler {
   private readonly memory: Memory;
   private readonly drafter: Drafter | null;
   private readonly readBound: boolean;
+  private readonly pace = new Pace();
   private readonly queue = new FairQueue<Job>();
   /** Jobs that gave their rows up for others and go on before anybody new. */
   private readonly resumed: Job[] = [];
@@ -183,6 +185,12 @@ export class Scheduler {
   }
 
   private pass(parts: readonly Part[]): void {
+    const started = performance.now();
+    const [{ job: first }] = parts;
+    // Of a greedy sequence alone, a step that checks a guess and makes one, or neither, tells how quick that way is.
+    const tells = parts.length === 1 && first.waiting === 1 && first.request.settings.temperature === 0;
+    const { length } = first.tokens;
+    const checked = first.guess !== null;
     const pass = new Pass(this.model, this.memory.cache, parts);
     const reads: Read[] = [];
     let row = 0;
@@ -201,6 +209,8 @@ export class Scheduler {
     const drafting =
       this.drafter && this.running.length <= MOST_DRAFTING ? reads.filter((read) => this.wantsGuess(read)) : [];
     this.drafter?.guess(pass, drafting);
+    if (tells && checked === this.pace.guesses && checked === (first.guess !== null))
+      this.pace.took((performance.now() - started) / 1000, first.tokens.length - length);
   }
 
   /** Draws the next token of jobs that have been read to their ends, and one more where a guess was right. */
@@ -244,8 +254,8 @@ export class Scheduler {
   /** Whether a guess is of use to a job that has just been read. */
   private wantsGuess({ job }: Read): boolean {
     const { draft, temperature } = job.request.settings;
-    // Of a greedy text most guesses are right, which pays for a sequence alone even where reading weights does not bind.
-    const pays = this.readBound || (temperature === 0 && this.running.length === 1);
+    // Of a greedy text most guesses are right, which may pay for a sequence alone even where reading weights does not bind.
+    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.guesses);
     return job.region !== null && (draft ?? pays);
   }
 
