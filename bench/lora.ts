@@ -2,18 +2,23 @@
  * What tuning by low-rank additions costs and does: trains recipes/lora-example.json (slips for orders, 200 examples) and prints the minutes,
  * how many replies to orders that it has not seen have the format, how many are right to the letter, and what became of its validation text:
  *   node bench/lora.ts [--out runs/lora] [--validation FILE] [--prompts 100] [--recipe FILE]
- * With --write it writes the recipe's examples, recipes/data/slips.jsonl, and does nothing else.
+ * With --write it writes the recipe's examples, recipes/data/slips.jsonl, and what it rehearses beside them, recipes/data/rehearsal.jsonl: text
+ * that the model itself writes when it is asked for nothing (after Robins 1995, pseudo-rehearsal). It does nothing else.
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { generate, loadModel, type Model } from "../src/infer/index.ts";
+import { type GenerateOptions, type Generation, generate, loadModel, type Model } from "../src/infer/index.ts";
 import { createKernels } from "../src/tensor/index.ts";
 import { encodeChat } from "../src/text/index.ts";
 import { loadRecipe, loadValidation, train, validate } from "../src/train/index.ts";
 import { SLIP, slip } from "./slips.ts";
 
 const EXAMPLES = 200;
+const REHEARSED = 300;
+/** Of a rehearsed text, in tokens. */
+const LEAST_LENGTH = 100;
+const MOST_LENGTH = 250;
 const recipes = join(import.meta.dirname, "../recipes");
 
 const { values } = parseArgs({
@@ -26,9 +31,39 @@ const { values } = parseArgs({
   },
 });
 
+const recipe = loadRecipe(values.recipe);
+const recipeDir = dirname(values.recipe);
+const base = resolve(recipeDir, recipe.from!);
+
+async function reply(model: Model, prompt: ArrayLike<number>, options: GenerateOptions): Promise<Generation> {
+  const tokens = generate(model, prompt, options);
+  let next = await tokens.next();
+  while (!next.done) next = await tokens.next();
+  return next.value;
+}
+
+/** Text as the model would have read it, beginning anywhere; conversations and what ends at once are left out. */
+async function rehearsal(model: Model): Promise<string[]> {
+  const start = model.tokenizer.encode("", { addBos: true });
+  const texts: string[] = [];
+  for (let seed = 0; texts.length < REHEARSED; seed++) {
+    const { text, ids } = await reply(model, start, { temperature: 1, seed, maxTokens: MOST_LENGTH });
+    if (ids.length >= LEAST_LENGTH && !text.includes("<｜")) texts.push(text);
+  }
+  return texts;
+}
+
 if (values.write) {
-  const lines = Array.from({ length: EXAMPLES }, (_, i) => JSON.stringify(slip("train", i)));
-  writeFileSync(join(recipes, "data/slips.jsonl"), `${lines.join("\n")}\n`);
+  const write = (name: string, records: readonly object[]) =>
+    writeFileSync(join(recipes, "data", name), records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  write(
+    "slips.jsonl",
+    Array.from({ length: EXAMPLES }, (_, i) => slip("train", i)),
+  );
+  write(
+    "rehearsal.jsonl",
+    (await rehearsal(loadModel(base))).map((text) => ({ text })),
+  );
   process.exit(0);
 }
 
@@ -40,10 +75,7 @@ async function adherence(model: Model): Promise<{ format: number; right: number;
   for (let i = 0; i < prompts; i++) {
     const [question, answer] = slip("held-out", i).messages;
     const { ids } = encodeChat(model.tokenizer, [question], { addGenerationPrompt: true });
-    const replies = generate(model, ids, { temperature: 0, maxTokens: 60 });
-    let step = await replies.next();
-    while (!step.done) step = await replies.next();
-    const { text } = step.value;
+    const { text } = await reply(model, ids, { temperature: 0, maxTokens: 60 });
     if (i === 0) first = `${question.content} → ${JSON.stringify(text)}`;
     if (SLIP.test(text.trim())) counts.format++;
     if (text.trim() === answer.content) counts.right++;
@@ -63,10 +95,8 @@ async function measure(dir: string): Promise<void> {
   console.log(`  ${bitsPerByte.toFixed(4)} bits per byte on ${values.validation}`);
 }
 
-const recipe = loadRecipe(values.recipe);
-const recipeDir = dirname(values.recipe);
 console.log("before:");
-await measure(resolve(recipeDir, recipe.from!));
+await measure(base);
 if (existsSync(values.out)) rmSync(values.out, { recursive: true });
 const started = performance.now();
 const { model, tokens } = await train(recipe, { out: values.out, recipeDir, kernels: createKernels() });

@@ -26,7 +26,7 @@ const config = parseConfig({
 });
 const kernels = createKernels();
 const adamw = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, clip: 1 };
-const settings = { precision: "f32" as const, adamw, lora: { rank: 4, alpha: 8 } };
+const settings = { precision: "f32" as const, adamw, lora: { rank: 4, alpha: 8, merge: 0.5 } };
 const options = { lr: 0.01, mtpWeight: 0, balanceAlpha: 0, biasUpdateSpeed: 0 };
 const random = new Random(4);
 const batch = batchOf(Array.from({ length: 4 }, () => Array.from({ length: 24 }, () => random.below(48))));
@@ -54,6 +54,18 @@ describe("low-rank adaptation", () => {
       const difference = Float64Array.from({ length: rows * columns }, (_, i) => data[i] - before[at + i]);
       expect(rankOf(difference, rows, columns), name).toBeLessThanOrEqual(4);
     }
+  });
+
+  it("the finished model gets its share of the additions", () => {
+    const trainer = trainerOf();
+    const { flat } = trainer.training;
+    const before = flat.slice();
+    trainer.step([batch], options);
+    const trained = flat.slice();
+    trainer.optimizer.finish();
+    flat.forEach((w, i) => {
+      expect(w).toBeCloseTo((before[i] + trained[i]) / 2, 6);
+    });
   });
 
   it("follows the gradient of its factors: that of the weights through the product", () => {

@@ -59,6 +59,10 @@ export class LoraOptimizer implements WeightUpdater {
     this.merge();
   }
 
+  finish(): void {
+    this.merge(this.settings.lora!.merge);
+  }
+
   gradNorm(): number {
     const { kernels, rank, adapters, gradient } = this;
     const { precision } = this.settings;
@@ -97,8 +101,8 @@ export class LoraOptimizer implements WeightUpdater {
     this.merge();
   }
 
-  /** W = base + scale · B·A */
-  private merge(): void {
+  /** W = base + share · scale · B·A */
+  private merge(share = 1): void {
     const { kernels, rank, scale, adapters, base } = this;
     for (const { at, a, b, count, rows, columns } of this.adapted) {
       const size = rows * columns;
@@ -107,7 +111,7 @@ export class LoraOptimizer implements WeightUpdater {
         out, a: adapters.subarray(b), b: adapters.subarray(a), M: rows, N: columns, K: rank, precision: "f32",
         batch: { count, a: rows * rank, b: rank * columns, out: size },
       }); // biome-ignore format: operands beside their shapes
-      kernels.add({ out, a: base.subarray(at), b: out, n: out.length, scaleB: scale });
+      kernels.add({ out, a: base.subarray(at), b: out, n: out.length, scaleB: share * scale });
     }
   }
 }

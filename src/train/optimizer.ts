@@ -21,6 +21,8 @@ export interface WeightUpdater {
   step(lr: number, gradScale: number): void;
   /** Brings the weights in line with a `state` that was just read back. */
   restored(): void;
+  /** Brings the weights to what the finished model gets. */
+  finish(): void;
 }
 
 /** Matrices of one slot that stand one after the other: of a linear layer one, of a layer's experts many. */
@@ -69,6 +71,8 @@ export class Optimizer implements WeightUpdater {
   }
 
   restored(): void {}
+
+  finish(): void {}
 
   gradNorm(): number {
     const { grad } = this.training;

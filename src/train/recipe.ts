@@ -128,6 +128,8 @@ export const recipeSchema = z.strictObject({
       rank: whole.default(8),
       /** The additions are scaled by alpha / rank. */
       alpha: positive.default(16),
+      /** Of the trained additions, the share that the finished model gets: a little less than all forgets much less (after Wortsman et al. 2022). */
+      merge: share.default(1),
     })
     .optional(),
   stages: z.array(stageSchema).min(1),

@@ -55,6 +55,9 @@ async function runRecipe(given: Recipe, options: TrainOptions): Promise<RunResul
     state.stage++;
     Object.assign(state, { stageTokens: 0, cursors: [], ...(recipe.onSpike && { recentLosses: [] }) });
   }
+  run.trainer.optimizer.finish();
+  // What was measured last was the model with all of its additions.
+  if (recipe.lora && recipe.lora.merge < 1 && recipe.validation) runValidation(run);
   const model = join(options.out, "model");
   exportModel(model, {
     config: run.trainer.model.config,
