@@ -29,7 +29,7 @@
     },
     {
       "target_name": "shoal",
-      "sources": ["native/addon.cc", "native/pool.cc", "native/memory.cc"],
+      "sources": ["native/addon.cc", "native/instruction-sets.cc", "native/pool.cc", "native/memory.cc"],
       "dependencies": ["kernels_portable"],
       "conditions": [
         ["target_arch=='x64'", {

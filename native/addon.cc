@@ -1,4 +1,4 @@
-// The addon: instruction sets that this machine has, a table of kernels for each, memory, threads.
+// The addon: a table of kernels for each instruction set that this machine has, memory, threads.
 #include <errno.h>
 #include <node_api.h>
 #include <stdio.h>
@@ -6,124 +6,13 @@
 
 #include <mutex>
 #include <set>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-#if defined(SHOAL_X86)
-#include <cpuid.h>
-#endif
 
 #include "args.h"
+#include "instruction-sets.h"
 #include "memory.h"
 #include "pool.h"
 
-extern "C" {
-const Family* familiesOf_portable();
-#if defined(SHOAL_X86)
-const Family* familiesOf_avx2();
-const Family* familiesOf_avx512();
-const Family* familiesOf_amx();
-const Family* familiesOf_amx_emulated();
-#endif
-}
-
 namespace {
-
-// ---- what the processor and the operating system can do ----
-
-#if defined(SHOAL_X86)
-struct Features {
-  bool avx2 = false, avx512 = false, amx = false;
-};
-
-uint64_t xcr0() {
-  uint32_t low, high;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (uint64_t)high << 32 | low;
-}
-
-Features detect() {
-  Features f;
-  unsigned a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return f;
-  const bool osxsave = c >> 27 & 1, fma = c >> 12 & 1, f16c = c >> 29 & 1;
-  if (!osxsave) return f;
-  const uint64_t saved = xcr0();
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
-  const bool avx2 = b >> 5 & 1;
-  const bool avx512 = (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1) && (c >> 11 & 1);  // F DQ BW VL VNNI
-  const bool tiles = (d >> 22 & 1) && (d >> 24 & 1);                                                       // AMX-BF16 AMX-TILE
-  unsigned a1 = 0, b1, c1, d1;
-  if (!__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) a1 = 0;
-  const bool bf16 = a1 >> 5 & 1;
-  f.avx2 = avx2 && fma && f16c && (saved & 6) == 6;
-  f.avx512 = f.avx2 && avx512 && bf16 && (saved & 0xe6) == 0xe6;
-  f.amx = f.avx512 && tiles && (saved & 0x60000) == 0x60000;
-#if defined(__linux__)
-  // Linux gives the tile registers to a process that asks for them (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
-  if (f.amx) f.amx = syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-#else
-  f.amx = false;
-#endif
-  return f;
-}
-#endif
-
-struct InstructionSet {
-  const char* name;
-  const Family* (*families)();
-  bool available;
-  bool forTests;  // not to be chosen, only asked for by name
-};
-
-constexpr int kSets = 5;
-InstructionSet sets[kSets];
-int setCount = 0;
-
-/** A small product through the set's own kernels: a set that gets it wrong (a broken emulator, a miscompiled tile) is not offered. */
-bool multipliesRight(const InstructionSet& set) {
-  constexpr int M = 37, N = 45, K = 70;
-  static float a[M * K], b[N * K], out[M * N];
-  for (int i = 0; i < M * K; i++) a[i] = (float)((i * 7) % 11 - 5);
-  for (int i = 0; i < N * K; i++) b[i] = (float)((i * 5) % 13 - 6);
-  const Family* families = set.families();
-  for (const Entry* entry = families[0]; entry->name; entry++) {
-    if (strcmp(entry->name, "matmul") != 0) continue;
-    for (double bf16 = 0; bf16 < 2; bf16++) {
-      const Arg args[] = {{out, M * N, kF32, 0}, {a, M * K, kF32, 0}, {b, N * K, kF32, 0}, {0, 0, kNumber, M}, {0, 0, kNumber, N},
-                          {0, 0, kNumber, K},    {0, 0, kNumber, 0},  {0, 0, kNumber, 1},  {0, 0, kNumber, K}, {0, 0, kNumber, K},
-                          {0, 0, kNumber, N},    {0, 0, kNumber, 0},  {0, 0, kNumber, bf16},
-                          {0, 0, kNumber, 1},    {0, 0, kNumber, 0},  {0, 0, kNumber, 0},  {0, 0, kNumber, 0}};
-      entry->kernel(args);
-      for (int m = 0; m < M; m++) {
-        for (int n = 0; n < N; n++) {
-          float sum = 0;  // small whole numbers: exact in bf16 and in every order
-          for (int k = 0; k < K; k++) sum += a[m * K + k] * b[n * K + k];
-          if (out[m * N + n] != sum) return false;
-        }
-      }
-    }
-  }
-  return true;
-}
-
-void findSets() {
-  if (setCount) return;
-  sets[setCount++] = {"portable", familiesOf_portable, true, false};
-#if defined(SHOAL_X86)
-  const Features f = detect();
-  sets[setCount++] = {"avx2", familiesOf_avx2, f.avx2, false};
-  sets[setCount++] = {"avx512", familiesOf_avx512, f.avx512, false};
-  sets[setCount++] = {"amx", familiesOf_amx, f.amx, false};
-  sets[setCount++] = {"amx-emulated", familiesOf_amx_emulated, true, true};
-#endif
-  for (int i = 1; i < setCount; i++) {
-    if (sets[i].available && !sets[i].forTests) sets[i].available = multipliesRight(sets[i]);
-  }
-}
-
-// ---- calls from JavaScript ----
 
 std::mutex kernelLock;  // the pool and the shared scratch serve one kernel at a time, whichever thread it comes from
 
