@@ -8,7 +8,7 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type GenerateOptions, type Generation, generate, loadModel, type Model } from "../src/infer/index.ts";
+import { generate, loadModel, type Model, wholeOf } from "../src/infer/index.ts";
 import { createKernels } from "../src/tensor/index.ts";
 import { encodeChat } from "../src/text/index.ts";
 import { loadRecipe, loadValidation, train, validate } from "../src/train/index.ts";
@@ -35,19 +35,12 @@ const recipe = loadRecipe(values.recipe);
 const recipeDir = dirname(values.recipe);
 const base = resolve(recipeDir, recipe.from!);
 
-async function reply(model: Model, prompt: ArrayLike<number>, options: GenerateOptions): Promise<Generation> {
-  const tokens = generate(model, prompt, options);
-  let next = await tokens.next();
-  while (!next.done) next = await tokens.next();
-  return next.value;
-}
-
 /** Text as the model would have read it, beginning anywhere; conversations and what ends at once are left out. */
 async function rehearsal(model: Model): Promise<string[]> {
   const start = model.tokenizer.encode("", { addBos: true });
   const texts: string[] = [];
   for (let seed = 0; texts.length < REHEARSED; seed++) {
-    const { text, ids } = await reply(model, start, { temperature: 1, seed, maxTokens: MOST_LENGTH });
+    const { text, ids } = await wholeOf(generate(model, start, { temperature: 1, seed, maxTokens: MOST_LENGTH }));
     if (ids.length >= LEAST_LENGTH && !text.includes("<｜")) texts.push(text);
   }
   return texts;
@@ -75,7 +68,7 @@ async function adherence(model: Model): Promise<{ format: number; right: number;
   for (let i = 0; i < prompts; i++) {
     const [question, answer] = slip("held-out", i).messages;
     const { ids } = encodeChat(model.tokenizer, [question], { addGenerationPrompt: true });
-    const { text } = await reply(model, ids, { temperature: 0, maxTokens: 60 });
+    const { text } = await wholeOf(generate(model, ids, { temperature: 0, maxTokens: 60 }));
     if (i === 0) first = `${question.content} → ${JSON.stringify(text)}`;
     if (SLIP.test(text.trim())) counts.format++;
     if (text.trim() === answer.content) counts.right++;

@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkTask, generateApart, problemOf, type Task, type TaskKind } from "../src/data/index.ts";
-import { generate, loadModel } from "../src/infer/index.ts";
+import { generate, loadModel, wholeOf } from "../src/infer/index.ts";
 import { batchOf, type RouterTrace } from "../src/model/index.ts";
 import { Arena, Tape } from "../src/tensor/index.ts";
 import { encodeChat } from "../src/text/index.ts";
@@ -31,11 +31,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 
 async function answer(prompt: string, options: Parameters<typeof generate>[2]): Promise<string> {
   const { ids } = encodeChat(model.tokenizer, [{ role: "user", content: prompt }], { addGenerationPrompt: true });
-  const tokens = generate(model, ids, options);
-  for (;;) {
-    const next = await tokens.next();
-    if (next.done) return next.value.text;
-  }
+  return (await wholeOf(generate(model, ids, options))).text;
 }
 
 /** Numbers and sign of an arithmetic task with two operands; null for others. */

@@ -1,5 +1,5 @@
 /** What guessing ahead with the MTP head gives: greedy replies with it and without, in turns. */
-import { generate, type Model } from "../infer/index.ts";
+import { generate, type Model, wholeOf } from "../infer/index.ts";
 import { encodeChat } from "../text/index.ts";
 import { type Timing, timingOf } from "./measure.ts";
 
@@ -32,10 +32,9 @@ export async function benchDrafting(model: Model, { runs = 5, maxTokens = 128 } 
   const replies = async (draft: boolean) => {
     const all = { seconds: 0, ids: [] as number[], drafted: 0, accepted: 0 };
     for (const prompt of prompts) {
-      const tokens = generate(model, prompt, { temperature: 0, maxTokens, draft });
-      let next = await tokens.next();
-      while (!next.done) next = await tokens.next();
-      const { decodeSeconds, ids, draftedTokens, acceptedTokens } = next.value;
+      const { decodeSeconds, ids, draftedTokens, acceptedTokens } = await wholeOf(
+        generate(model, prompt, { temperature: 0, maxTokens, draft }),
+      );
       all.seconds += decodeSeconds;
       all.ids.push(...ids);
       all.drafted += draftedTokens;

@@ -125,6 +125,14 @@ export async function* generate(
   };
 }
 
+/** Lets a generation run to its end, for whoever does not watch it. */
+export async function wholeOf(tokens: AsyncGenerator<GeneratedToken, Generation>): Promise<Generation> {
+  for (;;) {
+    const next = await tokens.next();
+    if (next.done) return next.value;
+  }
+}
+
 /**
  * The tokens that follow `id`: one pass of the model gives one, or two where the MTP depth guessed the first of them.
  * Sequence and logits then stand where plain decoding would have them.

@@ -20,7 +20,7 @@ export {
   type ToolCall,
   type Usage,
 } from "./engine.ts";
-export { type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
+export { type GeneratedToken, type GenerateOptions, type Generation, generate, wholeOf } from "./generate.ts";
 export type { EngineOptions, LocalModel } from "./local-models.ts";
 export { type LoadOptions, loadModel, type Model } from "./model.ts";
 export { logSumExp, type Sampled, type SamplingOptions, sample, verify } from "./sampler.ts";

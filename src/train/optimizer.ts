@@ -21,7 +21,7 @@ export interface WeightUpdater {
   step(lr: number, gradScale: number): void;
   /** Brings the weights in line with a `state` that was just read back. */
   restored(): void;
-  /** Brings the weights to what the finished model gets. */
+  /** Brings the weights to what the finished model gets; the state stays as it is, and a second call changes nothing. */
   finish(): void;
 }
 

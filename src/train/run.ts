@@ -55,9 +55,8 @@ async function runRecipe(given: Recipe, options: TrainOptions): Promise<RunResul
     state.stage++;
     Object.assign(state, { stageTokens: 0, cursors: [], ...(recipe.onSpike && { recentLosses: [] }) });
   }
+  // Again, where the run ended between its last checkpoint and here.
   run.trainer.optimizer.finish();
-  // What was measured last was the model with all of its additions.
-  if (recipe.lora && recipe.lora.merge < 1 && recipe.validation) runValidation(run);
   const model = join(options.out, "model");
   exportModel(model, {
     config: run.trainer.model.config,
@@ -118,6 +117,8 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
         `step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`,
       );
     }
+    // The last validation and samples are the finished model's.
+    if (last && lastStage) trainer.optimizer.finish();
     if (state.step % EXPERTS_EVERY === 0) recordExperts(run);
     if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && lastStage)))
       runValidation(run);
