@@ -40,7 +40,8 @@ describe.skipIf(!hasChromium)("the chat site", () => {
       "https://example.org/minnow",
     );
     await button(page, "What is a tide?").click();
-    await page.getByText("Welford's method computes").waitFor();
+    // Within the reply: once it is whole, it is read out as well.
+    await lastReply(page).getByText("Welford's method computes").waitFor();
     await settled(page);
     expect(page.url()).toMatch(/#\/c\/[\w-]+$/);
     await expect.poll(() => page.title()).toBe("What is a tide? · Shoal");
