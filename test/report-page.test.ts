@@ -18,7 +18,7 @@ let watch: Watch | null = null;
 /** A page of its own, with what it complained of: errors, and refusals of its policy. */
 async function open(url: string): Promise<{ page: Page; trouble: string[] }> {
   const page = await browser.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const trouble: string[] = [];
   page.on("pageerror", ({ message }) => trouble.push(message));
   page.on("console", (message) => message.type() === "error" && trouble.push(message.text()));

@@ -60,7 +60,6 @@ describe("a server that is killed in the middle of streams", () => {
     await expect
       .poll(() => stored(folder).filter(({ status, content }) => status === "streaming" && content !== "").length, {
         interval: 5,
-        timeout: 20_000,
       })
       .toBe(4);
     const before = stored(folder);

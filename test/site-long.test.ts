@@ -47,7 +47,7 @@ describe.skipIf(!hasChromium)("long chats", () => {
     }
     const { page, trouble } = await visit(browser, `${mock.url}/#/c/${long.id}`);
     const articles = page.locator("article");
-    await expect.poll(() => articles.count(), { timeout: 20_000 }).toBe(MESSAGES);
+    await expect.poll(() => articles.count()).toBe(MESSAGES);
 
     await page.evaluate(() => {
       const measured: Measured = { tasks: [], keys: [] };

@@ -167,9 +167,7 @@ describe.skipIf(!hasChromium)("hostile answers", () => {
       // Only the fragment changes: the page, its worker and its observer stay.
       await page.goto(conversation(name, [content]));
       await page.locator("article.assistant .md .block").first().waitFor();
-      await expect
-        .poll(() => page.locator("article.assistant .md > .block.plain").count(), { timeout: 8_000, message: name })
-        .toBe(0);
+      await expect.poll(() => page.locator("article.assistant .md > .block.plain").count(), { message: name }).toBe(0);
       await page.locator("#composer").fill("still there");
       const longest = await page.evaluate(() =>
         Math.max(0, ...(globalThis as unknown as { tasks: number[] }).tasks.splice(0)),

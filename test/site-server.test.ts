@@ -84,7 +84,7 @@ describe.skipIf(!hasChromium)("the chat site with Minnow", () => {
     await page.getByRole("button", { name: "Compare", exact: true }).click();
     await page.getByRole("menuitemradio", { name: /a second answer/ }).click();
     await say(page, "Say hello.");
-    await expect.poll(() => page.locator(".column .figures").count(), { timeout: 15_000 }).toBe(2);
+    await expect.poll(() => page.locator(".column .figures").count()).toBe(2);
     expect(trouble).toEqual([]);
     await page.context().close();
   });

@@ -79,8 +79,10 @@ describe.skipIf(!hasChromium)("the chat site", () => {
   });
 
   on("reasoning folds away when the answer begins", async (page) => {
+    mock.replies.holdThoughts = true;
     await say(page, "/think The answer.");
     await page.getByRole("button", { name: "Thinking …", expanded: true }).waitFor();
+    mock.replies.holdThoughts = false;
     await settled(page);
     const toggle = lastReply(page).getByRole("button", { name: "Reasoning", expanded: false });
     await expect.poll(() => page.getByText("recall the definition").count()).toBe(0);
@@ -145,7 +147,7 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     const xray = page.getByRole("region", { name: "X-ray of the answer" });
     const tokens = xray.getByRole("option");
     await tokens.nth(300).waitFor();
-    expect(await xray.getByRole("listbox").textContent()).toBe(DEMO);
+    await expect.poll(() => xray.getByRole("listbox").textContent()).toBe(DEMO);
     await tokens.nth(14).hover();
     await xray.getByText("Token 15 of").waitFor();
     await tokens.nth(3).click();
@@ -237,7 +239,7 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await composer.fill("something new");
     await page.goBack();
     await expect.poll(() => composer.inputValue()).toBe("half a thou");
-    await page.waitForTimeout(250);
+    await expect.poll(() => page.evaluate(() => Object.values(localStorage).join())).toContain("half a thou");
     await page.reload();
     await expect.poll(() => composer.inputValue()).toBe("half a thou");
   });
@@ -248,8 +250,8 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await settled(page);
     await say(page, "/say The tide comes. Then it goes.");
     await settled(page);
-    const heard = await page.locator(".sr-only[aria-live=polite] p").allTextContents();
-    expect(heard.join(" ")).toMatch(/The answer begins\. The tide comes\. Then it goes\. The answer is complete\.$/);
+    const heard = async () => (await page.locator(".sr-only[aria-live=polite] p").allTextContents()).join(" ");
+    await expect.poll(heard).toMatch(/The answer begins\. The tide comes\. Then it goes\. The answer is complete\.$/);
   });
 
   on("a reply goes on when the page is loaded anew, and a killed server is waited for", async (page) => {

@@ -129,7 +129,7 @@ describe("a socket", () => {
 
 describe("the end of the server", () => {
   it("ends streams with a note, replies as interrupted, and takes no more", async () => {
-    const server = await listening({ pace: 30 });
+    const server = await listening({ pace: 100 });
     const conversation = await server.post("/api/conversations", {});
     const sent = await server.post(`/api/conversations/${conversation.id}/messages`, {
       parentId: null,
@@ -141,7 +141,7 @@ describe("the end of the server", () => {
     );
     const streamed = raw(server.port, (socket) => socket.write(request(stream)));
     await expect.poll(() => server.engine.running).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await new Promise((resolve) => setTimeout(resolve, 150));
     await server.close();
     expect(await watched).toMatch(/"type":"done","message".*"status":"interrupted"/);
     expect(await streamed).toMatch(/the server is stopping/);

@@ -1,7 +1,7 @@
 /**
  * A model for trying the site: what it says is in its prompt or in a table, and its probabilities, rivals and experts are made up from a seed.
- * A prompt `/say TEXT` is answered with TEXT; `/slow TEXT` likewise, a piece at a time; `/hold TEXT` to the middle of it,
- * and with the rest when it is continued; `/think TEXT` after some thought; `/fail` fails.
+ * A prompt `/say TEXT` is answered with TEXT; `/slow TEXT` likewise, a piece at a time, and is over when it is stopped; `/hold TEXT` to the
+ * middle of it, and with the rest when it is continued; `/think TEXT` after some thought; `/fail` fails.
  */
 import type { ModelInfo, TokenInfo } from "../../src/infer/engine.ts";
 
@@ -81,8 +81,8 @@ export interface Speech {
   /** Milliseconds between pieces. */
   pause: number;
   fails: boolean;
-  /** Says no more after the middle, until it is stopped. */
-  holds: boolean;
+  /** The share of the text behind which no more is said, until it is stopped; null: it comes to its end. */
+  holdsAt: number | null;
 }
 
 export function answerTo(prompt: string): Speech {
@@ -94,7 +94,7 @@ export function answerTo(prompt: string): Speech {
     text: text || DEMO,
     pause: command === "slow" || command === "think" ? 25 : 1,
     fails: command === "fail",
-    holds: command === "hold",
+    holdsAt: command === "hold" ? 0.5 : command === "slow" ? 1 : null,
   };
 }
 

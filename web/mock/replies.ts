@@ -12,6 +12,8 @@ interface Running {
 export class Replies {
   private readonly store: Store;
   private readonly running = new Map<string, Running>();
+  /** While it is set, thoughts do not get past their middle. */
+  holdThoughts = false;
 
   constructor(store: Store) {
     this.store = store;
@@ -30,7 +32,7 @@ export class Replies {
     this.running.set(message.id, { events, stop: () => (control.stopped = true) });
     void this.write(
       message,
-      from ? { ...speech, text: speech.text.slice(from.length), reasoning: "", holds: false } : speech,
+      from ? { ...speech, text: speech.text.slice(from.length), reasoning: "", holdsAt: null } : speech,
       control,
       events,
     );
@@ -84,8 +86,12 @@ export class Replies {
         const text = parts.slice(at, at + size).join("");
         message[field] = (message[field] ?? "") + text;
         emit({ type: kind, text });
+        const holds = (): boolean =>
+          kind === "reasoning"
+            ? this.holdThoughts && at + size > parts.length / 2
+            : speech.holdsAt !== null && at + size >= parts.length * speech.holdsAt;
         do await wait();
-        while (speech.holds && at > parts.length / 2 && !control.stopped);
+        while (holds() && !control.stopped);
       }
     }
     if (message.status !== "streaming") return;

@@ -196,6 +196,7 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
 export interface Mock {
   url: string;
   store: Store;
+  replies: Replies;
   /** Ends every connection, as a kill would, and is away until `start`. */
   kill: () => Promise<void>;
   start: () => Promise<void>;
@@ -227,5 +228,5 @@ export async function startMock(site: string, options: { port?: number; key?: st
     });
   };
   await start();
-  return { url: `http://127.0.0.1:${port}`, store, kill, start, close: kill };
+  return { url: `http://127.0.0.1:${port}`, store, replies, kill, start, close: kill };
 }

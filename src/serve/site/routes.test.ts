@@ -166,10 +166,10 @@ describe("a reply", () => {
   });
 
   it("is stopped, and continued from there with its numbers added up", async () => {
-    const server = testServer({ pace: 10 });
+    const server = testServer({ pace: 60 });
     const { reply } = await ask(server, "one two three four five six seven");
     await expect.poll(() => server.engine.running).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 35));
+    await new Promise((resolve) => setTimeout(resolve, 100));
     const stopped: Message = await server.post(`/api/messages/${reply.id}/stop`, {});
     expect(stopped).toMatchObject({ status: "stopped", finishReason: "abort" });
     expect(server.engine.running).toBe(0);
