@@ -51,6 +51,6 @@ it("what recipes were trained on stays what it was", () => {
     ),
   );
   expect(hash("sha256", JSON.stringify(all), "hex")).toBe(
-    "a245df0d6ba0171cf972393e2a9792837d0c3ac1a9c793eb5234f3673c6b5cd5",
+    "1c1e96b650df05e5c9da630801053723579afb08decb3042f201b149a00cd118",
   );
 });

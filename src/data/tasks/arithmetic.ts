@@ -22,7 +22,7 @@ export function addSteps(a: number, b: number): string[] {
   return lines;
 }
 
-/** a − b for a ≥ b, column by column with borrowing. */
+/** a − b for a ≥ b, column by column. Both digits stand there before it is said whether to borrow, so that this too is only a look at what is written. */
 export function subtractSteps(a: number, b: number): string[] {
   const lines: string[] = [];
   let borrow = 0;
@@ -34,7 +34,7 @@ export function subtractSteps(a: number, b: number): string[] {
       lines.push(`${PLACES[i]}: ${before}${top} - ${bottom} = ${top - bottom}.`);
       borrow = 0;
     } else {
-      lines.push(`${PLACES[i]}: ${before}borrow, ${top + 10} - ${bottom} = ${top + 10 - bottom}.`);
+      lines.push(`${PLACES[i]}: ${before}${top} - ${bottom}, borrow, ${top + 10} - ${bottom} = ${top + 10 - bottom}.`);
       borrow = 1;
     }
   }

@@ -93,17 +93,19 @@ describe("code", () => {
 });
 
 describe("hostile code", () => {
+  // On a busy machine the thread may be ended before the interpreter looks at its clock.
+  const interrupted = /interrupted|took longer/;
   it.each([
-    ["a loop without end", "function double(n) { for (;;); }", /interrupted/],
-    ["a loop without end before any call", "function double(n) { return 2 * n; }\nwhile (true) {}", /interrupted/],
-    ["recursion without end", "function double(n) { return double(n) + 1; }", /stack|interrupted/],
+    ["a loop without end", "function double(n) { for (;;); }", interrupted],
+    ["a loop without end before any call", "function double(n) { return 2 * n; }\nwhile (true) {}", interrupted],
+    ["recursion without end", "function double(n) { return double(n) + 1; }", /stack|interrupted|took longer/],
     [
       "a regular expression that does not end",
       'function double(n) { return /(a+)+$/.test("a".repeat(40) + "b"); }',
-      /interrupted/,
+      interrupted,
     ],
     ["a string that doubles", 'function double(n) { let s = "ab"; for (;;) s += s; }', /too long|memory/],
-    ["a huge array", "function double(n) { return new Array(5e8).fill(n); }", /memory|interrupted/],
+    ["a huge array", "function double(n) { return new Array(5e8).fill(n); }", /memory|interrupted|took longer/],
     ["a huge number", "function double(n) { return 2n ** (2n ** 30n); }", /Error/],
     ["a promise", "async function double(n) { return 2 * n; }", /gives \{\}/],
     ["a getter that throws", "function double(n) { return { get x() { throw 1; } }; }", /: 1/],

@@ -43,9 +43,9 @@ it("steps end in the right digits, at the borders too", () => {
   const last = (lines: string[]) => lines[lines.length - 1];
   expect(last(addSteps(999, 1))).toBe("Hundreds: 9 + 0 + 1 = 10.");
   expect(subtractSteps(1000, 1)).toEqual([
-    "Ones: borrow, 10 - 1 = 9.",
-    "Tens: 0 - 1 = -1, borrow, 9 - 0 = 9.",
-    "Hundreds: 0 - 1 = -1, borrow, 9 - 0 = 9.",
+    "Ones: 0 - 1, borrow, 10 - 1 = 9.",
+    "Tens: 0 - 1 = -1, -1 - 0, borrow, 9 - 0 = 9.",
+    "Hundreds: 0 - 1 = -1, -1 - 0, borrow, 9 - 0 = 9.",
     "Thousands: 1 - 1 = 0, 0 - 0 = 0.",
   ]);
   expect(last(timesSteps(386, 47))).toBe("15440 + 2702 = 18142.");

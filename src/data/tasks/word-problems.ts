@@ -351,8 +351,11 @@ const THREE: Template[] = [
 ];
 
 /** A sentence with a number that the question does not need. */
-function distraction(random: Random): string {
-  const [{ name, he, his }] = several(random, PEOPLE, 1);
+function distraction(random: Random, story: string): string {
+  let [someone] = several(random, PEOPLE, 1);
+  // Nobody of the story: that would matter.
+  while (story.includes(someone.name)) [someone] = several(random, PEOPLE, 1);
+  const { name, he, his } = someone;
   const n = between(random, 2, 60);
   return pick(random, [
     `The ${pick(random, PLACES)} is ${n} minutes away.`,
@@ -366,7 +369,7 @@ export function wordProblem(random: Random): Task {
   const { facts, question, steps, answer } = pick(random, pick(random, [ONE, TWO, TWO, THREE]))(random);
   const told = [...facts];
   // The first sentence sets the scene; what does not matter comes after it.
-  if (random.below(4) === 0) told.splice(between(random, 1, told.length), 0, distraction(random));
+  if (random.below(4) === 0) told.splice(between(random, 1, told.length), 0, distraction(random, facts.join(" ")));
   return {
     kind: "word-problem",
     prompt: `${told.join(" ")} ${question}`,
