@@ -2,7 +2,8 @@
  * What a Minnow can do, on tasks and texts that it never saw:
  *   node bench/minnow.ts [--model DIR] [--data DIR] [--count 200] [--seed 9] [--samples FILE.md] [--json]
  * Generated tasks, answered greedily and checked: their problems are those that a recipe's tasks with "apart" never have. Bits per byte of the validation text by kind, and how its tokens spread over the
- * experts (both need --data, the folder with pretrain/validation.jsonl.zst); thirty open prompts, answered and looked through for loops.
+ * experts (both need --data, the folder with pretrain/validation.jsonl.zst); open prompts, thirty that the makers of the training text knew of and
+ * thirty that they did not, answered and looked through for loops.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,7 @@ import { batchOf, type RouterTrace } from "../src/model/index.ts";
 import { Arena, Tape } from "../src/tensor/index.ts";
 import { encodeChat } from "../src/text/index.ts";
 import { loadValidation, validate } from "../src/train/evaluate.ts";
-import { OPEN_PROMPTS } from "./open-prompts.ts";
+import { BLIND_PROMPTS, OPEN_PROMPTS } from "./open-prompts.ts";
 
 const { values } = parseArgs({
   options: {
@@ -100,7 +101,7 @@ function mostRepeated(text: string): number {
 }
 
 const samples: { prompt: string; reply: string; repeats: number }[] = [];
-for (const prompt of OPEN_PROMPTS) {
+for (const prompt of [...OPEN_PROMPTS, ...BLIND_PROMPTS]) {
   const reply = await answer(prompt, { temperature: 0, maxTokens: 200 });
   samples.push({ prompt, reply, repeats: mostRepeated(reply) });
 }

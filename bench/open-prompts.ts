@@ -1,4 +1,4 @@
-/** Thirty things that somebody might say to a small model: none of them stands in its training text. */
+/** Thirty things that somebody might say to a small model: none of them stands in its training text, but some of that text was written with their kinds in view. */
 export const OPEN_PROMPTS = [
   "Hello! Who are you?",
   "What can you help me with?",
@@ -30,4 +30,38 @@ export const OPEN_PROMPTS = [
   "Who won the football match yesterday?",
   "What will the weather be like tomorrow?",
   "Thank you, that was helpful. Goodbye!",
+];
+
+/** Thirty more, by somebody who had seen neither these nor the training text, and unknown to whoever wrote that. */
+export const BLIND_PROMPTS = [
+  "Hey there! How's it going?",
+  "Hi, who are you and what can you help me with?",
+  "Are you a real person or a computer?",
+  "Thanks for your help, I have to go now. Bye!",
+  "Tell me a short story about a cat who is afraid of the rain.",
+  "Can you make up a little bedtime story about a lost teddy bear?",
+  "Write a very short story about two friends who find an old boat.",
+  "What is a volcano?",
+  "What is honey made from?",
+  "What is a library for?",
+  "What's a compass?",
+  "Why do leaves change color in autumn?",
+  "Why do we need to sleep?",
+  "Why is the sea salty?",
+  "Why do people yawn?",
+  "How do I make a cup of tea?",
+  "How does a bicycle stay up when you ride it?",
+  "How do I get a stain out of a shirt?",
+  "How do birds fly?",
+  "Name three animals that live on a farm.",
+  "What is the difference between a lake and a river?",
+  "I'm nervous about my first day at a new job. Do you have any advice?",
+  "I keep forgetting to water my plants. What should I do?",
+  "Describe a quiet morning in a small village.",
+  "Write two sentences about the beach.",
+  'Can you use the word "lantern" in a sentence?',
+  "Can you suggest something fun to do on a rainy Sunday?",
+  "I'm new to programming. Can you explain what a loop is in simple words?",
+  "What's the weather like in Chicago right now?",
+  "Who won the football game last night?",
 ];
