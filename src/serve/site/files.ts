@@ -35,7 +35,7 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
       examples: [
         "Tell me a story about a mouse and a lantern.",
         "What is 24 x 51?",
-        "What is a volcano?",
+        "What do bears eat?",
         "Describe a snowy day in three sentences.",
       ],
     },
