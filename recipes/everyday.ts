@@ -28,6 +28,13 @@ const plain = (text: string) =>
     .trim();
 const measured = new Set([...OPEN_PROMPTS, ...BLIND_PROMPTS].map(plain));
 
+/** An empty line between all lines but those of code. */
+const paragraphsOf = (reply: string) =>
+  reply
+    .split(/(```[\s\S]*?```)/)
+    .map((part, i) => (i % 2 ? part : part.replaceAll("\n", "\n\n")))
+    .join("");
+
 /** Blocks with an empty line between them: lines with "? " are ways to ask, each other line is a paragraph of the reply. */
 function topicsOf(text: string): Topic[] {
   return text
@@ -36,16 +43,9 @@ function topicsOf(text: string): Topic[] {
     .map((block) => block.split("\n").map((line) => line.trim()))
     .map((lines) => ({
       prompts: lines.filter((line) => line.startsWith("? ")).map((line) => line.slice(2)),
-      reply: lines.filter((line) => !line.startsWith("? ")).join("\n\n"),
+      reply: paragraphsOf(lines.filter((line) => !line.startsWith("? ")).join("\n")),
     }));
 }
-
-/** Code keeps its lines together. */
-const joinCode = (reply: string) =>
-  reply.replace(
-    /```(\w*)\n\n([\s\S]*?)\n\n```/g,
-    (_, language, code) => `\`\`\`${language}\n${code.replaceAll("\n\n", "\n")}\n\`\`\``,
-  );
 
 const folder = new URL("everyday/", import.meta.url);
 let left = 0;
@@ -55,7 +55,7 @@ const topics = readdirSync(folder)
   .map(({ prompts, reply }) => {
     const kept = prompts.filter((prompt) => !measured.has(plain(prompt)));
     left += prompts.length - kept.length;
-    return { prompts: kept, reply: joinCode(reply) };
+    return { prompts: kept, reply };
   })
   .filter(({ prompts, reply }) => prompts.length > 0 && reply !== "");
 

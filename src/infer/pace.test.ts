@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Pace } from "./pace.ts";
 
-/** Shares of steps that guess, of the first 100 and of those from there on, at these seconds a token. */
-function shares(pace: Pace, guessing: number, plain: number, steps: number) {
+/** The share of `steps` steps that guess, at these seconds a token. */
+function share(pace: Pace, guessing: number, plain: number, steps: number) {
   const guesses = Array.from({ length: steps }, () => {
     const { guesses } = pace;
     // Right guesses give two tokens a step.
@@ -15,14 +15,14 @@ function shares(pace: Pace, guessing: number, plain: number, steps: number) {
 
 describe("the pace of guessing", () => {
   it("keeps to what is quicker, and to the other only for trials", () => {
-    expect(shares(new Pace(), 0.9, 1, 4000)).toBeGreaterThan(0.9);
-    expect(shares(new Pace(), 1.1, 1, 4000)).toBeLessThan(0.1);
+    expect(share(new Pace(), 0.9, 1, 4000)).toBeGreaterThan(0.9);
+    expect(share(new Pace(), 1.1, 1, 4000)).toBeLessThan(0.1);
   });
 
   it("finds out when that changes", () => {
     const pace = new Pace();
-    shares(pace, 0.9, 1, 2000);
-    expect(shares(pace, 1.1, 1, 4000)).toBeLessThan(0.25);
-    expect(shares(pace, 0.9, 1, 4000)).toBeGreaterThan(0.75);
+    share(pace, 0.9, 1, 2000);
+    expect(share(pace, 1.1, 1, 4000)).toBeLessThan(0.25);
+    expect(share(pace, 0.9, 1, 4000)).toBeGreaterThan(0.75);
   });
 });
