@@ -18,7 +18,9 @@ const doubled: Task = {
   },
 };
 const fenced = (code: string) => `Here it is:\n\`\`\`js\n${code}\n\`\`\`\nIt doubles.`;
-const check = (code: string) => checkTask(doubled, fenced(code));
+/** On a busy machine too it is the interpreter that ends a program, not the clock. */
+const PATIENT = { ...SANDBOX_LIMITS, milliseconds: 120_000 };
+const check = (code: string) => checkTask(doubled, fenced(code), PATIENT);
 
 describe.each(TASK_KINDS)("%s", (kind) => {
   it("the generator's own replies are right, and another task's are not", async () => {
@@ -93,19 +95,17 @@ describe("code", () => {
 });
 
 describe("hostile code", () => {
-  // On a busy machine the thread may be ended before the interpreter looks at its clock.
-  const interrupted = /interrupted|took longer/;
   it.each([
-    ["a loop without end", "function double(n) { for (;;); }", interrupted],
-    ["a loop without end before any call", "function double(n) { return 2 * n; }\nwhile (true) {}", interrupted],
-    ["recursion without end", "function double(n) { return double(n) + 1; }", /stack|interrupted|took longer/],
+    ["a loop without end", "function double(n) { for (;;); }", /interrupted/],
+    ["a loop without end before any call", "function double(n) { return 2 * n; }\nwhile (true) {}", /interrupted/],
+    ["recursion without end", "function double(n) { return double(n) + 1; }", /stack|interrupted/],
     [
       "a regular expression that does not end",
       'function double(n) { return /(a+)+$/.test("a".repeat(40) + "b"); }',
-      interrupted,
+      /interrupted/,
     ],
     ["a string that doubles", 'function double(n) { let s = "ab"; for (;;) s += s; }', /too long|memory/],
-    ["a huge array", "function double(n) { return new Array(5e8).fill(n); }", /memory|interrupted|took longer/],
+    ["a huge array", "function double(n) { return new Array(5e8).fill(n); }", /memory|interrupted/],
     ["a huge number", "function double(n) { return 2n ** (2n ** 30n); }", /Error/],
     ["a promise", "async function double(n) { return 2 * n; }", /gives \{\}/],
     ["a getter that throws", "function double(n) { return { get x() { throw 1; } }; }", /: 1/],

@@ -1,7 +1,7 @@
 /** Whether a reply solves a task: the final number is right, the function passes its tests, the bug is found and mended. */
 import { isDeepStrictEqual } from "node:util";
 import { call } from "./functions.ts";
-import { type Outcome, runProgram } from "./sandbox.ts";
+import { type Outcome, runProgram, type SandboxLimits } from "./sandbox.ts";
 import type { FunctionTest, Task } from "./task.ts";
 
 export interface Verdict {
@@ -14,13 +14,13 @@ export interface Verdict {
   fix?: boolean;
 }
 
-/** Checks a reply. Code in it runs in a sandbox (see sandbox.ts), whatever it does. */
-export async function checkTask(task: Task, reply: string): Promise<Verdict> {
-  if (task.bug) return checkBug(task, reply);
+/** Checks a reply. Code in it runs in a sandbox within `limits` (see sandbox.ts for those that are used without), whatever it does. */
+export async function checkTask(task: Task, reply: string, limits?: SandboxLimits): Promise<Verdict> {
+  if (task.bug) return checkBug(task, reply, limits);
   if (task.code) {
     const source = codeIn(reply, task.code.entryPoint);
     if (source === null) return { correct: false, detail: `there is no function ${task.code.entryPoint} in the reply` };
-    return passes(source, task.code);
+    return passes(source, task.code, limits);
   }
   return checkAnswer(task.answer!, reply);
 }
@@ -76,9 +76,9 @@ export function codeIn(reply: string, name: string): string | null {
 const FENCED = /```[^\n]*\n([\s\S]*?)(?:```|$)/g;
 const blocksOf = (reply: string): string[] => [...reply.matchAll(FENCED)].map(([, code]) => code);
 
-async function passes(source: string, code: NonNullable<Task["code"]>): Promise<Verdict> {
+async function passes(source: string, code: NonNullable<Task["code"]>, limits?: SandboxLimits): Promise<Verdict> {
   const { entryPoint, tests } = code;
-  const outcomes = await runProgram({ source, entryPoint, calls: tests.map(({ args }) => args) });
+  const outcomes = await runProgram({ source, entryPoint, calls: tests.map(({ args }) => args) }, limits);
   const wrong = tests.findIndex((test, i) => !isRight(outcomes[i], test));
   if (wrong < 0) return { correct: true, detail: `passes ${tests.length} tests` };
   const outcome = outcomes[wrong];
@@ -90,13 +90,13 @@ async function passes(source: string, code: NonNullable<Task["code"]>): Promise<
 const isRight = (outcome: Outcome, { expected }: FunctionTest) =>
   "value" in outcome && isDeepStrictEqual(outcome.value, expected);
 
-async function checkBug(task: Task, reply: string): Promise<Verdict> {
+async function checkBug(task: Task, reply: string, limits?: SandboxLimits): Promise<Verdict> {
   const { line: right } = task.bug!;
   const prose = reply.replaceAll(FENCED, "");
   const named = /\bline\s*(?:number|no\.?)?[\s:#*`]*(\d+)/i.exec(prose)?.[1];
   const line = Number(named) === right;
   const source = codeIn(reply, task.code!.entryPoint) ?? mended(task.prompt, prose, Number(named));
-  const fixed = source === null ? null : await passes(source, task.code!);
+  const fixed = source === null ? null : await passes(source, task.code!, limits);
   const fix = fixed?.correct ?? false;
   const where =
     named === undefined ? "no line is named" : line ? `line ${right} is right` : `line ${named} should be ${right}`;
