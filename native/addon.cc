@@ -6,6 +6,7 @@
 
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "args.h"
 #include "instruction-sets.h"
@@ -65,17 +66,6 @@ bool readText(napi_env env, napi_value value, char* into, size_t size) {
   return strlen(into) == length;
 }
 
-napi_value run(napi_env env, Kernel kernel, const Arg* args) {
-  double result;
-  {
-    std::lock_guard<std::mutex> lock(kernelLock);
-    result = kernel(args);
-  }
-  napi_value number;
-  napi_create_double(env, result, &number);
-  return number;
-}
-
 napi_value callKernel(napi_env env, napi_callback_info info) {
   size_t count = kMostArgs;
   napi_value values[kMostArgs];
@@ -84,59 +74,84 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   Arg args[kMostArgs] = {};
   for (size_t i = 0; i < count && i < kMostArgs; i++)
     if (!readArg(env, values[i], &args[i])) return nullptr;
-  return run(env, ((const Entry*)data)->kernel, args);
+  double result;
+  {
+    std::lock_guard<std::mutex> lock(kernelLock);
+    result = ((const Entry*)data)->kernel(args);
+  }
+  napi_value number;
+  napi_create_double(env, result, &number);
+  return number;
 }
 
-/** A kernel with the arguments that stay the same, and the places of those that do not. */
-struct Bound {
-  Kernel kernel;
-  Arg args[kMostArgs];
-  size_t open[kMostArgs];
-  size_t openCount;
+/** Kernels that run one after the other with arguments that stay the same, but for the number of tokens. */
+struct Prepared {
+  struct Call {
+    Kernel kernel;
+    size_t tokens;  // the place of that number
+    Arg args[kMostArgs];
+  };
+  std::vector<Call> calls;
 };
 
-napi_value callBound(napi_env env, napi_callback_info info) {
-  size_t count = kMostArgs;
-  napi_value values[kMostArgs];
+napi_value callPrepared(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value value;
   void* data;
-  napi_get_cb_info(env, info, &count, values, nullptr, &data);
-  const Bound& bound = *(const Bound*)data;
-  if (count != bound.openCount) return fail(env, "a bound kernel takes as many arguments as were left open"), nullptr;
-  Arg args[kMostArgs];
-  memcpy(args, bound.args, sizeof args);
-  for (size_t i = 0; i < count; i++)
-    if (!readArg(env, values[i], &args[bound.open[i]])) return nullptr;
-  return run(env, bound.kernel, args);
+  double tokens;
+  napi_get_cb_info(env, info, &count, &value, nullptr, &data);
+  if (count != 1 || napi_get_value_double(env, value, &tokens) != napi_ok) return fail(env, "prepared kernels take a number of tokens"), nullptr;
+  std::lock_guard<std::mutex> lock(kernelLock);
+  for (Prepared::Call& call : ((Prepared*)data)->calls) {
+    call.args[call.tokens].number = tokens;
+    call.kernel(call.args);
+  }
+  return nullptr;
 }
 
-/** bind(name, open, ...args): a function of the arguments at the places `open`. Whoever holds it must keep the memory of the others alive. */
-napi_value bindKernel(napi_env env, napi_callback_info info) {
-  size_t count = kMostArgs + 2;
-  napi_value values[kMostArgs + 2];
-  void* data;
-  napi_get_cb_info(env, info, &count, values, nullptr, &data);
+/** One of `prepare`'s calls: [name, place of the number of tokens, ...args]. */
+bool readCall(napi_env env, napi_value list, const Family* families, Prepared::Call* call) {
+  uint32_t length = 0;
+  napi_value value;
   char name[64];
-  Arg open;
-  if (count < 2 || count > kMostArgs + 2 || !readText(env, values[0], name, sizeof name) || !readArg(env, values[1], &open) || open.type != kI32)
-    return fail(env, "bind(name, open, ...args)"), nullptr;
-  const size_t argCount = count - 2;
-  Bound bound = {};
-  for (const Family* family = (const Family*)data; *family; family++)
-    for (const Entry* entry = *family; entry->name; entry++)
-      if (strcmp(entry->name, name) == 0) bound.kernel = entry->kernel;
-  for (size_t i = 0; i < argCount; i++)
-    if (!readArg(env, values[i + 2], &bound.args[i])) return nullptr;
-  bool right = bound.kernel != nullptr && open.length <= argCount;
-  for (size_t i = 0; right && i < open.length; i++) {
-    right = open.i32()[i] >= 0 && (size_t)open.i32()[i] < argCount;
-    bound.open[i] = (size_t)open.i32()[i];
+  double place = -1;
+  napi_get_array_length(env, list, &length);
+  if (length < 2 || length > kMostArgs + 2) return false;
+  napi_get_element(env, list, 0, &value);
+  if (!readText(env, value, name, sizeof name)) return false;
+  napi_get_element(env, list, 1, &value);
+  napi_get_value_double(env, value, &place);
+  for (; *families; families++)
+    for (const Entry* entry = *families; entry->name; entry++)
+      if (strcmp(entry->name, name) == 0) call->kernel = entry->kernel;
+  if (!call->kernel || !(place >= 0 && place < length - 2)) return false;
+  call->tokens = (size_t)place;
+  for (uint32_t i = 2; i < length; i++) {
+    napi_get_element(env, list, i, &value);
+    if (!readArg(env, value, &call->args[i - 2])) return false;
   }
-  if (!right) return fail(env, "bind(name, open, ...args): no such kernel, or an open place beyond the arguments"), nullptr;
-  bound.openCount = open.length;
-  Bound* kept = new Bound(bound);
+  return true;
+}
+
+/** prepare(calls): a function of the number of tokens that runs them in turn. Whoever holds it must keep the memory of their arguments alive. */
+napi_value prepare(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value list;
+  void* data;
+  uint32_t length = 0;
+  napi_get_cb_info(env, info, &count, &list, nullptr, &data);
+  if (napi_get_array_length(env, list, &length) != napi_ok) return fail(env, "prepare(calls): calls must be an array"), nullptr;
+  Prepared prepared;
+  prepared.calls.resize(length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value call;
+    napi_get_element(env, list, i, &call);
+    if (!readCall(env, call, (const Family*)data, &prepared.calls[i])) return fail(env, "prepare(calls): a call is [kernel, place of the number of tokens, ...args]"), nullptr;
+  }
+  Prepared* kept = new Prepared(prepared);
   napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callBound, kept, &function);
-  napi_add_finalizer(env, function, kept, [](napi_env, void* dead, void*) { delete (Bound*)dead; }, nullptr, nullptr);
+  napi_create_function(env, "prepared", NAPI_AUTO_LENGTH, callPrepared, kept, &function);
+  napi_add_finalizer(env, function, kept, [](napi_env, void* dead, void*) { delete (Prepared*)dead; }, nullptr, nullptr);
   return function;
 }
 
@@ -147,7 +162,7 @@ napi_value firstArg(napi_env env, napi_callback_info info) {
   return value;
 }
 
-/** table(isa): an object of kernels, and `bind`. */
+/** table(isa): an object of kernels, and `prepare`. */
 napi_value table(napi_env env, napi_callback_info info) {
   char name[32];
   if (!readText(env, firstArg(env, info), name, sizeof name)) return fail(env, "table(isa): isa must be a name"), nullptr;
@@ -162,9 +177,9 @@ napi_value table(napi_env env, napi_callback_info info) {
         napi_set_named_property(env, object, entry->name, function);
       }
     }
-    napi_value bind;
-    napi_create_function(env, "bind", NAPI_AUTO_LENGTH, bindKernel, (void*)sets[i].families(), &bind);
-    napi_set_named_property(env, object, "bind", bind);
+    napi_value function;
+    napi_create_function(env, "prepare", NAPI_AUTO_LENGTH, prepare, (void*)sets[i].families(), &function);
+    napi_set_named_property(env, object, "prepare", function);
     return object;
   }
   return fail(env, "table(isa): this machine lacks that instruction set"), nullptr;

@@ -152,7 +152,8 @@ double feedForwardStep(const Arg* args) {
   const ptrdiff_t units = unitsOf(D), bytes = (E ? routed.down.rowBytes() * count : 0) + (sharedF ? shared.down.rowBytes() : 0);
   parallelRange(units, grainOf(units, bytes * kUnitColumns), [&](ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t c0 = from * kUnitColumns, c1 = to * kUnitColumns < D ? to * kUnitColumns : D;
-    for (ptrdiff_t t = 0; t < T; t++) memcpy(out + t * D + c0, x + t * D + c0, (size_t)(c1 - c0) * 4);
+    if (out != x)
+      for (ptrdiff_t t = 0; t < T; t++) memcpy(out + t * D + c0, x + t * D + c0, (size_t)(c1 - c0) * 4);
     for (ptrdiff_t g = 0; g < count; g++)
       for (ptrdiff_t unit = from; unit < to; unit++)
         addUnit(groups[g], hidden, sorted + groups[g].hidden, unit * kUnitColumns, columnsOfUnit(D, unit), out, D);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { configOf, loadWeights, openFolder } from "../checkpoint/index.ts";
-import { batchOf, type CacheDtype, LatentCache, Transformer } from "../model/index.ts";
+import { batchOf, type CacheDtype, LatentCache, type RouterTrace, Transformer } from "../model/index.ts";
 import { Arena, availableIsas, createKernels, type Isa, Tape } from "../tensor/index.ts";
 
 function openCase(name: string, isa: Isa) {
@@ -121,6 +121,27 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
       }
       pasts[0] += a;
       pasts[1] += b;
+    }
+  });
+
+  it("goes on where the table of angles grows, and reports the experts of the naive pass", () => {
+    const [naive, { config, transformer, tape }] = [openCase("yarn", isa), openCase("yarn", isa)];
+    const long = Array.from({ length: 262 }, (_, i) => (i * 37 + 11) % 199);
+    const routers: RouterTrace[] = [];
+    const expected = naive.transformer.forward(naive.tape(0), batchOf([long]), routers).data;
+    const { hiddenSize: D, numExpertsPerTok: K } = config;
+    const cache = new LatentCache(config, long.length, "f32");
+    let past = 0;
+    for (const count of [252, 1, 2, 1, 6]) {
+      const seen: RouterTrace[] = [];
+      const spans = [{ rowStart: 0, past, count }];
+      const tokens = Int32Array.from(long.slice(past, past + count));
+      const got = transformer.forwardCached(tape(1), tokens, spans, cache, seen).data;
+      expect(worst(got, expected.subarray(past * D, (past + count) * D))).toBeLessThan(1e-4);
+      expect(seen.map(({ indices }) => [...indices])).toEqual(
+        routers.map(({ indices }) => [...indices.subarray(past * K, (past + count) * K)]),
+      );
+      past += count;
     }
   });
 

@@ -29,7 +29,8 @@ export class Pass {
     this.tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
     const spans = parts.map(({ job, count }) => ({ rowStart: job.region!.start, past: job.past, count }));
     const ids = Int32Array.from(parts.flatMap(tokensOf));
-    this.hidden = model.transformer.forwardCached(this.tape, ids, spans, cache, this.routers);
+    const asked = parts.some(({ job }) => job.request.settings.experts);
+    this.hidden = model.transformer.forwardCached(this.tape, ids, spans, cache, asked ? this.routers : undefined);
   }
 
   /** Logits of rows, each [V], in memory that lasts until the next pass. */

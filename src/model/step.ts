@@ -1,6 +1,16 @@
-/** A layer for a few tokens over the cache (decoding, the check of drafted tokens): each half is one kernel. */
-import type { F32, I32, Precision, Tape, Tensor, Weight } from "../tensor/index.ts";
-import type { Positions } from "./attention.ts";
+/** Layers for a few tokens over the cache: decoding, and the check of drafted tokens. */
+import type {
+  AttentionStep,
+  F32,
+  FeedForwardStep,
+  I32,
+  Kernels,
+  Precision,
+  RopeTable,
+  Tape,
+  Tensor,
+  Weight,
+} from "../tensor/index.ts";
 import type { LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
 import type { RouterTrace } from "./experts.ts";
@@ -9,25 +19,6 @@ import { softmaxScale } from "./rope.ts";
 
 /** From this many tokens on, products that pack their operands are faster than those that stream the weights. */
 const MOST_TOKENS = 32;
-
-/** Of each token of a pass: where its sequence begins in the cache, and how many rows it sees, its own included. */
-export interface CacheView {
-  rowStart: I32;
-  rowCount: I32;
-}
-
-export function cacheView(spans: readonly SequenceSpan[], tokens: number): CacheView {
-  const rowStart: I32 = new Int32Array(tokens);
-  const rowCount: I32 = new Int32Array(tokens);
-  let row = 0;
-  for (const span of spans) {
-    for (let i = 0; i < span.count; i++, row++) {
-      rowStart[row] = span.rowStart;
-      rowCount[row] = span.past + i + 1;
-    }
-  }
-  return { rowStart, rowCount };
-}
 
 /** The precision that the steps work in with these weights: as their matrices are held; null where some are in f32 and others are not. */
 export function stepPrecision({ slots }: ModelWeights): Precision | null {
@@ -42,89 +33,149 @@ export function fitsStep(tape: Tape, precision: Precision | null, tokens: number
 
 const f32 = ({ data }: Weight) => data as F32;
 
-/** x + attention(norm(x)); the tokens' rows of the cache are written. */
-export function attentionHalf(
-  tape: Tape,
-  config: ModelConfig,
-  { attention: w, inputNorm }: LayerWeights,
-  x: Tensor,
-  { positions, table }: Positions,
-  cache: LayerCache,
-  view: CacheView,
-): Tensor {
-  const [T, D] = x.shape;
-  const out = tape.tensor(T, D);
-  tape.kernels.attentionStep({
-    out: out.data,
-    x: x.data,
-    norm: f32(inputNorm),
-    eps: config.rmsNormEps,
-    T,
-    D,
-    qA: w.qA,
-    qANorm: w.qANorm && f32(w.qANorm),
-    rank: config.qLoraRank ?? 0,
-    q: w.q,
-    kvA: w.kvA,
-    kvANorm: f32(w.kvANorm),
-    kvB: w.kvB.data,
-    o: w.o,
-    ...table,
-    positions,
-    interleaved: config.ropeInterleave,
-    cache: cache.data,
-    cacheScales: cache.scales,
-    ...view,
-    H: config.numAttentionHeads,
-    N: config.qkNopeHeadDim,
-    P: config.qkRopeHeadDim,
-    V: config.vHeadDim,
-    R: config.kvLoraRank,
-    scale: softmaxScale(config),
-  });
-  return out;
+/** The router's choices of one layer, in memory that the next pass writes anew. */
+interface Choices {
+  /** [MOST_TOKENS,K] */
+  indices: I32;
+  weights: F32;
+  /** [E+1] */
+  offsets: I32;
 }
 
-/** x + feed-forward(norm(x)). */
-export function feedForwardHalf(
-  tape: Tape,
-  config: ModelConfig,
-  { postAttentionNorm, dense, experts: w }: LayerWeights,
-  x: Tensor,
-  routers: RouterTrace[],
-): Tensor {
-  const [T, D] = x.shape;
-  const out = tape.tensor(T, D);
-  const { nRoutedExperts: E, numExpertsPerTok: K } = config;
-  const one = dense ?? w!.shared;
-  const chosen = w && {
-    indices: new Int32Array(T * K),
-    weights: new Float32Array(T * K),
+/**
+ * Passes of a few tokens through some layers over their caches. Weights, caches and the buffers between them are the same from pass to pass,
+ * and are handed to the kernels once: a pass is then one call, whatever the number of layers.
+ */
+export class StepPass {
+  readonly kernels: Kernels;
+  readonly table: RopeTable;
+  /** The residual stream, [MOST_TOKENS,D]: the layers' input, and then their output. */
+  private readonly x: F32;
+  private readonly D: number;
+  private readonly positions: I32 = new Int32Array(MOST_TOKENS);
+  /** Where a token's sequence begins in the caches, and how many rows it sees, its own included. */
+  private readonly rowStart: I32 = new Int32Array(MOST_TOKENS);
+  private readonly rowCount: I32 = new Int32Array(MOST_TOKENS);
+  private readonly choices: (Choices | null)[];
+  private readonly perToken: number;
+  private readonly runLayers: (T: number) => void;
+
+  constructor(
+    kernels: Kernels,
+    config: ModelConfig,
+    layers: readonly LayerWeights[],
+    caches: readonly LayerCache[],
+    table: RopeTable,
+  ) {
+    this.kernels = kernels;
+    this.table = table;
+    this.D = config.hiddenSize;
+    this.x = new Float32Array(MOST_TOKENS * this.D);
+    this.perToken = config.numExpertsPerTok;
+    this.choices = layers.map(({ experts }) => experts && roomForChoices(config));
+    this.runLayers = kernels.prepareLayers(
+      layers.map((layer, i) => ({
+        attention: this.attention(config, layer, caches[i]),
+        feedForward: this.feedForward(config, layer, this.choices[i]),
+      })),
+    );
+  }
+
+  /** What the layers make of x [T,D], in memory that the next pass writes anew; the tokens' rows of the caches are written. */
+  run({ data, shape }: Tensor, positions: I32, spans: readonly SequenceSpan[], routers?: RouterTrace[]): Tensor {
+    const [T] = shape;
+    this.x.set(data);
+    this.positions.set(positions);
+    let row = 0;
+    for (const { rowStart, past, count } of spans) {
+      for (let i = 0; i < count; i++, row++) {
+        this.rowStart[row] = rowStart;
+        this.rowCount[row] = past + i + 1;
+      }
+    }
+    this.runLayers(T);
+    if (routers) for (const chosen of this.choices) if (chosen) routers.push(this.trace(chosen, T));
+    return { data: this.x.subarray(0, T * this.D), shape, grad: null };
+  }
+
+  private trace({ indices, weights, offsets }: Choices, T: number): RouterTrace {
+    const n = T * this.perToken;
+    return {
+      indices: indices.slice(0, n),
+      weights: weights.slice(0, n),
+      offsets: offsets.slice(),
+      balanceLoss: 0,
+    };
+  }
+
+  /** x + attention(norm(x)) */
+  private attention(
+    config: ModelConfig,
+    { attention: w, inputNorm }: LayerWeights,
+    { data: cache, scales: cacheScales }: LayerCache,
+  ): AttentionStep {
+    return {
+      ...this.half(config, inputNorm),
+      qA: w.qA,
+      qANorm: w.qANorm && f32(w.qANorm),
+      rank: config.qLoraRank ?? 0,
+      q: w.q,
+      kvA: w.kvA,
+      kvANorm: f32(w.kvANorm),
+      kvB: w.kvB.data,
+      o: w.o,
+      ...this.table,
+      positions: this.positions,
+      interleaved: config.ropeInterleave,
+      cache,
+      cacheScales,
+      rowStart: this.rowStart,
+      rowCount: this.rowCount,
+      H: config.numAttentionHeads,
+      N: config.qkNopeHeadDim,
+      P: config.qkRopeHeadDim,
+      V: config.vHeadDim,
+      R: config.kvLoraRank,
+      scale: softmaxScale(config),
+    };
+  }
+
+  /** x + feed-forward(norm(x)) */
+  private feedForward(
+    config: ModelConfig,
+    { postAttentionNorm, dense, experts: w }: LayerWeights,
+    chosen: Choices | null,
+  ): FeedForwardStep {
+    const one = dense ?? w!.shared;
+    return {
+      ...this.half(config, postAttentionNorm),
+      shared: one && { gateUp: one.gateUp, down: one.down, F: one.down.shape[1] },
+      experts: w && {
+        router: f32(w.router),
+        bias: w.bias,
+        gateUp: w.gateUp,
+        down: w.down,
+        E: config.nRoutedExperts,
+        F: config.moeIntermediateSize,
+        K: config.numExpertsPerTok,
+        groups: config.nGroup,
+        topkGroups: config.topkGroup,
+        normalise: config.normTopkProb,
+        scale: config.routedScalingFactor,
+        ...chosen!,
+      },
+    };
+  }
+
+  private half({ rmsNormEps: eps }: ModelConfig, norm: Weight) {
+    return { out: this.x, x: this.x, norm: f32(norm), eps, T: MOST_TOKENS, D: this.D };
+  }
+}
+
+function roomForChoices({ nRoutedExperts: E, numExpertsPerTok: K }: ModelConfig): Choices {
+  return {
+    indices: new Int32Array(MOST_TOKENS * K),
+    weights: new Float32Array(MOST_TOKENS * K),
     offsets: new Int32Array(E + 1),
   };
-  tape.kernels.feedForwardStep({
-    out: out.data,
-    x: x.data,
-    norm: f32(postAttentionNorm),
-    eps: config.rmsNormEps,
-    T,
-    D,
-    shared: one && { gateUp: one.gateUp, down: one.down, F: one.down.shape[1] },
-    experts: w && {
-      router: f32(w.router),
-      bias: w.bias,
-      gateUp: w.gateUp,
-      down: w.down,
-      E,
-      F: config.moeIntermediateSize,
-      K,
-      groups: config.nGroup,
-      topkGroups: config.topkGroup,
-      normalise: config.normTopkProb,
-      scale: config.routedScalingFactor,
-      ...chosen!,
-    },
-  });
-  if (chosen) routers.push({ ...chosen, balanceLoss: 0 });
-  return out;
 }

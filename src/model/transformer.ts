@@ -18,7 +18,7 @@ import type { ModelConfig } from "./config.ts";
 import { type Balance, feedForward, mixtureOfExperts, type RouterTrace } from "./experts.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
-import { attentionHalf, cacheView, feedForwardHalf, fitsStep, stepPrecision } from "./step.ts";
+import { fitsStep, StepPass, stepPrecision } from "./step.ts";
 
 /** Ids that a draft may guess: this share of the vocabulary, and never fewer than this many. */
 const DRAFT_SHARE = 1 / 4;
@@ -65,6 +65,8 @@ export class Transformer {
   private tablePositions = 0;
   private readonly stepPrecision: Precision | null;
   private readonly draftHead: Weight;
+  /** Prepared passes, by the first of the caches that they go over. */
+  private readonly steps = new WeakMap<LayerCache, StepPass>();
 
   /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
@@ -159,21 +161,21 @@ export class Transformer {
     return ops.linear(tape, hidden, this.draftHead);
   }
 
-  /** Hidden states [T,D] after the final norm of new tokens `ids`, which continue the cached sequences `spans`. */
+  /**
+   * Hidden states [T,D] after the final norm of new tokens `ids`, which continue the cached sequences `spans`.
+   * routers: where the layers' choices of experts are put.
+   */
   forwardCached(
     tape: Tape,
     ids: I32,
     spans: readonly SequenceSpan[],
     cache: LatentCache,
-    routers: RouterTrace[] = [],
+    routers?: RouterTrace[],
   ): Tensor {
     const { weights, config } = this;
-    const at = this.positionsOf(spanPositions(spans));
-    let x = ops.embed(tape, weights.embed, ids);
-    weights.layers.forEach((layer, i) => {
-      x = this.cachedLayer(tape, layer, x, routers, at, spans, cache.layers[i]);
-    });
-    return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
+    const x = ops.embed(tape, weights.embed, ids);
+    const y = this.cachedLayers(tape, weights.layers, x, spans, cache.layers, routers);
+    return ops.rmsNorm(tape, y, weights.norm, config.rmsNormEps);
   }
 
   /** As `mtpForward`, over a cache: nextIds[t] is the token that follows row t by `depth` places. */
@@ -186,9 +188,8 @@ export class Transformer {
     cache: LayerCache,
   ): Tensor {
     const w = this.weights.mtp[depth - 1];
-    const at = this.positionsOf(spanPositions(spans));
     const x = this.mtpJoin(tape, w, hidden, nextIds);
-    const y = this.cachedLayer(tape, w.layer, x, [], at, spans, cache);
+    const y = this.cachedLayers(tape, [w.layer], x, spans, [cache]);
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
   }
 
@@ -223,25 +224,39 @@ export class Transformer {
     });
   }
 
-  /** A layer over the cache: for a few tokens by the steps of decoding, else as `layer`. */
-  private cachedLayer(
+  /** Layers over their caches: for a few tokens by the steps of decoding, else each as `layer`. */
+  private cachedLayers(
     tape: Tape,
-    w: LayerWeights,
+    layers: readonly LayerWeights[],
     x: Tensor,
-    routers: RouterTrace[],
-    at: Positions,
     spans: readonly SequenceSpan[],
-    cache: LayerCache,
+    caches: readonly LayerCache[],
+    routers?: RouterTrace[],
   ): Tensor {
     const { config } = this;
-    if (fitsStep(tape, this.stepPrecision, x.shape[0])) {
-      const view = cacheView(spans, x.shape[0]);
-      const afterAttention = attentionHalf(tape, config, w, x, at, cache, view);
-      return feedForwardHalf(tape, config, w, afterAttention, routers);
-    }
-    return this.layer(tape, w, x, routers, undefined, (tape, h) =>
-      cachedAttention(tape, config, w.attention, h, at, cache, spans),
+    const at = this.positionsOf(spanPositions(spans));
+    if (fitsStep(tape, this.stepPrecision, x.shape[0]))
+      return this.stepsOver(caches, layers, tape, at.table).run(x, at.positions, spans, routers);
+    return layers.reduce(
+      (x, layer, i) =>
+        this.layer(tape, layer, x, routers ?? [], undefined, (tape, h) =>
+          cachedAttention(tape, config, layer.attention, h, at, caches[i], spans),
+        ),
+      x,
     );
+  }
+
+  private stepsOver(
+    caches: readonly LayerCache[],
+    layers: readonly LayerWeights[],
+    { kernels }: Tape,
+    table: RopeTable,
+  ): StepPass {
+    const known = this.steps.get(caches[0]);
+    if (known && known.kernels === kernels && known.table === table) return known;
+    const pass = new StepPass(kernels, this.config, layers, caches, table);
+    this.steps.set(caches[0], pass);
+    return pass;
   }
 
   /** Angles for these positions; the table grows by doubling, up to max_position_embeddings. */

@@ -19,7 +19,7 @@ export {
   viewOf,
 } from "./dtype.ts";
 export { InputError } from "./errors.ts";
-export type { Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
+export type { AttentionStep, FeedForwardStep, Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 export { allocate, mapFile, releaseMapped } from "./memory.ts";
 export { distance, nearestName } from "./names.ts";
 export type { RopeTable } from "./ops.ts";

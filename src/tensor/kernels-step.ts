@@ -11,7 +11,7 @@ export interface HeldMatrix {
   readonly quantised?: QuantisedBlocks;
 }
 
-/** What both halves share: out[T,D] = x + half(norm(x)). */
+/** What both halves share: out[T,D] = x + half(norm(x)); out may be x. */
 interface HalfStep {
   out: F32;
   x: F32;
@@ -87,4 +87,10 @@ export interface AttentionStep extends HalfStep {
   V: number;
   R: number;
   scale: number;
+}
+
+/** A layer as `prepareLayers` takes it: the T of its halves is how many tokens their buffers have room for. */
+export interface LayerStep {
+  attention: AttentionStep;
+  feedForward: FeedForwardStep;
 }

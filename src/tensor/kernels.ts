@@ -16,10 +16,10 @@
  */
 import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
-import type { AttentionStep, FeedForwardStep } from "./kernels-step.ts";
+import type { AttentionStep, FeedForwardStep, LayerStep } from "./kernels-step.ts";
 
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
-export type { AttentionStep, FeedForwardStep, HeldMatrix } from "./kernels-step.ts";
+export type { AttentionStep, FeedForwardStep, HeldMatrix, LayerStep } from "./kernels-step.ts";
 
 export type Precision = "f32" | "bf16";
 export type Isa = "reference" | "portable" | "avx2" | "avx512" | "amx";
@@ -379,4 +379,9 @@ export interface Kernels {
   quantisedMatmul(p: QuantisedMatmul): void;
   feedForwardStep(p: FeedForwardStep): void;
   attentionStep(p: AttentionStep): void;
+  /**
+   * The steps of layers, one after the other, with the same buffers each time: weights and sizes are checked and handed over once, because for a
+   * small model that takes as long as the step. What comes back runs them for the first T tokens of the buffers.
+   */
+  prepareLayers(layers: readonly LayerStep[]): (T: number) => void;
 }

@@ -31,65 +31,144 @@ function matrix(o: Operands, N: number, K: number, wanted: How, scale = 1): Held
 
 const widths = fc.oneof(fc.constantFrom(32, 64, 96), positiveSize(70));
 
-describeTwins("feedForwardStep", (native) => {
-  const shape = fc.record({
-    T: size(9),
-    D: widths,
-    sharedF: fc.oneof(fc.constant(0), widths),
-    E: fc.constantFrom(0, 4, 8),
-    F: widths,
-    K: fc.constantFrom(1, 3),
-    groups: fc.constantFrom(1, 4),
-    hows: fc.tuple(held, held, held, held),
-    s: fc.nat(),
-  });
-  const make = ({
+const feedForwards = fc.record({
+  T: size(9),
+  D: widths,
+  sharedF: fc.oneof(fc.constant(0), widths),
+  E: fc.constantFrom(0, 4, 8),
+  F: widths,
+  K: fc.constantFrom(1, 3),
+  groups: fc.constantFrom(1, 4),
+  hows: fc.tuple(held, held, held, held),
+  s: fc.nat(),
+});
+const feedForward = ({
+  T,
+  D,
+  sharedF,
+  E,
+  F,
+  K,
+  groups,
+  hows,
+  s,
+}: typeof feedForwards extends fc.Arbitrary<infer S> ? S : never) => {
+  const o = new Operands(s);
+  const p: FeedForwardStep = {
+    out: new Float32Array(T * D).fill(7),
+    x: o.f32(T * D),
+    norm: o.f32(D),
+    eps: 1e-6,
     T,
     D,
-    sharedF,
-    E,
-    F,
-    K,
-    groups,
-    hows,
-    s,
-  }: typeof shape extends fc.Arbitrary<infer S> ? S : never) => {
-    const o = new Operands(s);
-    const p: FeedForwardStep = {
-      out: new Float32Array(T * D).fill(7),
-      x: o.f32(T * D),
-      norm: o.f32(D),
-      eps: 1e-6,
-      T,
-      D,
-      shared: sharedF
-        ? {
-            gateUp: matrix(o, 2 * sharedF, D, fits(hows[0], sharedF, D)),
-            down: matrix(o, D, sharedF, hows[1]),
-            F: sharedF,
-          }
-        : null,
-      experts: E
-        ? {
-            router: o.f32(E * D),
-            bias: o.f32(E),
-            gateUp: matrix(o, E * 2 * F, D, fits(hows[2], F, D)),
-            down: matrix(o, E * D, F, fits(hows[3], D, F)),
-            E,
-            F,
-            K,
-            groups,
-            topkGroups: groups === 1 ? 1 : 3,
-            normalise: s % 2 === 0,
-            scale: 1.5,
-            indices: new Int32Array(T * K),
-            weights: new Float32Array(T * K),
-            offsets: new Int32Array(E + 1),
-          }
-        : null,
-    };
-    return p;
+    shared: sharedF
+      ? {
+          gateUp: matrix(o, 2 * sharedF, D, fits(hows[0], sharedF, D)),
+          down: matrix(o, D, sharedF, hows[1]),
+          F: sharedF,
+        }
+      : null,
+    experts: E
+      ? {
+          router: o.f32(E * D),
+          bias: o.f32(E),
+          gateUp: matrix(o, E * 2 * F, D, fits(hows[2], F, D)),
+          down: matrix(o, E * D, F, fits(hows[3], D, F)),
+          E,
+          F,
+          K,
+          groups,
+          topkGroups: groups === 1 ? 1 : 3,
+          normalise: s % 2 === 0,
+          scale: 1.5,
+          indices: new Int32Array(T * K),
+          weights: new Float32Array(T * K),
+          offsets: new Int32Array(E + 1),
+        }
+      : null,
   };
+  return p;
+};
+
+const attentions = fc.record({
+  sequences: fc.array(fc.record({ past: size(140), count: positiveSize(3) }), { maxLength: 4 }),
+  D: widths,
+  rank: fc.oneof(fc.constant(0), widths),
+  H: fc.constantFrom(1, 2, 3, 4, 7, 8),
+  N: positiveSize(40),
+  pairs: fc.constantFrom(1, 4, 8),
+  V: positiveSize(40),
+  R: widths,
+  hows: fc.tuple(held, held, held, held),
+  kvB: fc.constantFrom<How>("f32", "bf16"),
+  cache: fc.constantFrom("f32", "bf16", "int8"),
+  interleaved: fc.boolean(),
+  s: fc.nat(),
+});
+const attention = ({
+  sequences,
+  D,
+  rank,
+  H,
+  N,
+  pairs,
+  V,
+  R,
+  hows,
+  kvB,
+  cache,
+  interleaved,
+  s,
+}: typeof attentions extends fc.Arbitrary<infer S> ? S : never): AttentionStep => {
+  const o = new Operands(s);
+  const P = pairs * 2;
+  const rowStart: number[] = [];
+  const rowCount: number[] = [];
+  let rows = 0;
+  for (const { past, count } of sequences) {
+    for (let i = 0; i < count; i++) {
+      rowStart.push(rows);
+      rowCount.push(past + i + 1);
+    }
+    rows += past + count + 2;
+  }
+  const T = rowStart.length;
+  const positions = Int32Array.from(rowCount, (count) => count - 1);
+  const angles = o.f32(150 * pairs);
+  const n = rows * (R + P);
+  return {
+    out: new Float32Array(T * D).fill(7),
+    x: o.f32(T * D),
+    norm: o.f32(D),
+    eps: 1e-6,
+    T,
+    D,
+    qA: rank ? matrix(o, rank, D, hows[0]) : null,
+    qANorm: rank ? o.f32(rank) : null,
+    rank,
+    q: matrix(o, H * (N + P), rank || D, hows[1]),
+    kvA: matrix(o, R + P, D, hows[2]),
+    kvANorm: o.f32(R),
+    kvB: matrix(o, H * (N + V), R, kvB).data,
+    o: matrix(o, D, H * V, hows[3]),
+    cos: angles.map(Math.cos),
+    sin: angles.map(Math.sin),
+    positions,
+    interleaved,
+    cache: cache === "f32" ? o.f32(n) : cache === "bf16" ? o.bf16(n) : Int8Array.from(o.ids(n, 255), (x) => x - 127),
+    cacheScales: cache === "int8" ? o.f32(rows * 2, 0.01) : null,
+    rowStart: Int32Array.from(rowStart),
+    rowCount: Int32Array.from(rowCount),
+    H,
+    N,
+    P,
+    V,
+    R,
+    scale: 1 / Math.sqrt(N + P),
+  };
+};
+
+describeTwins("feedForwardStep", (native) => {
   const run = (kernels: Kernels, p: FeedForwardStep) => {
     const experts = p.experts && {
       ...p.experts,
@@ -104,8 +183,8 @@ describeTwins("feedForwardStep", (native) => {
 
   it("computes what the reference does", () => {
     fc.assert(
-      fc.property(shape, (values) => {
-        const p = make(values);
+      fc.property(feedForwards, (values) => {
+        const p = feedForward(values);
         const [got, expected] = [run(native, p), run(reference, p)];
         if (expected.experts) {
           expect(got.experts!.indices).toEqual(expected.experts.indices);
@@ -123,7 +202,7 @@ describeTwins("feedForwardStep", (native) => {
   });
 
   it("gives a token the same numbers whatever stands beside it, on any number of threads", () => {
-    const all = make({ T: 6, D: 64, sharedF: 32, E: 8, F: 64, K: 3, groups: 4, hows: [8, 8, 4, 4], s: 3 });
+    const all = feedForward({ T: 6, D: 64, sharedF: 32, E: 8, F: 64, K: 3, groups: 4, hows: [8, 8, 4, 4], s: 3 });
     const together = withThreads(3, () => run(native, all).out);
     expect(withThreads(1, () => run(native, all).out)).toEqual(together);
     for (let t = 0; t < 6; t++) {
@@ -133,7 +212,7 @@ describeTwins("feedForwardStep", (native) => {
   });
 
   it("refuses a matrix that is too small", () => {
-    const p = make({ T: 1, D: 32, sharedF: 32, E: 4, F: 32, K: 1, groups: 1, hows: ["f32", "f32", 8, 8], s: 1 });
+    const p = feedForward({ T: 1, D: 32, sharedF: 32, E: 4, F: 32, K: 1, groups: 1, hows: ["f32", "f32", 8, 8], s: 1 });
     const shared = { ...p.shared!, down: { data: new Float32Array(5) } };
     expect(() => native.feedForwardStep({ ...p, shared })).toThrow(/shared down holds 5 elements, needs 1024/);
     expect(() => native.feedForwardStep({ ...p, experts: { ...p.experts!, E: 5 } })).toThrow(/gateUp's codes holds/);
@@ -141,70 +220,6 @@ describeTwins("feedForwardStep", (native) => {
 });
 
 describeTwins("attentionStep", (native) => {
-  const shape = fc.record({
-    sequences: fc.array(fc.record({ past: size(140), count: positiveSize(3) }), { maxLength: 4 }),
-    D: widths,
-    rank: fc.oneof(fc.constant(0), widths),
-    H: fc.constantFrom(1, 2, 3, 4, 7, 8),
-    N: positiveSize(40),
-    pairs: fc.constantFrom(1, 4, 8),
-    V: positiveSize(40),
-    R: widths,
-    hows: fc.tuple(held, held, held, held),
-    kvB: fc.constantFrom<How>("f32", "bf16"),
-    cache: fc.constantFrom("f32", "bf16", "int8"),
-    interleaved: fc.boolean(),
-    s: fc.nat(),
-  });
-  type Shape = typeof shape extends fc.Arbitrary<infer S> ? S : never;
-  const make = ({ sequences, D, rank, H, N, pairs, V, R, hows, kvB, cache, interleaved, s }: Shape): AttentionStep => {
-    const o = new Operands(s);
-    const P = pairs * 2;
-    const rowStart: number[] = [];
-    const rowCount: number[] = [];
-    let rows = 0;
-    for (const { past, count } of sequences) {
-      for (let i = 0; i < count; i++) {
-        rowStart.push(rows);
-        rowCount.push(past + i + 1);
-      }
-      rows += past + count + 2;
-    }
-    const T = rowStart.length;
-    const positions = Int32Array.from(rowCount, (count) => count - 1);
-    const angles = o.f32(150 * pairs);
-    const n = rows * (R + P);
-    return {
-      out: new Float32Array(T * D).fill(7),
-      x: o.f32(T * D),
-      norm: o.f32(D),
-      eps: 1e-6,
-      T,
-      D,
-      qA: rank ? matrix(o, rank, D, hows[0]) : null,
-      qANorm: rank ? o.f32(rank) : null,
-      rank,
-      q: matrix(o, H * (N + P), rank || D, hows[1]),
-      kvA: matrix(o, R + P, D, hows[2]),
-      kvANorm: o.f32(R),
-      kvB: matrix(o, H * (N + V), R, kvB).data,
-      o: matrix(o, D, H * V, hows[3]),
-      cos: angles.map(Math.cos),
-      sin: angles.map(Math.sin),
-      positions,
-      interleaved,
-      cache: cache === "f32" ? o.f32(n) : cache === "bf16" ? o.bf16(n) : Int8Array.from(o.ids(n, 255), (x) => x - 127),
-      cacheScales: cache === "int8" ? o.f32(rows * 2, 0.01) : null,
-      rowStart: Int32Array.from(rowStart),
-      rowCount: Int32Array.from(rowCount),
-      H,
-      N,
-      P,
-      V,
-      R,
-      scale: 1 / Math.sqrt(N + P),
-    };
-  };
   const run = (kernels: Kernels, p: AttentionStep) => {
     const out: F32 = p.out.slice();
     const cache = p.cache.slice() as typeof p.cache;
@@ -215,8 +230,8 @@ describeTwins("attentionStep", (native) => {
 
   it("computes what the reference does, and writes the same rows of the cache", () => {
     fc.assert(
-      fc.property(shape, (values) => {
-        const p = make(values);
+      fc.property(attentions, (values) => {
+        const p = attention(values);
         const [got, expected] = [run(native, p), run(reference, p)];
         expectClose(got.out, expected.out, 2e-2, "out");
         let difference = 0;
@@ -240,7 +255,15 @@ describeTwins("attentionStep", (native) => {
       { past: 0, count: 1 },
     ];
     const sizes = { D: 64, rank: 32, H: 8, N: 32, pairs: 8, V: 32, R: 64 } as const;
-    const all = make({ ...sizes, sequences, hows: [8, 8, 4, 4], kvB: "bf16", cache: "bf16", interleaved: true, s: 4 });
+    const all = attention({
+      ...sizes,
+      sequences,
+      hows: [8, 8, 4, 4],
+      kvB: "bf16",
+      cache: "bf16",
+      interleaved: true,
+      s: 4,
+    });
     const together = withThreads(3, () => run(native, all));
     expect(withThreads(1, () => run(native, all))).toEqual(together);
     for (let t = 0; t < 3; t++) {
@@ -258,7 +281,7 @@ describeTwins("attentionStep", (native) => {
 
   it("refuses a cache that is too small", () => {
     const sizes = { D: 32, rank: 0, H: 1, N: 8, pairs: 4, V: 8, R: 32 } as const;
-    const p = make({
+    const p = attention({
       ...sizes,
       hows: ["f32", "f32", "f32", "f32"],
       sequences: [{ past: 4, count: 1 }],
@@ -269,6 +292,58 @@ describeTwins("attentionStep", (native) => {
     });
     expect(() => native.attentionStep({ ...p, cache: new Float32Array(40) })).toThrow(
       /cache holds 40 elements, needs 200/,
+    );
+  });
+});
+
+describeTwins("prepareLayers", (native) => {
+  const D = 64;
+  /** Two layers over one residual stream with room for five tokens, each with a cache of its own. */
+  const make = () => {
+    const x = new Operands(5).f32(5 * D);
+    const sizes = { D, rank: 32, H: 4, N: 16, pairs: 4, V: 16, R: 32 } as const;
+    const sequences = [
+      { past: 6, count: 2 },
+      { past: 0, count: 1 },
+      { past: 40, count: 2 },
+    ];
+    return [8, 4].map((bits, i) => {
+      const hows: [How, How, How, How] = [bits as How, bits as How, "bf16", bits as How];
+      const a = attention({ ...sizes, sequences, hows, kvB: "bf16", cache: "bf16", interleaved: true, s: i });
+      const f = feedForward({ T: 5, D, sharedF: i ? 32 : 64, E: i ? 8 : 0, F: 32, K: 3, groups: 4, hows, s: i });
+      return { attention: { ...a, x, out: x }, feedForward: { ...f, x, out: x } };
+    });
+  };
+
+  it("runs the steps of its layers in place, for as many tokens as it is told, again and again", () => {
+    const [prepared, single] = [make(), make()];
+    const run = native.prepareLayers(prepared);
+    for (const T of [5, 1, 3]) {
+      run(T);
+      for (const layer of single) {
+        native.attentionStep({ ...layer.attention, T });
+        native.feedForwardStep({ ...layer.feedForward, T });
+      }
+      expect(prepared).toEqual(single);
+    }
+  });
+
+  it("computes what the reference does", () => {
+    const [got, expected] = [make(), make()];
+    native.prepareLayers(got)(4);
+    reference.prepareLayers(expected)(4);
+    expectClose(got[1].feedForward.out, expected[1].feedForward.out, 2e-2, "out");
+    expect(got[1].feedForward.experts!.offsets).toEqual(expected[1].feedForward.experts!.offsets);
+  });
+
+  it("refuses more tokens than its buffers hold, and rows that the cache lacks", () => {
+    const layers = make();
+    const run = native.prepareLayers(layers);
+    expect(() => run(6)).toThrow("prepareLayers: 6 tokens in buffers for 5");
+    layers[1].attention.rowCount[0] = 1000;
+    expect(() => run(5)).toThrow(/attentionStep: cache holds/);
+    expect(() => native.prepareLayers([{ ...layers[0], feedForward: { ...layers[0].feedForward, T: 6 } }])).toThrow(
+      "feedForwardStep: out holds 320 elements, needs 384",
     );
   });
 });

@@ -36,7 +36,7 @@ function feedForward(w: { gateUp: HeldMatrix; down: HeldMatrix; F: number }, e: 
   return linear(w.down, e, hidden, J, D, w.F);
 }
 
-export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep"> = {
+export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "prepareLayers"> = {
   feedForwardStep({ out, x, norm, eps, T, D, shared, experts }) {
     const h = normed(x, norm, T, D, eps);
     out.set(x.subarray(0, T * D));
@@ -129,5 +129,14 @@ export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep"> = {
     linear(p.o, 0, attended, T, D, H * V).forEach((y, i) => {
       out[i] = x[i] + y;
     });
+  },
+
+  prepareLayers(layers) {
+    return (T) => {
+      for (const { attention, feedForward } of layers) {
+        stepKernels.attentionStep({ ...attention, T });
+        stepKernels.feedForwardStep({ ...feedForward, T });
+      }
+    };
   },
 };
