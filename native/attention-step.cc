@@ -43,11 +43,16 @@ void writeCacheRow(const Arg& cache, float* scales, ptrdiff_t row, const float* 
   }
 }
 
+constexpr ptrdiff_t kRowsAhead = 8;
+
 /** `vectors` vectors of out[m][r] = Σ_n q[m][n] · w[n][r], of M tokens with a matrix [N,R] whose rows run along r. */
 template <int M, int vectors, class T>
 SHOAL_INLINE void absorbColumns(float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t r, ptrdiff_t R) {
   Vf sum[M][vectors] = {};
   for (ptrdiff_t n = 0; n < N; n++) {
+    // The first columns ask for whole rows, some ahead; behind the last row stand the matrix's values, which come next.
+    if (r == 0)
+      for (ptrdiff_t c = 0; c < R; c += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(w + (n + kRowsAhead) * R + c);
     Vf row[vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) row[v] = loadAs(w + n * R + r + v * kLanes);
@@ -194,7 +199,7 @@ double attentionStep(const Arg* args) {
   };
   if (T < 4) {
     // A task is a few heads from end to end.
-    const ptrdiff_t together = H >= threads() * kHeads * 2 ? kHeads : H >= threads() * 2 ? 2 : 1;
+    const ptrdiff_t together = H >= threads() * kHeads ? kHeads : H >= threads() * 2 ? 2 : 1;
     parallelRange(H, together, [&](ptrdiff_t h0, ptrdiff_t h1) {
       for (ptrdiff_t h = h0; h < h1; h++) absorbHead(h);
       for (ptrdiff_t t = 0; t < T; t++) attendHeads(t, h0, h1);

@@ -7,10 +7,10 @@
 
 namespace SHOAL_ISA {
 
-constexpr int kCacheRows = 64;                  // rows of the cache in a tile: widened once for all heads
-constexpr int kAhead = 16;                      // rows by which reading goes ahead of widening
-constexpr int kTogether = 16;                   // scores that are formed at a time: heads × rows
-constexpr int kHeads = kLanes == 16 ? 4 : 2;    // heads that share what is loaded of the tile
+constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a tile: widened once for all heads
+constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
+constexpr int kTogether = kLanes == 16 ? 16 : 8;    // scores that are formed at a time, heads × rows: each takes a register
+constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
 /** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
 struct CacheRows {
@@ -66,7 +66,7 @@ static inline Tile tileIn(float* memory, const CacheRows& cache, ptrdiff_t heads
   return t;
 }
 
-/** The sums of 16 vectors' lanes. */
+/** The sums of the vectors' lanes. */
 SHOAL_INLINE void sumEach(const Vf v[kTogether], float* sums) {
 #if SHOAL_VECTOR_BYTES == 64
   // Neighbours are added lane by lane until each lane holds a sum of its own: the same additions, in the same order, for all.
@@ -83,6 +83,17 @@ SHOAL_INLINE void sumEach(const Vf v[kTogether], float* sums) {
   for (int i = 0; i < 2; i++)
     c[i] = _mm512_add_ps(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88), _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
   _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_shuffle_f32x4(c[0], c[1], 0x88), _mm512_shuffle_f32x4(c[0], c[1], 0xdd)));
+#elif SHOAL_VECTOR_BYTES == 32
+  __m256 a[4], b[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++)
+    a[i] = _mm256_add_ps(_mm256_unpacklo_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]), _mm256_unpackhi_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]));
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) {
+    const __m256d x = (__m256d)a[2 * i], y = (__m256d)a[2 * i + 1];
+    b[i] = _mm256_add_ps((__m256)_mm256_unpacklo_pd(x, y), (__m256)_mm256_unpackhi_pd(x, y));
+  }
+  _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
 #else
   for (int i = 0; i < kTogether; i++) sums[i] = lanesSum(v[i]);
 #endif
@@ -159,7 +170,7 @@ SHOAL_INLINE void sumColumns(const Tile& t, ptrdiff_t h, ptrdiff_t c, const floa
 /** In the last vector numbers past R belong to k_rope; they land in padding. */
 template <int heads>
 static void sumRows(const Tile& t, ptrdiff_t h, const float* corrections) {
-  constexpr int vectors = (kLanes == 16 ? 8 : 4) / heads;
+  constexpr int vectors = 8 / heads;
   ptrdiff_t c = 0;
   for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumColumns<heads, vectors>(t, h, c, corrections);
   for (; c < t.columns; c += kLanes) sumColumns<heads, 1>(t, h, c, corrections);
@@ -185,7 +196,7 @@ static inline void attend(Tile t, const CacheRows& cache, ptrdiff_t first, ptrdi
     for (ptrdiff_t j = 0; j < t.count; j++) cache.widen(first + from + j, t.rows + j * t.padded);
     ptrdiff_t h = 0;
     for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, h);
-    if (kHeads == 4 && h + 2 <= heads) attendTile<2>(t, h), h += 2;
+    if (h + 2 <= heads) attendTile<2>(t, h), h += 2;
     for (; h < heads; h++) attendTile<1>(t, h);
   }
   for (ptrdiff_t h = 0; h < heads; h++) {
