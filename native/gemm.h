@@ -4,6 +4,7 @@
 // routine serve f32, bf16 rounded to f32 (processors without bf16), vdpbf16ps and AMX tiles:
 //   B panel: [units][kNR columns]       A rows: [rows][kRowStride units], or A panel: [units][kMR rows] where A comes transposed.
 #pragma once
+#include "pack256.h"
 #include "pack512.h"
 #include "pool.h"
 #include "tile.h"
@@ -65,11 +66,16 @@ template <Mode mode, class T>
 static void packContiguous(uint32_t* dst, ptrdiff_t lineStride, ptrdiff_t unitStride, const T* src, ptrdiff_t lineStep, int lines, int K) {
   constexpr int per = kPerUnit(mode);
   const int whole = K / per;
-  int done = 0;
+  int done = 0, turned = 0;  // units, and lines of which so many units are done
+#if SHOAL_VECTOR_BYTES == 32
+  for (; unitStride != 1 && turned + 8 <= lines; turned += 8)
+    done = packColumns256<mode == Mode::kRound>(dst + turned * lineStride, unitStride, src + turned * lineStep, lineStep, whole);
+#endif
 #if defined(SHOAL_BF16_DOT)
   if (mode == Mode::kPair && unitStride != 1) {
     for (int line = 0; line < lines; line += 16)
       done = packColumns512(dst + line * lineStride, unitStride, src + line * lineStep, lineStep, lines - line, whole);
+    turned = lines;
   }
 #endif
   for (int line = 0; line < lines; line++) {
@@ -81,7 +87,7 @@ static void packContiguous(uint32_t* dst, ptrdiff_t lineStride, ptrdiff_t unitSt
 #endif
       for (int u = done; u < whole; u++) to[u] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     } else {
-      for (int u = done; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
+      for (int u = line < turned ? done : 0; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     }
     if (per == 2 && K % 2) to[whole * unitStride] = unitOf<mode>(from[K - 1], T(0));
   }
@@ -167,7 +173,25 @@ static void packTransposedPanels(uint32_t* dst, const Source& source, ptrdiff_t 
     return;
   }
 #endif
-  for (int i = 0; i < lines; i += kMR, dst += kUnits * kMR) {
+  int first = 0;
+#if SHOAL_VECTOR_BYTES == 32
+  static_assert(kMR == 6, "packed in sixes");
+  // Whole rows, one k after the other: panel by panel, each row would be another page each time.
+  for (int u = 0; u < K; u++) {
+    const ptrdiff_t ahead = u + 16 < K ? 16 * source.kStep : 0;
+    if (source.bf16) {
+      const uint16_t* row = (const uint16_t*)source.at(line, k + u);
+      for (int i = 0; i < lines; i += 32) __builtin_prefetch(row + ahead + i);
+      first = packSixes256<mode == Mode::kRound>(dst + u * kMR, (ptrdiff_t)kUnits * kMR, row, lines);
+    } else {
+      const float* row = (const float*)source.at(line, k + u);
+      for (int i = 0; i < lines; i += 16) __builtin_prefetch(row + ahead + i);
+      first = packSixes256<mode == Mode::kRound>(dst + u * kMR, (ptrdiff_t)kUnits * kMR, row, lines);
+    }
+  }
+  dst += (ptrdiff_t)(first / kMR) * kUnits * kMR;
+#endif
+  for (int i = first; i < lines; i += kMR, dst += kUnits * kMR) {
     const int width = lines - i < kMR ? lines - i : kMR;
     if (source.bf16) packInterleaved<mode>(dst, kMR, (const uint16_t*)source.at(line + i, k), source.kStep, width, K);
     else packInterleaved<mode>(dst, kMR, (const float*)source.at(line + i, k), source.kStep, width, K);

@@ -73,7 +73,7 @@ void multiplyBlock(const Product& p, const uint32_t* base, ptrdiff_t mb, ptrdiff
 
 /** Runs products side by side. Tasks are ordered by product, so that threads share a product's packed B while it is in the cache. */
 template <Mode mode>
-void runPacked(Product* products, ptrdiff_t count) {
+void runPiece(Product* products, ptrdiff_t count) {
   ptrdiff_t packed = 0, panelTotal = 0, tasks = 0;
   for (ptrdiff_t i = 0; i < count; i++) {
     products[i].packed = packed;
@@ -109,6 +109,30 @@ void runPacked(Product* products, ptrdiff_t count) {
     const ptrdiff_t local = task - p.firstTask;
     multiplyBlock<mode>(p, base, local / p.nBlocks, local % p.nBlocks);
   });
+}
+
+/**
+ * The same for any depth: a long sum over k (a gradient's, over all tokens) is taken in pieces whose packed B stays in the shared cache. Blocks of k are
+ * added in the same order either way.
+ */
+template <Mode mode>
+void runPacked(Product* products, ptrdiff_t count) {
+  constexpr ptrdiff_t depth = 4 * kBlockK<mode>;
+  ptrdiff_t longest = 0;
+  for (ptrdiff_t i = 0; i < count; i++) longest = products[i].K > longest ? products[i].K : longest;
+  Product* pieces = (Product*)sharedScratch(5, (size_t)(count + 1) * sizeof(Product));
+  for (ptrdiff_t k = 0; k < longest; k += depth) {
+    ptrdiff_t left = 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+      const Product& p = products[i];
+      if (p.K <= k) continue;
+      Product& piece = pieces[left++] = p;
+      piece.K = p.K - k < depth ? p.K - k : depth;
+      piece.a.data = p.a.at(0, k), piece.b.data = p.b.at(0, k);
+      piece.accumulate = p.accumulate || k > 0;
+    }
+    runPiece<mode>(pieces, left);
+  }
 }
 
 // ---- rows that fit the cache: A is packed once for all, and each panel of B by the task that multiplies with it ----

@@ -92,6 +92,16 @@ SHOAL_INLINE int32_t roundBlock(const float* block, int8_t* codes, float* scale)
   _mm_storeu_si128((__m128i*)codes, _mm512_cvtepi32_epi8(first));
   _mm_storeu_si128((__m128i*)(codes + 16), _mm512_cvtepi32_epi8(second));
   return _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
+#elif SHOAL_VECTOR_BYTES == 32
+  __m256i n[4];
+  for (int v = 0; v < 4; v++) n[v] = (__m256i)nearest(load(block + v * 8) * inverse);
+  // Narrowed, a half of a vector holds four numbers of each of the four; the order puts them back.
+  const __m256i narrow = _mm256_packs_epi16(_mm256_packs_epi32(n[0], n[1]), _mm256_packs_epi32(n[2], n[3]));
+  _mm256_storeu_si256((__m256i*)codes, _mm256_permutevar8x32_epi32(narrow, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3]));
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 #else
   int32_t total = 0;
   for (int v = 0; v < kBlock; v += kLanes) {
