@@ -18,6 +18,7 @@ type Json = { [key: string]: unknown };
 /** Steps of the short run; the first ones, in which memory is made, are not counted. */
 const SPEED_STEPS = 24;
 const WARM_UP = 4;
+const SPEED_ROUNDS = 2;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -37,6 +38,8 @@ const base = JSON.parse(readFileSync(resolve(dirname(positionals[0]), plan.base)
 const only = values.only?.split(",");
 /** Folders of runs by the tokenizer and data that they share. */
 const prepared = new Map<string, string>();
+/** Files of measured speeds by pace. */
+const paces = new Map<string, string>();
 
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -86,20 +89,32 @@ function ledgerOf(out: string): Json[] {
 const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 const stepsOf = (out: string) => ledgerOf(out).filter(({ kind }) => kind === "step");
 
-/** Tokens a second of a variant, measured once; null where it does not run. */
-function speedOf(recipe: Json, out: string): number | null {
-  const kept = `${out}.speed`;
-  if (!existsSync(kept)) {
+/** What a step's time depends on: not the rate, its course, or the first weights. Variants that share it get the same tokens. */
+function paceKey(recipe: Json): string {
+  const stages = (recipe.stages as Json[]).map((stage) => ({ ...stage, lr: null, schedule: null }));
+  const model = { ...(recipe.model as Json), initializer_range: null };
+  return JSON.stringify({ ...recipe, name: null, stages, model });
+}
+
+/**
+ * Tokens a second of a variant: the best of `rounds` short runs, which all variants of its pace share; 0 where it does not run.
+ * A neighbour on the machine can only slow a run down.
+ */
+function speedOf(recipe: Json, out: string, rounds: number): number {
+  const key = paceKey(recipe);
+  const kept = paces.get(key) ?? `${out}.speed`;
+  paces.set(key, kept);
+  const speeds = existsSync(kept) ? readFileSync(kept, "utf8").trim().split("\n").map(Number) : [];
+  if (speeds.length < rounds) {
     const trial = `${out}-speed`;
     rmSync(trial, { recursive: true, force: true });
-    if (!train({ ...recipe, validation: undefined }, trial, ["--max-steps", String(SPEED_STEPS)])) return null;
-    const speeds = stepsOf(trial)
-      .slice(WARM_UP)
-      .map(({ tokensPerSecond }) => tokensPerSecond as number);
-    writeFileSync(kept, String(median(speeds)));
+    if (!train({ ...recipe, validation: undefined }, trial, ["--max-steps", String(SPEED_STEPS)])) return 0;
+    const steps = stepsOf(trial).slice(WARM_UP);
+    speeds.push(median(steps.map(({ tokensPerSecond }) => tokensPerSecond as number)));
+    writeFileSync(kept, `${speeds.join("\n")}\n`);
     rmSync(join(trial, "checkpoints"), { recursive: true, force: true });
   }
-  return Number(readFileSync(kept, "utf8"));
+  return Math.max(...speeds);
 }
 
 /** The recipe with as many tokens as `seconds` buy at this speed, stages in the same proportion. */
@@ -110,17 +125,8 @@ function scaled(recipe: Json, seconds: number, speed: number): Json {
   return { ...recipe, stages: stages.map((stage) => ({ ...stage, tokens: Math.round(stage.tokens * factor) })) };
 }
 
-mkdirSync(values.out, { recursive: true });
-for (const [name, patch] of Object.entries(plan.variants)) {
-  if (only && !only.includes(name)) continue;
-  const out = join(values.out, name);
-  let recipe: Json = { ...(merge(base, patch) as Json), name };
-  if (values.seconds) {
-    const speed = speedOf(recipe, out);
-    if (speed === null) continue;
-    recipe = scaled(recipe, Number(values.seconds), speed);
-  }
-  if (!existsSync(join(out, "model")) && !train(recipe, out)) continue;
+/** What a variant's ledger says, in a line. */
+function summary(name: string, out: string): string {
   const steps = stepsOf(out);
   const last = steps[steps.length - 1];
   const speed = median(steps.map(({ tokensPerSecond }) => tokensPerSecond as number));
@@ -128,5 +134,23 @@ for (const [name, patch] of Object.entries(plan.variants)) {
     .filter(({ kind }) => kind === "validation")
     .map((v) => `${((v.tokens as number) / 1e6).toFixed(1)}M ${(v.bitsPerByte as number).toFixed(4)}`);
   const time = `${Math.round(last.seconds as number)} s, ${((last.coreHours as number) * 60).toFixed(1)} core-minutes`;
-  console.log(`${name}: ${bits.join(", ")}; ${time}, median ${Math.round(speed)} tokens/s`);
+  return `${name}: ${bits.join(", ")}; ${time}, median ${Math.round(speed)} tokens/s`;
+}
+
+mkdirSync(values.out, { recursive: true });
+const variants = Object.entries(plan.variants)
+  .filter(([name]) => !only || only.includes(name))
+  .map(([name, patch]) => ({ name, out: join(values.out, name), recipe: { ...(merge(base, patch) as Json), name } }));
+const speeds = new Map<string, number>();
+// All speeds before the first run, in rounds: close in time they compare best, and only they need an idle machine.
+if (values.seconds)
+  for (let round = 1; round <= SPEED_ROUNDS; round++)
+    for (const { name, out, recipe } of variants) speeds.set(name, speedOf(recipe, out, round));
+for (const [name, speed] of speeds) if (speed) console.log(`${name}: ${Math.round(speed)} tokens/s alone`);
+
+for (const { name, out, recipe } of variants) {
+  const speed = speeds.get(name);
+  if (speed === 0) continue;
+  const whole = speed ? scaled(recipe, Number(values.seconds), speed) : recipe;
+  if (existsSync(join(out, "model")) || train(whole, out)) console.log(summary(name, out));
 }
