@@ -5,7 +5,7 @@
  * is tuned on from the average of its last two stages. What that gave is in docs/log.md.
  */
 import { configOf, loadTrainingWeights, openFolder } from "../src/checkpoint/index.ts";
-import { createKernels } from "../src/tensor/index.ts";
+import { createKernels, InputError } from "../src/tensor/index.ts";
 import { exportModel } from "../src/train/export.ts";
 
 const [one, other, out] = process.argv.slice(2);
@@ -14,11 +14,17 @@ if (!out) {
   process.exit(2);
 }
 const kernels = createKernels();
-const load = (dir: string) => {
-  const folder = openFolder(dir);
-  const config = configOf(folder);
-  return { config, training: loadTrainingWeights(folder, config, kernels) };
-};
+function load(dir: string) {
+  try {
+    const folder = openFolder(dir);
+    const config = configOf(folder);
+    return { config, training: loadTrainingWeights(folder, config, kernels) };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+}
 const { config, training } = load(one);
 const { training: second } = load(other);
 if (
