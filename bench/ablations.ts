@@ -12,6 +12,9 @@ import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { readDocuments } from "../src/data/index.ts";
+import { loadModel } from "../src/infer/index.ts";
+import { validate } from "../src/train/index.ts";
 
 type Json = { [key: string]: unknown };
 
@@ -19,6 +22,8 @@ type Json = { [key: string]: unknown };
 const SPEED_STEPS = 24;
 const WARM_UP = 4;
 const SPEED_ROUNDS = 2;
+/** Letters of each text that all models are compared on: few enough for the context of every one. */
+const SAME_LETTERS = 800;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -106,7 +111,7 @@ function speedOf(recipe: Json, out: string, rounds: number): number {
   paces.set(key, kept);
   const speeds = existsSync(kept) ? readFileSync(kept, "utf8").trim().split("\n").map(Number) : [];
   if (speeds.length < rounds) {
-    const trial = `${out}-speed`;
+    const trial = `${out}-speed-${speeds.length + 1}`;
     rmSync(trial, { recursive: true, force: true });
     if (!train({ ...recipe, validation: undefined }, trial, ["--max-steps", String(SPEED_STEPS)])) return 0;
     const steps = stepsOf(trial).slice(WARM_UP);
@@ -125,8 +130,23 @@ function scaled(recipe: Json, seconds: number, speed: number): Json {
   return { ...recipe, stages: stages.map((stage) => ({ ...stage, tokens: Math.round(stage.tokens * factor) })) };
 }
 
+/** Bits per byte of the first letters of each validation text. The recipe's own measure goes by tokens: it depends on vocabulary and sequence length. */
+async function bitsOfSameText(out: string): Promise<number> {
+  const { path, documents } = base.validation as { path: string; documents: number };
+  const model = loadModel(join(out, "model"));
+  const all: string[] = [];
+  for await (const document of readDocuments(values.data ? join(values.data, path) : path))
+    if ("text" in document) all.push(document.text);
+  const texts = Array.from({ length: documents }, (_, i) => {
+    const text = all[Math.floor((i * all.length) / documents)].slice(0, SAME_LETTERS);
+    const ids = model.tokenizer.encode(text, { addBos: true, special: "text" });
+    return { slice: "all", ids, bytes: Buffer.byteLength(text) };
+  });
+  return validate(model.transformer, model.kernels, model.arena, model.precision, texts).bitsPerByte;
+}
+
 /** What a variant's ledger says, in a line. */
-function summary(name: string, out: string): string {
+async function summary(name: string, out: string): Promise<string> {
   const steps = stepsOf(out);
   const last = steps[steps.length - 1];
   const speed = median(steps.map(({ tokensPerSecond }) => tokensPerSecond as number));
@@ -134,7 +154,8 @@ function summary(name: string, out: string): string {
     .filter(({ kind }) => kind === "validation")
     .map((v) => `${((v.tokens as number) / 1e6).toFixed(1)}M ${(v.bitsPerByte as number).toFixed(4)}`);
   const time = `${Math.round(last.seconds as number)} s, ${((last.coreHours as number) * 60).toFixed(1)} core-minutes`;
-  return `${name}: ${bits.join(", ")}; ${time}, median ${Math.round(speed)} tokens/s`;
+  const same = (await bitsOfSameText(out)).toFixed(4);
+  return `${name}: ${bits.join(", ")}; same text ${same}; ${time}, median ${Math.round(speed)} tokens/s`;
 }
 
 mkdirSync(values.out, { recursive: true });
@@ -152,5 +173,5 @@ for (const { name, out, recipe } of variants) {
   const speed = speeds.get(name);
   if (speed === 0) continue;
   const whole = speed ? scaled(recipe, Number(values.seconds), speed) : recipe;
-  if (existsSync(join(out, "model")) || train(whole, out)) console.log(summary(name, out));
+  if (existsSync(join(out, "model")) || train(whole, out)) console.log(await summary(name, out));
 }
