@@ -4,7 +4,7 @@
  * The file holds `base` (a recipe's path) and `variants` (name → what to put over the base: objects are merged, all else replaced; null
  * takes a field away). A variant that is finished is not run again, and one that was interrupted goes on.
  *
- * --seconds gives every variant the same time: its speed is measured in a short run of its own, and its stages' tokens become what that
+ * --seconds gives every variant the same time: its speed is measured in short runs of its own, and its stages' tokens become what that
  * speed buys. The schedule then knows its end, the run can be repeated, and a neighbour on the machine that slows one variant down costs it
  * minutes instead of tokens. The printed seconds say how long it really took.
  */
@@ -12,9 +12,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { readDocuments } from "../src/data/index.ts";
 import { loadModel } from "../src/infer/index.ts";
-import { validate } from "../src/train/index.ts";
+import { loadValidation, validate } from "../src/train/index.ts";
 
 type Json = { [key: string]: unknown };
 
@@ -134,14 +133,8 @@ function scaled(recipe: Json, seconds: number, speed: number): Json {
 async function bitsOfSameText(out: string): Promise<number> {
   const { path, documents } = base.validation as { path: string; documents: number };
   const model = loadModel(join(out, "model"));
-  const all: string[] = [];
-  for await (const document of readDocuments(values.data ? join(values.data, path) : path))
-    if ("text" in document) all.push(document.text);
-  const texts = Array.from({ length: documents }, (_, i) => {
-    const text = all[Math.floor((i * all.length) / documents)].slice(0, SAME_LETTERS);
-    const ids = model.tokenizer.encode(text, { addBos: true, special: "text" });
-    return { slice: "all", ids, bytes: Buffer.byteLength(text) };
-  });
+  const file = values.data ? join(values.data, path) : path;
+  const texts = await loadValidation(file, model.tokenizer, documents, Infinity, SAME_LETTERS);
   return validate(model.transformer, model.kernels, model.arena, model.precision, texts).bitsPerByte;
 }
 

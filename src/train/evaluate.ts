@@ -11,18 +11,19 @@ export interface ValidationText {
   bytes: number;
 }
 
-/** The documents to validate on, evenly over the file: `documents` of them, each cut after `mostTokens`. */
+/** The documents to validate on, evenly over the file: `documents` of them, each cut after `mostLetters` and then `mostTokens`. */
 export async function loadValidation(
   path: string,
   tokenizer: Tokenizer,
   documents: number,
   mostTokens: number,
+  mostLetters = Infinity,
 ): Promise<ValidationText[]> {
   const all: { text: string; slice?: string }[] = [];
   for await (const document of readDocuments(path)) if (isText(document)) all.push(document);
   if (all.length === 0) throw new InputError(`${path}: there is no text to validate on`);
   return evenly(all, documents).map(({ text, slice = "all" }) => {
-    const ids = tokenizer.encode(text, { addBos: true, special: "text" });
+    const ids = tokenizer.encode(text.slice(0, mostLetters), { addBos: true, special: "text" });
     return validationText(slice, ids.slice(0, mostTokens), tokenizer);
   });
 }
