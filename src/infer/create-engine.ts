@@ -88,9 +88,9 @@ class ThreadEngine implements Engine {
     const cancel = () => this.send({ type: "cancel", id });
     this.streams.set(id, stream);
     this.hold();
-    this.send({ type: "ask", id, kind, request });
-    if (signal?.aborted) cancel();
-    else signal?.addEventListener("abort", cancel, { once: true });
+    // A second message could come a pass later.
+    this.send({ type: "ask", id, kind, request, cancelled: signal?.aborted ?? false });
+    signal?.addEventListener("abort", cancel, { once: true });
     let over = false;
     try {
       while (!over) {

@@ -35,6 +35,7 @@ function receive(models: LocalModels, message: ToEngine): void {
   if (message.type === "ask") {
     try {
       models.ask(message.id, message.kind, message.request);
+      if (message.cancelled) models.cancel(message.id);
     } catch (error) {
       events.push([message.id, plain(error)]);
     }

@@ -10,7 +10,8 @@ import {
 } from "./engine.ts";
 
 export type ToEngine =
-  | { type: "ask"; id: number; kind: "chat" | "complete"; request: ChatRequest | CompletionRequest }
+  /** `cancelled`: before it was asked, so that nothing may be computed for it. */
+  | { type: "ask"; id: number; kind: "chat" | "complete"; request: ChatRequest | CompletionRequest; cancelled: boolean }
   | { type: "cancel"; id: number }
   | { type: "stats"; id: number }
   | { type: "close" };
