@@ -67,8 +67,8 @@
           "type": "static_library",
           "sources": ["<@(kernel_sources)"],
           "defines": ["SHOAL_ISA=amx", "SHOAL_VECTOR_BYTES=64", "SHOAL_BF16_DOT=1", "SHOAL_TILES=1"],
-          "cflags": ["<@(avx512_flags)", "-mamx-tile", "-mamx-bf16"],
-          "xcode_settings": {"OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)", "-mamx-tile", "-mamx-bf16"]},
+          "cflags": ["<@(avx512_flags)", "-mamx-tile", "-mamx-bf16", "-mprfchw"],
+          "xcode_settings": {"OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)", "-mamx-tile", "-mamx-bf16", "-mprfchw"]},
         },
         {
           # The AMX source over a tile unit written in C++ (native/tile.h): its logic is tested on machines that have no tiles.

@@ -202,6 +202,15 @@ static void packTransposedPanels(uint32_t* dst, const Source& source, ptrdiff_t 
 template <Mode mode>
 static void packTransposedRows(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
   const int units = unitsFor(mode, K), padded = paddedUnits(mode, units);
+#if defined(SHOAL_BF16_DOT)
+  if (mode == Mode::kPair) {
+    const auto turn = [&](const auto* first) { turnRows512(dst, kRowStride, first, source.kStep, lines, K); };
+    if (source.bf16) turn((const uint16_t*)source.at(line, k));
+    else turn((const float*)source.at(line, k));
+    for (int i = (lines + 15) / 16 * 16; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)padded * 4);
+    return;
+  }
+#endif
   uint32_t* panel = (uint32_t*)scratch(7, (size_t)kUnits * 16 * 4);
   for (int i = 0; i < lines; i += 16) {
     const int width = lines - i < 16 ? lines - i : 16;

@@ -87,6 +87,28 @@ static inline void packAcross512(uint32_t* dst, int width, const T* first, const
   }
 }
 
+/**
+ * Lines that run contiguously at each k, turned into rows of units: dst[line·stride + unit], lines and units up to multiples of 16 becoming 0. Whole rows of
+ * the source are read, because lines of a wide matrix lie far apart from one k to the next.
+ */
+template <class T>
+static inline void turnRows512(uint32_t* dst, ptrdiff_t stride, const T* src, ptrdiff_t kStep, int lines, int K) {
+  for (int k = 0; k < K; k += 32) {
+    for (int line = 0; line < lines; line += 16) {
+      const int width = lines - line < 16 ? lines - line : 16;
+      const __mmask16 mask = (__mmask16)((1u << width) - 1);
+      __m512i rows[16];
+      for (int u = 0; u < 16; u++) {
+        const int at = k + 2 * u;
+        const T* first = src + (ptrdiff_t)at * kStep + line;
+        rows[u] = at >= K ? _mm512_setzero_si512() : pairsAcross(first, at + 1 < K ? first + kStep : nullptr, mask);
+      }
+      transpose16(rows);
+      for (int r = 0; r < 16; r++) _mm512_storeu_si512(dst + (line + r) * stride + k / 2, rows[r]);
+    }
+  }
+}
+
 constexpr int kTransposedRows = 12;  // rows of a panel of A that comes transposed
 
 /**

@@ -49,7 +49,14 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
     _tile_zero(2);
     _tile_zero(3);
   }
+  // The sums' lines are asked for while the products run: otherwise the stores wait for memory one after the other.
+  const int each = (32 + steps - 1) / steps;
+  int row = 0;
   for (int s = 0; s < steps; s++, a += 64, b += 16 * 128) {
+    for (const int until = row + each < 32 ? row + each : 32; row < until; row++) {
+      __builtin_prefetch(c + row * ldc, 1);
+      __builtin_prefetch(c + row * ldc + 16, 1);
+    }
     _tile_loadd(4, a, lda);
     _tile_loadd(6, b, 128);
     _tile_loadd(7, b + 64, 128);
