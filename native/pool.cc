@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include "memory.h"
+
 #include <stdlib.h>
 
 #include <atomic>
@@ -122,17 +124,20 @@ void parallelRun(ptrdiff_t tasks, TaskFunction run, void* context) {
 }
 
 namespace {
+
+// From here on a buffer gets huge pages: products walk over it in long strides.
+constexpr size_t kLarge = (size_t)256 << 10, kHugePage = (size_t)2 << 20;
+
 struct Buffer {
-  void* data = nullptr;
-  size_t bytes = 0;
+  Block block{nullptr, 0, false};
   void* take(size_t wanted) {
-    if (wanted > bytes) {
-      free(data);
-      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
-      data = aligned_alloc(4096, bytes);
-      if (!data) abort();
+    if (wanted > block.bytes) {
+      freeBlock(block);
+      const size_t roomy = (wanted + wanted / 4 + 4095) / 4096 * 4096;
+      block = allocateBlock(wanted >= kLarge && roomy < kHugePage ? kHugePage : roomy);
+      if (!block.data) abort();
     }
-    return data;
+    return block.data;
   }
 };
 thread_local Buffer own[8];

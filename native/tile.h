@@ -1,8 +1,20 @@
 // The AMX tile unit, or the same in C++ for testing its callers where there is none. One shape only: 16 rows of 64 bytes, that is
 // C[16][16] f32 += A[16][32] bf16 · B[16 pairs][16 columns][2] bf16.
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+namespace SHOAL_ISA {
+
+/** Rows that a later product will read, as wide as those of the one at hand. */
+struct Ahead {
+  const uint8_t* at = nullptr;
+  ptrdiff_t step = 0;  // bytes from row to row
+  int rows = 0;
+};
+
+}  // namespace SHOAL_ISA
 
 #if defined(SHOAL_TILES) && !defined(SHOAL_TILES_EMULATED)
 #include <immintrin.h>
@@ -33,8 +45,11 @@ static inline void tilesEnd() { _tile_release(); }
 // GCC's tile loads and stores carry no memory clobber either.
 #define SHOAL_TILE_BARRIER(p) asm volatile("" ::"r"(p) : "memory")
 
-/** c[32][32] (row stride ldc floats) (+)= a[32 rows][32·steps] (row stride lda bytes) · b[16·steps pair rows][32 columns] (128 bytes a row). */
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate) {
+/**
+ * c[32][32] (row stride ldc floats) (+)= a[32 rows][32·steps] (row stride lda bytes) · b[16·steps pair rows][32 columns] (128 bytes a row).
+ * Meanwhile `ahead` is fetched.
+ */
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& ahead = {}) {
   SHOAL_TILE_BARRIER(a);
   SHOAL_TILE_BARRIER(b);
   if (accumulate) {
@@ -57,6 +72,7 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
       __builtin_prefetch(c + row * ldc, 1);
       __builtin_prefetch(c + row * ldc + 16, 1);
     }
+    for (int r = 0; r < ahead.rows; r++) __builtin_prefetch(ahead.at + r * ahead.step + s * 64, 0, 2);
     _tile_loadd(4, a, lda);
     _tile_loadd(6, b, 128);
     _tile_loadd(7, b + 64, 128);
@@ -91,7 +107,7 @@ static inline float emulatedBf16(const uint8_t* p) {
   return x;
 }
 
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate) {
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& = {}) {
   for (int m = 0; m < 32; m++) {
     for (int n = 0; n < 32; n++) {
       float sum = accumulate ? c[m * ldc + n] : 0;

@@ -154,6 +154,16 @@ SHOAL_INLINE Vf exp(Vf x) {
   return x == x ? result : x;  // NaN stays NaN
 #endif
 }
-SHOAL_INLINE Vf sigmoid(Vf x) { return 1.0f / (1.0f + exp(-x)); }
+/** 1 / x, relative error below 2e-7, of an x of at least 1; next to nothing from 1e38 on. */
+SHOAL_INLINE Vf inverse(Vf x) {
+#if SHOAL_VECTOR_BYTES == 64
+  // An estimate of 14 bits and one step of Newton's: a division takes four times as long.
+  const Vf finite = min(splat(1e38f), x), estimate = (Vf)_mm512_rcp14_ps((__m512)finite);
+  return estimate * (2.0f - finite * estimate);
+#else
+  return 1.0f / x;
+#endif
+}
+SHOAL_INLINE Vf sigmoid(Vf x) { return inverse(1.0f + exp(-x)); }
 
 }  // namespace SHOAL_ISA

@@ -1,12 +1,7 @@
-/** The feed-forward half of a layer: dense, or a mixture of experts with a shared expert (report, section 2.1.2). */
+/** The mixture of experts with a shared expert (report, section 2.1.2). */
 import { type I32, ops, type Tape, type Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
-import type { ExpertsWeights, FeedForwardWeights } from "./parameters.ts";
-
-/** SwiGLU: down(silu(gate(x)) · up(x)). */
-export function feedForward(tape: Tape, w: FeedForwardWeights, x_TD: Tensor): Tensor {
-  return ops.linear(tape, ops.swiglu(tape, ops.linear(tape, x_TD, w.gateUp)), w.down);
-}
+import type { ExpertsWeights } from "./parameters.ts";
 
 /** The sequence-wise balance loss of a training pass: its weight α, the factor on its gradient, and the sequences. */
 export interface Balance {
@@ -50,11 +45,8 @@ export function mixtureOfExperts(
     weights: routed.weights.data,
     balanceLoss: routed.balanceLoss,
   });
-  const x_JD = ops.gatherForExperts(tape, x_TD, routed);
-  const hidden_JF = ops.swiglu(tape, ops.groupedLinear(tape, x_JD, w.gateUp, routed.offsets));
-  const y_JD = ops.groupedLinear(tape, hidden_JF, w.down, routed.offsets);
-  const out_TD = w.shared ? feedForward(tape, w.shared, x_TD) : zeros(tape, x_TD.shape);
-  ops.combineExperts(tape, out_TD, y_JD, routed);
+  const out_TD = w.shared ? ops.feedForward(tape, x_TD, w.shared) : zeros(tape, x_TD.shape);
+  ops.addExperts(tape, out_TD, x_TD, w, routed);
   return out_TD;
 }
 

@@ -15,7 +15,7 @@ import {
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
-import { type Balance, feedForward, mixtureOfExperts, type RouterTrace } from "./experts.ts";
+import { type Balance, mixtureOfExperts, type RouterTrace } from "./experts.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 import { fitsStep, StepPass, stepPrecision } from "./step.ts";
@@ -218,7 +218,7 @@ export class Transformer {
       const trace: RouterTrace[] = [];
       const y = w.experts
         ? mixtureOfExperts(tape, config, w.experts, h, trace, balance)
-        : feedForward(tape, w.dense!, h);
+        : ops.feedForward(tape, h, w.dense!);
       if (runs++ === 0) routers.push(...trace.map(kept));
       return ops.residual(tape, afterAttention, y);
     });

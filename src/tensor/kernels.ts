@@ -15,9 +15,17 @@
  *   are validated where they enter the program. A buffer that is too short throws a RangeError that names it.
  */
 import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
+import type { FeedForward, FeedForwardBackward, FeedForwardSizes } from "./kernels-feed-forward.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 import type { AttentionStep, FeedForwardStep, LayerStep } from "./kernels-step.ts";
 
+export type {
+  FeedForward,
+  FeedForwardBackward,
+  FeedForwardShape,
+  FeedForwardSizes,
+  Mixture,
+} from "./kernels-feed-forward.ts";
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 export type { AttentionStep, FeedForwardStep, HeldMatrix, LayerStep } from "./kernels-step.ts";
 
@@ -377,6 +385,10 @@ export interface Kernels {
   /** codes, scales ← x[N,K]: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
   quantise(p: QuantisedBlocks & { x: F32; N: number; K: number }): void;
   quantisedMatmul(p: QuantisedMatmul): void;
+  /** Whether `feedForward` and its gradient are faster here than the kernels that they are made of. */
+  fusesFeedForward(p: FeedForwardSizes): boolean;
+  feedForward(p: FeedForward): void;
+  feedForwardBackward(p: FeedForwardBackward): void;
   feedForwardStep(p: FeedForwardStep): void;
   attentionStep(p: AttentionStep): void;
   /**

@@ -6,6 +6,8 @@ import type { F32, I32 } from "./dtype.ts";
 import type { Precision } from "./kernels.ts";
 import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
 
+export * from "./ops-feed-forward.ts";
+
 /** x_TD = rows ids of table_VD. */
 export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
   const D = table_VD.shape[1];
@@ -68,7 +70,7 @@ export function linear(
 }
 
 /** As `linear` and `groupedLinear`, of a quantised weight: for inference only. */
-function quantisedLinear(tape: Tape, parts: Tensor[], weight: Weight, offsets: I32 | null): Tensor {
+export function quantisedLinear(tape: Tape, parts: Tensor[], weight: Weight, offsets: I32 | null): Tensor {
   if (tape.recording || parts.length !== 1)
     throw new Error("a quantised weight took part in a recorded pass, or in a product of several inputs");
   const [N, K] = weight.shape.slice(-2);
@@ -158,19 +160,6 @@ export function attention(tape: Tape, q: Tensor, kv: Tensor, kRope: Tensor, opti
   return out;
 }
 
-/** out_TF = silu(gate) · up of x_T(2F) = [gate | up]. */
-export function swiglu(tape: Tape, x: Tensor): Tensor {
-  const T = x.shape[0];
-  const F = x.shape[1] / 2;
-  const out = tape.tensor(T, F);
-  tape.kernels.swiglu({ out: out.data, x: x.data, T, F });
-  tape.record(() => {
-    const { grad: dx, fresh } = tape.gradToSet(x);
-    tape.kernels.swigluBackward({ dx, fresh, dy: tape.gradOf(out), x: x.data, T, F });
-  });
-  return out;
-}
-
 /**
  * The residual stream: x + y. Their gradients are that of the sum, and both share its buffer. That is sound because everything that
  * computed y was recorded after the last read of x, so it runs back before anything adds to x's gradient.
@@ -189,136 +178,8 @@ export function residual(tape: Tape, x: Tensor, y: Tensor): Tensor {
   return out;
 }
 
-export interface RouteOptions {
-  K: number;
-  groups: number;
-  topkGroups: number;
-  normalise: boolean;
-  scale: number;
-  /** The sequence-wise balance loss, when training with it: its weight α, and by how much its gradient is scaled. */
-  balance?: { alpha: number; gradScale: number; segments: I32 };
-}
-
-export interface Routed {
-  /** [T,K] weights of the chosen experts, differentiable */
-  weights: Tensor;
-  /** [T,K] row of each choice in the order sorted by expert */
-  place: I32;
-  /** [T·K] token of each row */
-  tokens: I32;
-  /** [E+1] first row of each expert */
-  offsets: I32;
-  indices: I32;
-  balanceLoss: number;
-}
-
-/** Chooses K experts for each token from logits_TE and sorts the choices by expert. */
-export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: RouteOptions): Routed {
-  const [T, E] = logits_TE.shape;
-  const { K, groups, topkGroups, normalise, scale, balance } = options;
-  const { kernels, arena } = tape;
-  const scores = arena.take("f32", T * E);
-  const indices = arena.take("i32", T * K);
-  const weights = tape.tensor(T, K);
-  const shape = { T, E, K };
-  kernels.route({
-    ...shape,
-    scores,
-    indices,
-    weights: weights.data,
-    logits: logits_TE.data,
-    bias: bias_E,
-    groups,
-    topkGroups,
-    normalise,
-    scale,
-  });
-  const place = arena.take("i32", T * K);
-  const tokens = arena.take("i32", T * K);
-  const offsets = arena.take("i32", E + 1);
-  kernels.dispatch({ ...shape, place, tokens, offsets, indices });
-  let dScores: F32 | null = null;
-  let balanceLoss = 0;
-  if (balance && tape.recording) {
-    dScores = arena.take("f32", T * E);
-    const { alpha, gradScale, segments } = balance;
-    balanceLoss = kernels.balanceLoss({
-      ...shape,
-      dScores,
-      scores,
-      indices,
-      segments,
-      S: segments.length / 4,
-      alpha,
-      gradScale,
-    });
-  }
-  tape.record(() => {
-    const dLogits = tape.gradOf(logits_TE);
-    kernels.routeBackward({
-      ...shape,
-      dLogits,
-      dWeights: tape.gradOf(weights),
-      dScores,
-      scores,
-      indices,
-      normalise,
-      scale,
-    });
-  });
-  return { weights, place, tokens, offsets, indices, balanceLoss };
-}
-
-/** x_JD: the rows of x_TD in the order of the experts that will read them (a token appears once for each of its K experts). */
-export function gatherForExperts(tape: Tape, x: Tensor, routed: Routed): Tensor {
-  const D = x.shape[1];
-  const J = routed.tokens.length;
-  const out = tape.tensor(J, D);
-  tape.kernels.gatherRows({ out: out.data, x: x.data, rows: routed.tokens, J, D });
-  tape.record(() => {
-    const [T, K] = routed.weights.shape;
-    tape.kernels.combine({ out: tape.gradOf(x), y: tape.gradOf(out), weights: null, place: routed.place, T, K, D });
-  });
-  return out;
-}
-
-/** y_JN: each row of x_JK through the weight of its expert, w_ENK. */
-export function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32): Tensor {
-  if (w_ENK.quantised) return quantisedLinear(tape, [x], w_ENK, offsets);
-  const [E, N, K] = w_ENK.shape;
-  const out = tape.tensor(x.shape[0], N);
-  const shape = { offsets, E, N, K, precision: tape.precision };
-  tape.kernels.groupedMatmul({ ...shape, kind: "forward", out: out.data, a: x.data, b: w_ENK.data });
-  tape.record(() => {
-    const dy = tape.gradOf(out);
-    const { grad, fresh } = tape.gradToSet(x);
-    tape.kernels.groupedMatmul({ ...shape, kind: "input", out: grad, a: dy, b: w_ENK.data, accumulate: !fresh });
-    tape.kernels.groupedMatmul({
-      ...shape,
-      kind: "weight",
-      out: gradOfWeight(w_ENK),
-      a: dy,
-      b: x.data,
-      accumulate: true,
-    });
-  });
-  return out;
-}
-
-/** Adds to `into`_TD, in place, each token's weighted sum of its experts' rows y_JD. */
-export function combineExperts(tape: Tape, into: Tensor, y: Tensor, routed: Routed): void {
-  const [T, K] = routed.weights.shape;
-  const shape = { T, K, D: into.shape[1], place: routed.place, y: y.data, weights: routed.weights.data };
-  tape.kernels.combine({ ...shape, out: into.data });
-  tape.record(() => {
-    const { grad: dy, fresh } = tape.gradToSet(y);
-    const gradients = { dy, fresh, dWeights: tape.gradOf(routed.weights), dout: tape.gradOf(into) };
-    tape.kernels.combineBackward({ ...shape, ...gradients });
-  });
-}
-
 /** Logits formed at a time, so that T × V never stands in memory. */
-const LOGITS_AT_ONCE = 1 << 22;
+const LOGITS_AT_ONCE = 1 << 23;
 
 /**
  * The sum over tokens of the cross entropy of h_TD · w_VDᵀ against targets (−1: ignored), in chunks of tokens.

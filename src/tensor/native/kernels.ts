@@ -3,6 +3,7 @@ import type { Storage } from "../dtype.ts";
 import type { AttentionShape, Kernels, Precision } from "../kernels.ts";
 import { referenceKernels } from "../reference/index.ts";
 import type { NativeIsa, NativeTable } from "./addon.ts";
+import { nativeFeedForward } from "./feed-forward.ts";
 import { need } from "./need.ts";
 import { nativeSteps } from "./step.ts";
 
@@ -44,6 +45,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
   return {
     isa,
     ...nativeSteps(table),
+    ...nativeFeedForward(table),
 
     matmul(p) {
       const { out, a, b, M, N, K, aT = false, bT = false, accumulate = false } = p;

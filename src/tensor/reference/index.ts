@@ -3,6 +3,7 @@ import type { Kernels } from "../kernels.ts";
 import { attentionKernels } from "./attention.ts";
 import { convertKernels } from "./convert.ts";
 import { expertsKernels } from "./experts.ts";
+import { feedForwardKernels } from "./feed-forward.ts";
 import { lossKernels } from "./loss.ts";
 import { matmulKernels } from "./matmul.ts";
 import { normRopeKernels } from "./norm-rope.ts";
@@ -16,6 +17,7 @@ export const referenceKernels: Kernels = {
   ...normRopeKernels,
   ...attentionKernels,
   ...expertsKernels,
+  ...feedForwardKernels,
   ...lossKernels,
   ...optimizerKernels,
   ...convertKernels,

@@ -1,0 +1,326 @@
+// The feed-forward of many tokens as one kernel, down(silu(gate(x)) · up(x)), of experts or of one for all, and its gradient. What lies between the
+// products stays in a core's cache; the gradient computes it again instead of reading it back. For tile units only: they multiply faster than memory moves.
+#include "args.h"
+#include "turned.h"
+
+namespace SHOAL_ISA {
+namespace {
+
+#if defined(SHOAL_TILES)
+
+/** Rows of one expert that a task takes through the products, and of which range of a round they are (the gradient's). */
+struct Block {
+  ptrdiff_t expert, from, count, range;
+};
+
+struct Experts {
+  const float* x;
+  const int32_t *tokens, *offsets;  // tokens null: row j is token j
+  ptrdiff_t E, D, F;
+  Block* blocks;  // with room for those of all rows
+
+  ptrdiff_t tokenOf(ptrdiff_t j) const { return tokens ? tokens[j] : j; }
+};
+
+/** x, rows, offsets and E, D, F from two places of the arguments. */
+Experts expertsOf(const Arg* x, const Arg* sizes) {
+  Experts s{x[0].f32(), x[1].i32(), x[2].i32(), sizes[0].size(), sizes[1].size(), sizes[2].size(), nullptr};
+  s.blocks = (Block*)sharedScratch(0, (size_t)(s.E + s.offsets[s.E] / kBlockTokens + 1) * sizeof(Block));
+  return s;
+}
+
+/** Rows from … to−1 of an expert as blocks from blocks[count] on. Returns the new count. */
+ptrdiff_t addBlocks(const Experts& s, ptrdiff_t count, ptrdiff_t expert, ptrdiff_t from, ptrdiff_t to, ptrdiff_t range) {
+  for (; from < to; from += kBlockTokens) s.blocks[count++] = {expert, from, to - from < kBlockTokens ? to - from : kBlockTokens, range};
+  return count;
+}
+
+/** Rows of `matrix` [T][D] that panel p of a block reads. */
+TokenRows rowsOfPanel(const Experts& s, const Block& block, int p, const float* matrix) {
+  TokenRows rows;
+  for (int t = 0; t < kTokens; t++) {
+    const ptrdiff_t i = p * kTokens + t;
+    rows.at[t] = i < block.count ? matrix + s.tokenOf(block.from + i) * s.D : nullptr;
+  }
+  return rows;
+}
+
+/** Where columns n … n+31 of results [J][D] of a panel go. */
+struct OutRows {
+  float* at[kTokens];
+};
+OutRows outRows(const Block& block, int p, float* out, ptrdiff_t D, ptrdiff_t n) {
+  OutRows rows;
+  for (int t = 0; t < kTokens; t++) rows.at[t] = p * kTokens + t < block.count ? out + (block.from + p * kTokens + t) * D + n : nullptr;
+  return rows;
+}
+
+int panelsOf(const Block& block) { return (int)((block.count + kTokens - 1) / kTokens); }
+
+constexpr ptrdiff_t kTurnedAtOnce = 128;  // columns that a task turns
+
+/** Weights in bf16 as they are, or rounded into shared memory. */
+const uint16_t* roundedWeights(int slot, const Arg& w, ptrdiff_t numbers) {
+  if (w.isBf16()) return w.bf16();
+  uint16_t* rounded = (uint16_t*)sharedScratch(slot, (size_t)numbers * 2);
+  const float* from = w.f32();
+  parallelRange(numbers, 1 << 15, [&](ptrdiff_t first, ptrdiff_t last) { roundRows(rounded + first, from + first, last - first); });
+  return rounded;
+}
+
+/** E matrices [rows][columns] as bf16 [columns][rows]. */
+const uint16_t* turnedWeights(int slot, const Arg& w, ptrdiff_t E, ptrdiff_t rows, ptrdiff_t columns) {
+  uint16_t* turned = (uint16_t*)sharedScratch(slot, (size_t)(E * rows * columns) * 2);
+  const ptrdiff_t parts = (columns + kTurnedAtOnce - 1) / kTurnedAtOnce;
+  parallelFor(E * parts, [&](ptrdiff_t task) {
+    const ptrdiff_t e = task / parts, from = task % parts * kTurnedAtOnce, to = from + kTurnedAtOnce < columns ? from + kTurnedAtOnce : columns;
+    const Source source{w.data, w.isBf16(), columns, 1};
+    turnRows(turned + (e * columns + from) * rows, {source.at(e * rows, from), source.bf16, columns, 1}, (int)rows, (int)(to - from));
+  });
+  return turned;
+}
+
+/** tile = silu(gate) · up. */
+void activate(float* gate, const float* up) {
+  for (int i = 0; i < kTile; i += kLanes) {
+    const Vf g = load(gate + i);
+    store(gate + i, g * sigmoid(g) * load(up + i));
+  }
+}
+
+/** A tile as units of a panel of the next product: pairs of its rows. */
+void packTile(uint32_t* units, const float* tile) { packInterleaved<Mode::kPair>(units, kTokens, tile, kTokens, kTokens, kMR); }
+
+/** out[J,D], x[T,D], rows[J] (or null), offsets[E+1], gateUp[E,2F,D], down[E,D,F], E, D, F */
+double feedForward(const Arg* args) {
+  const Experts s = expertsOf(args + 1, args + 6);
+  const ptrdiff_t D = s.D, F = s.F;
+  const uint16_t *gateUp = roundedWeights(1, args[4], s.E * 2 * F * D), *down = roundedWeights(2, args[5], s.E * D * F);
+  ptrdiff_t blocks = 0;
+  for (ptrdiff_t e = 0; e < s.E; e++) blocks = addBlocks(s, blocks, e, s.offsets[e], s.offsets[e + 1], 0);
+  parallelFor(blocks, [&](ptrdiff_t task) {
+    const Block& block = s.blocks[task];
+    const int panels = panelsOf(block);
+    const ptrdiff_t xPanel = D / 2 * kTokens, hPanel = F / 2 * kTokens;
+    uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (xPanel + hPanel)) * 4);
+    uint32_t* hidden = x + kPanels * xPanel;
+    float* gates = (float*)scratch(1, 2 * kPanels * kTile * 4);
+    float* ups = gates + kPanels * kTile;
+    for (int p = 0; p < panels; p++) packTokens(x + p * xPanel, rowsOfPanel(s, block, p, s.x), (int)D);
+    const WeightRows gate{gateUp + block.expert * 2 * F * D, D}, downs{down + block.expert * D * F, F};
+    productsBegin<Mode::kPair>();
+    for (ptrdiff_t f = 0; f < F; f += kMR) {
+      const WeightRows g{gate.at + f * D, D}, u{g.at + F * D, D}, next{f + kMR < F ? g.at + kMR * D : nullptr, D};
+      multiplyRows(gates, g, x, xPanel, panels, (int)D, u);
+      multiplyRows(ups, u, x, xPanel, panels, (int)D, next);
+      for (int p = 0; p < panels; p++) {
+        activate(gates + p * kTile, ups + p * kTile);
+        packTile(hidden + p * hPanel + f / 2 * kTokens, gates + p * kTile);
+      }
+    }
+    for (ptrdiff_t d = 0; d < D; d += kMR) {
+      multiplyRows(gates, {downs.at + d * F, F}, hidden, hPanel, panels, (int)F, {d + kMR < D ? downs.at + (d + kMR) * F : nullptr, F});
+      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false);
+    }
+    productsEnd<Mode::kPair>();
+  });
+  return 0;
+}
+
+// ---- gradient ----
+
+/** Rows of one expert that are summed over together, `start` tokens into what is kept. */
+struct Range {
+  ptrdiff_t expert, from, count, start;
+
+  /** Filled up to panels. */
+  ptrdiff_t tokens() const { return (count + kTokens - 1) / kTokens * kTokens; }
+  /** Numbers from line to line of A: not a power of two, whose lines would meet in the cache. */
+  ptrdiff_t lineStep() const { return tokens() + kTokens; }
+  ptrdiff_t panelStride() const { return tokens() / 2 * kNR; }
+};
+
+/** Tokens between whose blocks and whose sums over tokens the threads meet: what the sums read is then still in a cache. */
+constexpr ptrdiff_t kRoundTokens = 2048;
+
+/** What the sums over tokens read: lines of A [2F of gate and up | F hidden][tokens], panels of B from x and from dout. */
+struct Kept {
+  uint16_t* lines;
+  uint32_t *x, *dout;
+  ptrdiff_t D, F;
+
+  uint16_t* line(const Range& range, ptrdiff_t index, ptrdiff_t line) const { return lines + 3 * F * (range.start + index * kTokens) + line * range.lineStep(); }
+  uint32_t* panels(uint32_t* of, const Range& range) const { return of + range.start / 2 * D; }
+};
+
+struct Gradient {
+  Experts s;
+  Kept kept;
+  const float *dout, *weights;
+  const int32_t* choices;  // [J]: where a row's weight stands; null: all weights are 1
+  const uint16_t *gateUp, *gateUpTurned, *downTurned;
+  float *dx, *dWeights;
+  bool accumulate;
+  Range* ranges;
+};
+
+/** Tiles of gate, up and d loss / d hidden (before weighting) become those of their gradients, and gate's place takes weight · hidden. Adds hidden · dHidden of each token to `sums`. */
+void gradientTiles(float* gate, float* up, float* dHidden, const float* weights, float* sums) {
+  for (int f = 0; f < kMR; f++) {
+    for (int t = 0; t < kTokens; t += kLanes) {
+      const int i = f * kTokens + t;
+      const Vf g = load(gate + i), u = load(up + i), unweighted = load(dHidden + i), w = load(weights + t), s = sigmoid(g), h = g * s * u, d = w * unweighted;
+      store(sums + t, load(sums + t) + h * unweighted);
+      store(gate + i, w * h);
+      store(up + i, d * g * s);
+      store(dHidden + i, d * u * s * (1.0f + g * (1.0f - s)));
+    }
+  }
+}
+
+/** A tile's rows into lines of A, 32 tokens of each. */
+void keepTile(uint16_t* line, ptrdiff_t lineStep, const float* tile) {
+  packContiguous<Mode::kPair>((uint32_t*)line, lineStep / 2, 1, tile, kTokens, kMR, kTokens);
+}
+
+/** Everything of one block but the sums over tokens, whose operands it leaves in `kept`. */
+void gradientBlock(const Gradient& g, const Block& block) {
+  const Experts& s = g.s;
+  const Range& range = g.ranges[block.range];
+  const ptrdiff_t D = s.D, F = s.F, e = block.expert, panel = D / 2 * kTokens, dPanel = F * kTokens, at = block.from - range.from;
+  const int panels = panelsOf(block);
+  uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (2 * panel + dPanel)) * 4);
+  uint32_t *dout = x + kPanels * panel, *dGateUp = dout + kPanels * panel;
+  float* gates = (float*)scratch(1, 3 * kPanels * kTile * 4);
+  float *ups = gates + kPanels * kTile, *dHidden = ups + kPanels * kTile;
+  alignas(64) float weights[kBlockTokens], sums[kBlockTokens];
+  for (ptrdiff_t i = 0; i < kBlockTokens; i++) {
+    weights[i] = i >= block.count ? 0 : g.choices ? g.weights[g.choices[block.from + i]] : 1;
+    sums[i] = 0;
+  }
+  for (int p = 0; p < panels; p++) {
+    const TokenRows rows = rowsOfPanel(s, block, p, s.x), gradients = rowsOfPanel(s, block, p, g.dout);
+    const ptrdiff_t unit = (at / 2 + p * kTokens / 2) * kNR;
+    packTokens(x + p * panel, rows, (int)D);
+    packTokens(dout + p * panel, gradients, (int)D);
+    packAcrossTokens(g.kept.panels(g.kept.x, range) + unit, range.panelStride(), rows, (int)D);
+    packAcrossTokens(g.kept.panels(g.kept.dout, range) + unit, range.panelStride(), gradients, (int)D);
+  }
+  const uint16_t *gateUp = g.gateUp + e * 2 * F * D, *down = g.downTurned + e * F * D, *turned = g.gateUpTurned + e * 2 * F * D;
+  productsBegin<Mode::kPair>();
+  for (ptrdiff_t f = 0; f < F; f += kMR) {
+    const WeightRows gate{gateUp + f * D, D}, up{gate.at + F * D, D}, downs{down + f * D, D}, next{f + kMR < F ? gate.at + kMR * D : nullptr, D};
+    multiplyRows(gates, gate, x, panel, panels, (int)D, up);
+    multiplyRows(ups, up, x, panel, panels, (int)D, downs);
+    multiplyRows(dHidden, downs, dout, panel, panels, (int)D, next);
+    for (int p = 0; p < panels; p++) {
+      float *hidden = gates + p * kTile, *dUp = ups + p * kTile, *dGate = dHidden + p * kTile;
+      gradientTiles(hidden, dUp, dGate, weights + p * kTokens, sums + p * kTokens);
+      const ptrdiff_t token = at + p * kTokens;
+      keepTile(g.kept.line(range, block.range, f) + token, range.lineStep(), dGate);
+      keepTile(g.kept.line(range, block.range, F + f) + token, range.lineStep(), dUp);
+      keepTile(g.kept.line(range, block.range, 2 * F + f) + token, range.lineStep(), hidden);
+      packTile(dGateUp + p * dPanel + f / 2 * kTokens, dGate);
+      packTile(dGateUp + p * dPanel + (F + f) / 2 * kTokens, dUp);
+    }
+  }
+  for (ptrdiff_t d = 0; d < D; d += kMR) {
+    multiplyRows(gates, {turned + d * 2 * F, 2 * F}, dGateUp, dPanel, panels, (int)(2 * F), {d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr, 2 * F});
+    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate);
+  }
+  productsEnd<Mode::kPair>();
+  if (g.dWeights)
+    for (ptrdiff_t i = 0; i < block.count; i++) g.dWeights[g.choices[block.from + i]] += sums[i];
+}
+
+constexpr ptrdiff_t kLinesAtOnce = 128;
+
+/** Lines from … to−1 of one range's sums over tokens: those of gate and up go to dGateUp[2F][D], those of hidden numbers to dDown[D][F]. */
+void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t to, float* dGateUp, float* dDown) {
+  const Kept& kept = g.kept;
+  const Range& range = g.ranges[index];
+  const ptrdiff_t D = g.s.D, F = g.s.F, step = range.lineStep() * 2;
+  const int steps = (int)(range.tokens() / kTokens);
+  const bool hidden = from >= 2 * F;
+  alignas(64) float tile[kTile];
+  productsBegin<Mode::kPair>();
+  for (ptrdiff_t d = 0; d < D; d += kNR) {
+    const uint8_t* panel = (const uint8_t*)(kept.panels(hidden ? kept.dout : kept.x, range) + d / kNR * range.panelStride());
+    for (ptrdiff_t line = from; line < to; line += kMR) {
+      const uint8_t* a = (const uint8_t*)kept.line(range, index, line);
+      if (!hidden) {
+        tileProduct32(dGateUp + line * D + d, D, a, step, panel, steps, true);
+        continue;
+      }
+      tileProduct32(tile, kTokens, a, step, panel, steps, false);
+      OutRows rows;
+      for (int i = 0; i < kTokens; i++) rows.at[i] = dDown + (d + i) * F + (line - 2 * F);
+      turnOut(rows.at, tile, true);
+    }
+  }
+  productsEnd<Mode::kPair>();
+}
+
+/** Rows from `from` on as ranges, until a round is full. Returns their number. */
+ptrdiff_t rangesFrom(const Experts& s, ptrdiff_t from, Range* ranges) {
+  ptrdiff_t count = 0, start = 0;
+  for (ptrdiff_t e = 0; e < s.E && start < kRoundTokens; e++) {
+    const ptrdiff_t first = from > s.offsets[e] ? from : s.offsets[e], left = s.offsets[e + 1] - first, room = kRoundTokens - start;
+    if (left <= 0) continue;
+    ranges[count] = {e, first, left < room ? left : room, start};
+    start += ranges[count++].tokens();
+  }
+  return count;
+}
+
+/** dx[J,D], accumulate, dGateUp, dDown, dWeights[T,K] (or null), dout[T,D], weights[T,K] (or null), place[T,K] (or null), x[T,D], rows[J] (or null), offsets[E+1], gateUp, down, E, D, F */
+double feedForwardBackward(const Arg* args) {
+  Gradient g{};
+  g.s = expertsOf(args + 8, args + 13);
+  const ptrdiff_t E = g.s.E, D = g.s.D, F = g.s.F, J = g.s.offsets[E];
+  g.dx = args[0].f32(), g.accumulate = args[1].flag();
+  g.dWeights = args[4].f32(), g.dout = args[5].f32(), g.weights = args[6].f32();
+  if (g.weights) {
+    int32_t* choices = (int32_t*)sharedScratch(1, (size_t)(J + 1) * 4);
+    const int32_t* place = args[7].i32();
+    for (ptrdiff_t i = 0; i < J; i++) choices[place[i]] = (int32_t)i;
+    g.choices = choices;
+  }
+  g.gateUp = roundedWeights(2, args[11], E * 2 * F * D);
+  g.gateUpTurned = turnedWeights(3, args[11], E, 2 * F, D);
+  g.downTurned = turnedWeights(4, args[12], E, D, F);
+  // A round's ranges hold no more tokens than fit, each filled up to panels.
+  g.ranges = (Range*)sharedScratch(5, (size_t)(E + 1) * sizeof(Range));
+  g.kept = {(uint16_t*)sharedScratch(6, (size_t)(3 * F * (kRoundTokens + (E + 1) * 2 * kTokens)) * 2), (uint32_t*)sharedScratch(7, (size_t)(kRoundTokens * D) * 4), nullptr, D, F};
+  g.kept.dout = g.kept.x + kRoundTokens / 2 * D;
+  // Groups of lines do not cross from gate and up to hidden numbers.
+  const ptrdiff_t wide = (2 * F + kLinesAtOnce - 1) / kLinesAtOnce, all = wide + (F + kLinesAtOnce - 1) / kLinesAtOnce;
+  float *dGateUp = args[2].f32(), *dDown = args[3].f32();
+  for (ptrdiff_t from = 0; from < J;) {
+    const ptrdiff_t count = rangesFrom(g.s, from, g.ranges);
+    ptrdiff_t blocks = 0;
+    for (ptrdiff_t r = 0; r < count; r++) blocks = addBlocks(g.s, blocks, g.ranges[r].expert, g.ranges[r].from, g.ranges[r].from + g.ranges[r].count, r);
+    parallelFor(blocks, [&](ptrdiff_t task) { gradientBlock(g, g.s.blocks[task]); });
+    parallelFor(count * all, [&](ptrdiff_t task) {
+      const ptrdiff_t r = task / all, group = task % all, e = g.ranges[r].expert;
+      const ptrdiff_t first = group < wide ? group * kLinesAtOnce : 2 * F + (group - wide) * kLinesAtOnce, end = group < wide ? 2 * F : 3 * F;
+      sumOverTokens(g, r, first, first + kLinesAtOnce < end ? first + kLinesAtOnce : end, dGateUp + e * 2 * F * D, dDown + e * D * F);
+    });
+    from = g.ranges[count - 1].from + g.ranges[count - 1].count;
+  }
+  return 0;
+}
+
+#endif
+
+}  // namespace
+
+extern const Entry feedForwardFamily[] = {
+#if defined(SHOAL_TILES)
+    {"feedForward", feedForward},
+    {"feedForwardBackward", feedForwardBackward},
+#endif
+    {nullptr, nullptr},
+};
+
+}  // namespace SHOAL_ISA
