@@ -2,8 +2,7 @@
 #include <math.h>
 
 #include "args.h"
-#include "gemm.h"
-#include "pool.h"
+#include "attention-turned.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -11,34 +10,6 @@ namespace {
 constexpr int kQueries = kMR * (48 / kMR);  // queries of a tile
 constexpr int kKeys = 128;                  // keys of a tile: a multiple of every kNR and kMR-padded below
 constexpr int kKeysPadded = (kKeys + kMR - 1) / kMR * kMR;
-
-constexpr int roundUp(int x, int to) { return (x + to - 1) / to * to; }
-
-struct Shape {
-  const int32_t* segments;
-  ptrdiff_t S;
-  int H, N, P, V;
-  ptrdiff_t ldk;
-  float scale;
-};
-
-/** One head of one segment, and where its rows are. */
-struct Head {
-  const float *q, *k, *v, *rope;
-  ptrdiff_t qStep, kvStep, ropeStep, qLen, kLen;
-};
-
-Head headOf(const Shape& s, const int32_t* segment, int h, const float* q, const float* kv, const float* rope) {
-  const ptrdiff_t qStep = (ptrdiff_t)s.H * (s.N + s.P), kvStep = (ptrdiff_t)s.H * (s.N + s.V);
-  Head head;
-  head.q = q + segment[0] * qStep + (ptrdiff_t)h * (s.N + s.P);
-  head.k = kv + segment[2] * kvStep + (ptrdiff_t)h * (s.N + s.V);
-  head.v = head.k + s.N;
-  head.rope = rope + segment[2] * s.ldk;
-  head.qStep = qStep, head.kvStep = kvStep, head.ropeStep = s.ldk;
-  head.qLen = segment[1], head.kLen = segment[3];
-  return head;
-}
 
 /** Units of a score's product: the part without rotation, then the rotated part, each filled up to whole units. */
 template <Mode mode>
@@ -80,9 +51,6 @@ int packColumns(uint32_t* dst, const float* x, ptrdiff_t step, int columns, int 
   }
   return units;
 }
-
-/** How many keys the queries from `query` on, `rows` of them, may see at most. */
-ptrdiff_t keysSeen(const Head& head, ptrdiff_t query, int rows) { return head.kLen - head.qLen + query + rows; }
 
 // ---- forward ----
 
@@ -158,17 +126,6 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
 }
 
 // ---- backward ----
-
-struct Gradients {
-  float *dq, *dk, *dv, *dRope;  // of this head; dRope is the head's own [kLen][P], summed over heads later
-  const float *out, *dout, *lse;
-};
-
-/** into[r][c] += from[r][c] for an array of rows `step` apart. */
-void addBlock(float* into, ptrdiff_t step, const float* from, ptrdiff_t fromStep, int rows, int columns) {
-  for (int r = 0; r < rows; r++)
-    for (int c = 0; c < columns; c++) into[r * step + c] += from[r * fromStep + c];
-}
 
 template <Mode mode>
 void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_t outStep) {
@@ -276,7 +233,11 @@ double attention(const Arg* args) {
     float *out = args[9].f32() + segment[0] * outStep + (ptrdiff_t)h * s.V, *lse = args[10].f32() + (ptrdiff_t)segment[0] * s.H + h;
     if (bf16) {
       productsBegin<kBf16Mode>();
+#if defined(SHOAL_TILES)
+      forwardTurned(s, head, out, outStep, lse);
+#else
       forwardHead<kBf16Mode>(s, head, out, outStep, lse);
+#endif
       productsEnd<kBf16Mode>();
     } else {
       forwardHead<Mode::kF32>(s, head, out, outStep, lse);
@@ -310,7 +271,11 @@ double attentionBackward(const Arg* args) {
     g.lse = args[15].f32() + (ptrdiff_t)segment[0] * s.H + h;
     if (bf16) {
       productsBegin<kBf16Mode>();
+#if defined(SHOAL_TILES)
+      backwardTurned(s, head, g, outStep);
+#else
       backwardHead<kBf16Mode>(s, head, g, outStep);
+#endif
       productsEnd<kBf16Mode>();
     } else {
       backwardHead<Mode::kF32>(s, head, g, outStep);

@@ -64,7 +64,7 @@ const uint16_t* roundedWeights(int slot, const Arg& w, ptrdiff_t numbers) {
   if (w.isBf16()) return w.bf16();
   uint16_t* rounded = (uint16_t*)sharedScratch(slot, (size_t)numbers * 2);
   const float* from = w.f32();
-  parallelRange(numbers, 1 << 15, [&](ptrdiff_t first, ptrdiff_t last) { roundRows(rounded + first, from + first, last - first); });
+  parallelRange(numbers, 1 << 15, [&](ptrdiff_t first, ptrdiff_t last) { roundRow(rounded + first, from + first, last - first); });
   return rounded;
 }
 
@@ -75,7 +75,8 @@ const uint16_t* turnedWeights(int slot, const Arg& w, ptrdiff_t E, ptrdiff_t row
   parallelFor(E * parts, [&](ptrdiff_t task) {
     const ptrdiff_t e = task / parts, from = task % parts * kTurnedAtOnce, to = from + kTurnedAtOnce < columns ? from + kTurnedAtOnce : columns;
     const Source source{w.data, w.isBf16(), columns, 1};
-    turnRows(turned + (e * columns + from) * rows, {source.at(e * rows, from), source.bf16, columns, 1}, (int)rows, (int)(to - from));
+    uint16_t* lines = turned + (e * columns + from) * rows;
+    for (ptrdiff_t row = 0; row < rows; row += 32) turnRows(lines + row, rows, {source.at(e * rows + row, from), source.bf16, columns, 1}, (int)(to - from));
   });
   return turned;
 }
@@ -87,9 +88,6 @@ void activate(float* gate, const float* up) {
     store(gate + i, g * sigmoid(g) * load(up + i));
   }
 }
-
-/** A tile as units of a panel of the next product: pairs of its rows. */
-void packTile(uint32_t* units, const float* tile) { packInterleaved<Mode::kPair>(units, kTokens, tile, kTokens, kTokens, kMR); }
 
 /** out[J,D], x[T,D], rows[J] (or null), offsets[E+1], gateUp[E,2F,D], down[E,D,F], E, D, F */
 double feedForward(const Arg* args) {
@@ -176,11 +174,6 @@ void gradientTiles(float* gate, float* up, float* dHidden, const float* weights,
       store(dHidden + i, d * u * s * (1.0f + g * (1.0f - s)));
     }
   }
-}
-
-/** A tile's rows into lines of A, 32 tokens of each. */
-void keepTile(uint16_t* line, ptrdiff_t lineStep, const float* tile) {
-  packContiguous<Mode::kPair>((uint32_t*)line, lineStep / 2, 1, tile, kTokens, kMR, kTokens);
 }
 
 /** Everything of one block but the sums over tokens, whose operands it leaves in `kept`. */

@@ -87,26 +87,41 @@ static void multiplyRows(float* tiles, const WeightRows& rows, const uint32_t* p
   }
 }
 
-/** Rows of numbers [count][K] as bf16: as they are, or rounded into `memory`. One task's share of it is rows from … to−1. */
-static void roundRows(uint16_t* dst, const float* src, ptrdiff_t numbers) {
-  packContiguous<Mode::kPair>((uint32_t*)dst, 0, 1, src, 0, 1, (int)numbers);
+/** The same into the first `columns` ≤ 32 places of each row only. */
+static void turnOutPart(float* const* out, const float* tile, int columns, bool accumulate) {
+  if (columns == kMR) return turnOut(out, tile, accumulate);
+  alignas(64) float rows[kTile];
+  float* at[kTokens];
+  for (int t = 0; t < kTokens; t++) at[t] = out[t] ? rows + t * kMR : nullptr;
+  turnOut(at, tile, false);
+  for (int t = 0; t < kTokens && out[t]; t++)
+    for (int n = 0; n < columns; n++) out[t][n] = accumulate ? out[t][n] + at[t][n] : at[t][n];
 }
 
-/** [rows][columns], f32 or bf16, as bf16 [columns][rows]; both multiples of 32. */
-static void turnRows(uint16_t* dst, const Source& source, int rows, int columns) {
-  const Source turned{source.data, source.bf16, 1, source.lineStep};
-  for (int k = 0; k < rows; k += 32) {
+/** A tile as units of a panel of the next product: pairs of its rows. */
+static void packTile(uint32_t* units, const float* tile) { packInterleaved<Mode::kPair>(units, kTokens, tile, kTokens, kTokens, kMR); }
+
+/** A tile's rows into lines of A, `step` numbers apart: 32 tokens of each. */
+static void keepTile(uint16_t* line, ptrdiff_t step, const float* tile) {
+  packContiguous<Mode::kPair>((uint32_t*)line, step / 2, 1, tile, kTokens, kMR, kTokens);
+}
+
+/** Numbers, an even count of them, rounded to bf16. */
+static void roundRow(uint16_t* dst, const float* src, ptrdiff_t count) { packContiguous<Mode::kPair>((uint32_t*)dst, 0, 1, src, 0, 1, (int)count); }
+
+/** 32 rows of `columns` numbers (a multiple of 32) as lines of 32 tokens, `step` numbers apart: dst[column·step + row]. */
+static void turnRows(uint16_t* dst, ptrdiff_t step, const Source& rows, int columns) {
 #if defined(SHOAL_BF16_DOT)
-    if (source.bf16) turnRows512((uint32_t*)dst + k / 2, rows / 2, (const uint16_t*)turned.at(0, k), turned.kStep, columns, 32);
-    else turnRows512((uint32_t*)dst + k / 2, rows / 2, (const float*)turned.at(0, k), turned.kStep, columns, 32);
+  if (rows.bf16) turnRows512((uint32_t*)dst, step / 2, (const uint16_t*)rows.data, rows.lineStep, columns, 32);
+  else turnRows512((uint32_t*)dst, step / 2, (const float*)rows.data, rows.lineStep, columns, 32);
 #else
-    for (int line = 0; line < columns; line++)
-      for (int i = 0; i < 32; i++) {
-        const void* from = turned.at(line, k + i);
-        dst[(ptrdiff_t)line * rows + k + i] = source.bf16 ? *(const uint16_t*)from : (uint16_t)(roundBits(bitsOf(*(const float*)from)) >> 16);
-      }
-#endif
+  for (int column = 0; column < columns; column++) {
+    for (int row = 0; row < 32; row++) {
+      const void* from = rows.at(row, column);
+      dst[column * step + row] = rows.bf16 ? *(const uint16_t*)from : (uint16_t)(roundBits(bitsOf(*(const float*)from)) >> 16);
+    }
   }
+#endif
 }
 
 }  // namespace SHOAL_ISA

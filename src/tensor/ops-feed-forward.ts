@@ -1,6 +1,6 @@
 /** Differentiable operations of the feed-forward half of a layer: the router, and SwiGLU of one for all tokens or of a mixture of experts. */
 import type { F32, I32 } from "./dtype.ts";
-import { linear, quantisedLinear } from "./ops.ts";
+import { linear, quantisedLinear } from "./ops-linear.ts";
 import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
 
 export interface RouteOptions {

@@ -3,10 +3,10 @@
  * They know shapes and gradients, not the model: what is connected to what is said in `src/model/`.
  */
 import type { F32, I32 } from "./dtype.ts";
-import type { Precision } from "./kernels.ts";
 import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
 
 export * from "./ops-feed-forward.ts";
+export { linear } from "./ops-linear.ts";
 
 /** x_TD = rows ids of table_VD. */
 export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
@@ -17,67 +17,6 @@ export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
     const X = table_VD.shape[0];
     tape.kernels.scatterRows({ dx: gradOfWeight(table_VD), dy: tape.gradOf(out), rows: ids, J: ids.length, D, X });
   });
-  return out;
-}
-
-/**
- * y_TN = x_TK · w_NKᵀ. Of several inputs, each meets its own columns of w, side by side: the product with their concatenation.
- * precision overrides the tape's (the router is computed in f32 always).
- */
-export function linear(
-  tape: Tape,
-  inputs: Tensor | Tensor[],
-  w_NK: Weight,
-  precision: Precision = tape.precision,
-): Tensor {
-  const parts = Array.isArray(inputs) ? inputs : [inputs];
-  if (w_NK.quantised) return quantisedLinear(tape, parts, w_NK, null);
-  const [N, ldb] = w_NK.shape;
-  const T = parts[0].shape[0];
-  const out = tape.tensor(T, N);
-  let column = 0;
-  for (const x of parts) {
-    const K = x.shape[1];
-    const b = w_NK.data.subarray(column);
-    tape.kernels.matmul({ out: out.data, a: x.data, b, M: T, N, K, bT: true, ldb, accumulate: column > 0, precision });
-    column += K;
-  }
-  tape.record(() => {
-    const dy = tape.gradOf(out);
-    let at = 0;
-    for (const x of parts) {
-      const K = x.shape[1];
-      const { grad, fresh } = tape.gradToSet(x);
-      const b = w_NK.data.subarray(at);
-      tape.kernels.matmul({ out: grad, a: dy, b, M: T, N: K, K: N, ldb, accumulate: !fresh, precision });
-      const dw = gradOfWeight(w_NK).subarray(at);
-      tape.kernels.matmul({
-        out: dw,
-        a: dy,
-        b: x.data,
-        M: N,
-        N: K,
-        K: T,
-        aT: true,
-        ldo: ldb,
-        accumulate: true,
-        precision,
-      });
-      at += K;
-    }
-  });
-  return out;
-}
-
-/** As `linear` and `groupedLinear`, of a quantised weight: for inference only. */
-export function quantisedLinear(tape: Tape, parts: Tensor[], weight: Weight, offsets: I32 | null): Tensor {
-  if (tape.recording || parts.length !== 1)
-    throw new Error("a quantised weight took part in a recorded pass, or in a product of several inputs");
-  const [N, K] = weight.shape.slice(-2);
-  const E = offsets ? weight.shape[0] : 1;
-  const J = parts[0].shape[0];
-  const out = tape.tensor(J, N);
-  tape.kernels.quantisedMatmul({ ...weight.quantised!, out: out.data, a: parts[0].data, offsets, J, E, N, K });
   return out;
 }
 
