@@ -19,16 +19,26 @@ struct Parts {
   int N, P, width;
 };
 
+static void copyRow(float* to, const float* from, int count) {
+  int c = 0;
+  for (; c + kLanes <= count; c += kLanes) store(to + c, load(from + c));
+  for (; c < count; c++) to[c] = from[c];
+}
+
 /** 32 rows from `row` on, zeros beyond the last, put together in `memory` [32][width]. */
 static TokenRows joinParts(const Parts& x, ptrdiff_t row, float* memory) {
   TokenRows rows;
-  memset(memory, 0, (size_t)kTokens * x.width * 4);
   for (int i = 0; i < kTokens; i++) {
     float* to = memory + i * x.width;
     rows.at[i] = row + i < x.count ? to : nullptr;
-    if (!rows.at[i]) continue;
-    memcpy(to, x.first + (row + i) * x.firstStep, (size_t)x.N * 4);
-    if (x.P) memcpy(to + x.N, x.second + (row + i) * x.secondStep, (size_t)x.P * 4);
+    int filled = 0;
+    if (rows.at[i]) {
+      const float *first = x.first + (row + i) * x.firstStep, *second = x.second + (row + i) * x.secondStep;
+      copyRow(to, first, x.N);
+      copyRow(to + x.N, second, x.P);
+      filled = x.N + x.P;
+    }
+    if (filled < x.width) memset(to + filled, 0, (size_t)(x.width - filled) * 4);
   }
   return rows;
 }
@@ -182,8 +192,13 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
     for (int t = 0; t < kTokens; t++) {
       const bool there = query + t < head.qLen;
       float sum = 0;
-      if (there)
-        for (int c = 0; c < s.V; c++) sum += gradientRows.at[t][c] * g.out[(query + t) * outStep + c];
+      if (there) {
+        const float* out = g.out + (query + t) * outStep;
+        Vf lanes = {};
+        int c = 0;
+        for (; c + kLanes <= s.V; c += kLanes) lanes += load(gradientRows.at[t] + c) * load(out + c);
+        for (sum = lanesSum(lanes); c < s.V; c++) sum += gradientRows.at[t][c] * out[c];
+      }
       delta[query + t] = sum, lse[query + t] = there ? g.lse[(query + t) * s.H] : 0;
     }
   }

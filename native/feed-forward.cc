@@ -242,7 +242,9 @@ void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t
     for (ptrdiff_t line = from; line < to; line += kMR) {
       const uint8_t* a = (const uint8_t*)kept.line(range, index, line);
       if (!hidden) {
-        tileProduct32(dGateUp + line * D + d, D, a, step, panel, steps, true);
+        float* sums = dGateUp + line * D + d;
+        const float* next = line + kMR < to ? sums + kMR * D : d + kNR < D ? dGateUp + from * D + d + kNR : sums;
+        tileProduct32(sums, D, a, step, panel, steps, true, {nullptr, 0, 0, next});
         continue;
       }
       tileProduct32(tile, kTokens, a, step, panel, steps, false);

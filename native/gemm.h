@@ -291,12 +291,12 @@ static inline void registerProduct(float* c, ptrdiff_t ldc, const uint32_t* a, c
     for (int v = 0; v < NV; v++) store(c + r * ldc + v * kLanes, sum[r][v]);
 }
 
-/** As registerProduct for kMR rows, by the tile unit where there is one. AMX takes A in rows only. */
+/** As registerProduct for kMR rows, by the tile unit where there is one. AMX takes A in rows only. `next`: where the next product adds its sums. */
 template <Mode mode, int RS, int US>
-static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate) {
+static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
 #if defined(SHOAL_TILES)
   if (mode == Mode::kPair) {
-    tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate);
+    tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, 0, next});
     return;
   }
   constexpr int part = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;
@@ -308,8 +308,8 @@ static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const
 
 /** microkernel for a tile at the border: only rows × columns of c exist. */
 template <Mode mode, int RS, int US>
-static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns) {
-  if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate);
+static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
+  if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate, next);
   alignas(64) float tile[kMR * kNR];
   microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
   for (int r = 0; r < rows; r++) {

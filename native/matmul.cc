@@ -62,8 +62,9 @@ void multiplyBlock(const Product& p, const uint32_t* base, ptrdiff_t mb, ptrdiff
       float* c = p.out + m0 * p.ldo + panel * kNR;
       for (int r = 0; r < rows; r += kMR) {
         const int height = rows - r < kMR ? rows - r : kMR;
-        if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)r * kRowStride, b, units, accumulate, height, columns);
-        else edgeMicrokernel<mode, 1, kMR>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)(r / kMR) * kUnits * kMR, b, units, accumulate, height, columns);
+        const float* next = !accumulate ? nullptr : r + 2 * kMR <= rows ? c + (r + kMR) * p.ldo : panel + 1 < panelTo && rows >= kMR && (panel + 2) * kNR <= p.N ? c + kNR : c;
+        if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)r * kRowStride, b, units, accumulate, height, columns, next);
+        else edgeMicrokernel<mode, 1, kMR>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)(r / kMR) * kUnits * kMR, b, units, accumulate, height, columns, next);
       }
     }
     block += panels * units * kNR;

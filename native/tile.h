@@ -7,11 +7,12 @@
 
 namespace SHOAL_ISA {
 
-/** Rows that a later product will read, as wide as those of the one at hand. */
+/** What later products will read: rows of A as wide as those of the one at hand, and the tile of sums that the next one adds to (null: it does not). */
 struct Ahead {
   const uint8_t* at = nullptr;
   ptrdiff_t step = 0;  // bytes from row to row
   int rows = 0;
+  const float* sums = nullptr;
 };
 
 }  // namespace SHOAL_ISA
@@ -64,13 +65,14 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
     _tile_zero(2);
     _tile_zero(3);
   }
-  // The sums' lines are asked for while the products run: otherwise the stores wait for memory one after the other.
+  // Lines of sums are asked for while products run: otherwise loads and stores wait for memory one after the other.
+  const float* sums = ahead.sums ? ahead.sums : c;
   const int each = (32 + steps - 1) / steps;
   int row = 0;
   for (int s = 0; s < steps; s++, a += 64, b += 16 * 128) {
     for (const int until = row + each < 32 ? row + each : 32; row < until; row++) {
-      __builtin_prefetch(c + row * ldc, 1);
-      __builtin_prefetch(c + row * ldc + 16, 1);
+      __builtin_prefetch(sums + row * ldc, 1);
+      __builtin_prefetch(sums + row * ldc + 16, 1);
     }
     for (int r = 0; r < ahead.rows; r++) __builtin_prefetch(ahead.at + r * ahead.step + s * 64, 0, 2);
     _tile_loadd(4, a, lda);
