@@ -138,6 +138,7 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
     }
     for (int t = 0; t < count; t++) lse[(query + t) * s.H] = softmax.peak[t] + logf(softmax.total[t]);
   }
+  turnedOut();
 }
 
 // ---- backward ----

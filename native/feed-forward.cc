@@ -105,10 +105,10 @@ double feedForward(const Arg* args) {
     float* gates = (float*)scratch(1, 2 * kPanels * kTile * 4);
     float* ups = gates + kPanels * kTile;
     for (int p = 0; p < panels; p++) packTokens(x + p * xPanel, rowsOfPanel(s, block, p, s.x), (int)D);
-    const WeightRows gate{gateUp + block.expert * 2 * F * D, D}, downs{down + block.expert * D * F, F};
+    const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
-      const WeightRows g{gate.at + f * D, D}, u{g.at + F * D, D}, next{f + kMR < F ? g.at + kMR * D : nullptr, D};
+      const uint16_t *g = gate + f * D, *u = g + F * D, *next = f + kMR < F ? g + kMR * D : downs;
       multiplyRows(gates, g, x, xPanel, panels, (int)D, u);
       multiplyRows(ups, u, x, xPanel, panels, (int)D, next);
       for (int p = 0; p < panels; p++) {
@@ -117,10 +117,11 @@ double feedForward(const Arg* args) {
       }
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
-      multiplyRows(gates, {downs.at + d * F, F}, hidden, hPanel, panels, (int)F, {d + kMR < D ? downs.at + (d + kMR) * F : nullptr, F});
+      multiplyRows(gates, downs + d * F, hidden, hPanel, panels, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
       for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false);
     }
     productsEnd<Mode::kPair>();
+    turnedOut();
   });
   return 0;
 }
@@ -202,7 +203,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
   const uint16_t *gateUp = g.gateUp + e * 2 * F * D, *down = g.downTurned + e * F * D, *turned = g.gateUpTurned + e * 2 * F * D;
   productsBegin<Mode::kPair>();
   for (ptrdiff_t f = 0; f < F; f += kMR) {
-    const WeightRows gate{gateUp + f * D, D}, up{gate.at + F * D, D}, downs{down + f * D, D}, next{f + kMR < F ? gate.at + kMR * D : nullptr, D};
+    const uint16_t *gate = gateUp + f * D, *up = gate + F * D, *downs = down + f * D, *next = f + kMR < F ? gate + kMR * D : turned;
     multiplyRows(gates, gate, x, panel, panels, (int)D, up);
     multiplyRows(ups, up, x, panel, panels, (int)D, downs);
     multiplyRows(dHidden, downs, dout, panel, panels, (int)D, next);
@@ -218,10 +219,11 @@ void gradientBlock(const Gradient& g, const Block& block) {
     }
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {
-    multiplyRows(gates, {turned + d * 2 * F, 2 * F}, dGateUp, dPanel, panels, (int)(2 * F), {d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr, 2 * F});
+    multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, panels, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
     for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate);
   }
   productsEnd<Mode::kPair>();
+  turnedOut();
   if (g.dWeights)
     for (ptrdiff_t i = 0; i < block.count; i++) g.dWeights[g.choices[block.from + i]] += sums[i];
 }
@@ -244,7 +246,7 @@ void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t
       if (!hidden) {
         float* sums = dGateUp + line * D + d;
         const float* next = line + kMR < to ? sums + kMR * D : d + kNR < D ? dGateUp + from * D + d + kNR : sums;
-        tileProduct32(sums, D, a, step, panel, steps, true, {nullptr, 0, 0, next});
+        tileProduct32(sums, D, a, step, panel, steps, true, {nullptr, 0, next});
         continue;
       }
       tileProduct32(tile, kTokens, a, step, panel, steps, false);

@@ -296,7 +296,7 @@ template <Mode mode, int RS, int US>
 static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
 #if defined(SHOAL_TILES)
   if (mode == Mode::kPair) {
-    tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, 0, next});
+    tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, next});
     return;
   }
   constexpr int part = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;

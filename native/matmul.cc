@@ -2,6 +2,7 @@
 // run the microkernel; products of a few rows (decoding) stream B as it is stored.
 #include "args.h"
 #include "few-rows.h"
+#include "matmul-turned.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -237,6 +238,9 @@ void run(Product* products, ptrdiff_t count, bool bf16) {
     }
   }
   if (few > 0) runFewRows(aside, few, bf16);
+#if defined(SHOAL_TILES)
+  if (bf16) kept = runTurned(products, kept);
+#endif
   if (kept == 0) return;
   if (bf16) runWide<kBf16Mode>(products, kept);
   else runWide<Mode::kF32>(products, kept);

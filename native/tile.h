@@ -7,11 +7,10 @@
 
 namespace SHOAL_ISA {
 
-/** What later products will read: rows of A as wide as those of the one at hand, and the tile of sums that the next one adds to (null: it does not). */
+/** What later products will read: memory of which each step asks for some lines, and the tile of sums that the next one adds to (null: it does not). */
 struct Ahead {
   const uint8_t* at = nullptr;
-  ptrdiff_t step = 0;  // bytes from row to row
-  int rows = 0;
+  int lines = 0;
   const float* sums = nullptr;
 };
 
@@ -74,7 +73,7 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
       __builtin_prefetch(sums + row * ldc, 1);
       __builtin_prefetch(sums + row * ldc + 16, 1);
     }
-    for (int r = 0; r < ahead.rows; r++) __builtin_prefetch(ahead.at + r * ahead.step + s * 64, 0, 2);
+    for (int line = s * ahead.lines, end = line + ahead.lines; line < end; line++) __builtin_prefetch(ahead.at + line * 64, 0, 2);
     _tile_loadd(4, a, lda);
     _tile_loadd(6, b, 128);
     _tile_loadd(7, b + 64, 128);

@@ -10,7 +10,7 @@ constexpr int kTokens = kNR;                // tokens of a panel
 constexpr int kTile = kMR * kTokens;        // sums of a tile
 constexpr int kPanels = 8;                  // panels that weights pass by together, while they are in the nearest cache
 constexpr int kBlockTokens = kPanels * kTokens;
-constexpr int kDepth = 512;                 // numbers of k at a time: 32 rows of weights stay in L1
+constexpr int kDepth = 384;                 // numbers of k at a time, at most: 32 rows of weights stay in L1 beside a panel
 
 /** Where the rows of 32 tokens begin; null beyond the last one. */
 struct TokenRows {
@@ -49,8 +49,11 @@ static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRo
   }
 }
 
-/** out[t][0 … 31] (+)= tile[0 … 31][t]; no token where out[t] is null. */
-static void turnOut(float* const* out, const float* tile, bool accumulate) {
+/**
+ * out[t][0 … 31] (+)= tile[0 … 31][t]; no token where out[t] is null. What is not added goes `past` the cache, which would read each line before it
+ * is overwritten: `turnedOut` before others read it.
+ */
+static void turnOut(float* const* out, const float* tile, bool accumulate, bool past = true) {
 #if defined(SHOAL_BF16_DOT)
   for (int t = 0; t < kTokens && out[t]; t += 16) {
     for (int n = 0; n < kMR; n += 16) {
@@ -59,7 +62,9 @@ static void turnOut(float* const* out, const float* tile, bool accumulate) {
       transpose16(rows);
       for (int i = 0; i < 16 && out[t + i]; i++) {
         float* to = out[t + i] + n;
-        store(to, accumulate ? load(to) + (Vf)rows[i] : (Vf)rows[i]);
+        if (accumulate) store(to, load(to) + (Vf)rows[i]);
+        else if (past && ((uintptr_t)to & 63) == 0) _mm512_stream_ps(to, (__m512)rows[i]);
+        else store(to, (Vf)rows[i]);
       }
     }
   }
@@ -69,22 +74,23 @@ static void turnOut(float* const* out, const float* tile, bool accumulate) {
 #endif
 }
 
-/** 32 rows of weights in bf16. */
-struct WeightRows {
-  const uint16_t* at;
-  ptrdiff_t step;  // numbers from row to row
-};
-
-/** tiles[p] = rows · panels[p], K numbers deep. Meanwhile the rows that come next (or null) are fetched. */
-static void multiplyRows(float* tiles, const WeightRows& rows, const uint32_t* panels, ptrdiff_t panelStride, int count, int K, const WeightRows& next) {
-  for (int k = 0; k < K; k += kDepth) {
-    const int depth = K - k < kDepth ? K - k : kDepth;
-    for (int p = 0; p < count; p++) {
-      const int first = kMR * p / count, last = kMR * (p + 1) / count;
-      const Ahead ahead = {(const uint8_t*)(next.at ? next.at + first * next.step + k : nullptr), next.step * 2, next.at ? last - first : 0};
-      tileProduct32(tiles + p * kTile, kTokens, (const uint8_t*)(rows.at + k), rows.step * 2, (const uint8_t*)(panels + p * panelStride + k / 2 * kTokens), depth / 32, k > 0, ahead);
+/** tiles[p] = 32 rows of K numbers · panels[p]. Meanwhile the rows that come next (or null) are fetched. */
+static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, int count, int K, const uint16_t* next) {
+  // In the order of memory, which the processor's own prefetching then joins in.
+  Ahead ahead{(const uint8_t*)next, next ? (kMR + count - 1) / count : 0};
+  const int blocks = (K + kDepth - 1) / kDepth, each = (K / 32 + blocks - 1) / blocks * 32;
+  for (int k = 0; k < K; k += each) {
+    const int depth = K - k < each ? K - k : each;
+    for (int p = 0; p < count; p++, ahead.at += depth / 32 * ahead.lines * 64) {
+      tileProduct32(tiles + p * kTile, kTokens, (const uint8_t*)(rows + k), K * 2, (const uint8_t*)(panels + p * panelStride + k / 2 * kTokens), depth / 32, k > 0, ahead);
     }
   }
+}
+
+static void turnedOut() {
+#if defined(SHOAL_BF16_DOT)
+  _mm_sfence();
+#endif
 }
 
 /** The same into the first `columns` ≤ 32 places of each row only. */
@@ -93,7 +99,7 @@ static void turnOutPart(float* const* out, const float* tile, int columns, bool 
   alignas(64) float rows[kTile];
   float* at[kTokens];
   for (int t = 0; t < kTokens; t++) at[t] = out[t] ? rows + t * kMR : nullptr;
-  turnOut(at, tile, false);
+  turnOut(at, tile, false, false);
   for (int t = 0; t < kTokens && out[t]; t++)
     for (int n = 0; n < columns; n++) out[t][n] = accumulate ? out[t][n] + at[t][n] : at[t][n];
 }

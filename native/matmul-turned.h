@@ -1,0 +1,104 @@
+// Two of a linear layer's products by tiles without the packing of gemm.h: x · Wᵀ by weights in bf16, which are multiplied as they are stored, and the
+// gradient of weights, a sum over many tokens.
+#pragma once
+#include "few-rows.h"
+#include "turned.h"
+#if defined(SHOAL_TILES)
+
+namespace SHOAL_ISA {
+
+// ---- out = x · Wᵀ ----
+
+static bool meetsStoredWeights(const Product& p) {
+  return !p.a.bf16 && p.a.kStep == 1 && p.b.bf16 && p.b.kStep == 1 && p.b.lineStep == p.K && p.K % 32 == 0 && p.N % kMR == 0 && !p.accumulate;
+}
+
+constexpr ptrdiff_t kRowGroups = 4;  // times 32 rows of weights are a task's
+
+static void multiplyByStored(const Product& p) {
+  const ptrdiff_t panels = ceilDiv(p.M, kTokens), panel = p.K / 2 * kTokens, groups = p.N / kMR;
+  uint32_t* x = (uint32_t*)sharedScratch(0, (size_t)(panels * panel) * 4);
+  const auto rowsFrom = [&](ptrdiff_t m) {
+    TokenRows rows;
+    for (int t = 0; t < kTokens; t++) rows.at[t] = m + t < p.M ? (const float*)p.a.at(m + t, 0) : nullptr;
+    return rows;
+  };
+  parallelFor(panels, [&](ptrdiff_t i) { packTokens(x + i * panel, rowsFrom(i * kTokens), (int)p.K); });
+  parallelFor(ceilDiv(groups, kRowGroups), [&](ptrdiff_t task) {
+    float* tiles = (float*)scratch(1, kPanels * kTile * 4);
+    const ptrdiff_t last = (task + 1) * kRowGroups < groups ? (task + 1) * kRowGroups : groups;
+    productsBegin<Mode::kPair>();
+    for (ptrdiff_t group = task * kRowGroups; group < last; group++) {
+      const uint16_t* w = (const uint16_t*)p.b.at(group * kMR, 0);
+      for (ptrdiff_t first = 0; first < panels; first += kPanels) {
+        const int count = (int)(panels - first < kPanels ? panels - first : kPanels);
+        multiplyRows(tiles, w, x + first * panel, panel, count, (int)p.K, first + count == panels && group + 1 < groups ? w + kMR * p.K : nullptr);
+        for (int i = 0; i < count; i++) {
+          float* out[kTokens];
+          const ptrdiff_t m = (first + i) * kTokens;
+          for (int t = 0; t < kTokens; t++) out[t] = m + t < p.M ? p.out + (m + t) * p.ldo + group * kMR : nullptr;
+          turnOut(out, tiles + i * kTile, false);
+        }
+      }
+    }
+    productsEnd<Mode::kPair>();
+    turnedOut();
+  });
+}
+
+// ---- out += dyᵀ · x ----
+
+constexpr ptrdiff_t kSummed = 2048;  // tokens whose packed rows of dy and x are in a cache when they are summed over
+
+static bool sumsOverTokens(const Product& p) {
+  return p.a.lineStep == 1 && p.b.lineStep == 1 && p.K >= kSummed / 4 && p.K % 32 == 0 && p.M <= 2048 && p.N <= 2048;
+}
+
+/** As tileProduct32 of sums of which only rows × columns are there. */
+static void addTile(const Product& p, ptrdiff_t m, ptrdiff_t n, const uint16_t* lines, ptrdiff_t step, const uint32_t* panel, int steps, bool accumulate) {
+  const int rows = (int)(p.M - m < kMR ? p.M - m : kMR), columns = (int)(p.N - n < kNR ? p.N - n : kNR);
+  float* out = p.out + m * p.ldo + n;
+  if (rows == kMR && columns == kNR) return tileProduct32(out, p.ldo, (const uint8_t*)lines, step * 2, (const uint8_t*)panel, steps, accumulate);
+  alignas(64) float tile[kTile];
+  tileProduct32(tile, kNR, (const uint8_t*)lines, step * 2, (const uint8_t*)panel, steps, false);
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < columns; c++) out[r * p.ldo + c] = accumulate ? out[r * p.ldo + c] + tile[r * kNR + c] : tile[r * kNR + c];
+}
+
+static void sumOverTokens(const Product& p) {
+  const ptrdiff_t groups = ceilDiv(p.M, kMR), panels = ceilDiv(p.N, kNR), step = kSummed + 32;
+  // dy as lines [M][tokens], x as panels [N / 32][tokens / 2][32].
+  uint16_t* lines = (uint16_t*)sharedScratch(0, (size_t)(groups * kMR * step + panels * kNR * kSummed) * 2);
+  uint32_t* x = (uint32_t*)(lines + groups * kMR * step);
+  const ptrdiff_t panel = kSummed / 2 * kNR;
+  if (p.M % kMR) memset(lines + p.M / kMR * kMR * step, 0, (size_t)(kMR * step) * 2);
+  for (ptrdiff_t from = 0; from < p.K; from += kSummed) {
+    const ptrdiff_t tokens = p.K - from < kSummed ? p.K - from : kSummed;
+    parallelFor(tokens / 32, [&](ptrdiff_t block) {
+      const ptrdiff_t token = block * 32;
+      turnRows(lines + token, step, {p.a.at(0, from + token), p.a.bf16, p.a.kStep, 1}, (int)p.M);
+      for (ptrdiff_t i = 0; i < panels; i++)
+        packPanel<Mode::kPair>(x + i * panel + token / 2 * kNR, p.b, i * kNR, (int)(p.N - i * kNR < kNR ? p.N - i * kNR : kNR), from + token, 32);
+    });
+    parallelFor(groups, [&](ptrdiff_t group) {
+      productsBegin<Mode::kPair>();
+      for (ptrdiff_t i = 0; i < panels; i++)
+        addTile(p, group * kMR, i * kNR, lines + group * kMR * step, step, x + i * panel, (int)(tokens / 32), p.accumulate || from > 0);
+      productsEnd<Mode::kPair>();
+    });
+  }
+}
+
+/** Runs those that have a way of their own, and returns how many of the others, now the first, are left. */
+static ptrdiff_t runTurned(Product* products, ptrdiff_t count) {
+  ptrdiff_t left = 0;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    if (meetsStoredWeights(products[i])) multiplyByStored(products[i]);
+    else if (sumsOverTokens(products[i])) sumOverTokens(products[i]);
+    else products[left++] = products[i];
+  }
+  return left;
+}
+
+}  // namespace SHOAL_ISA
+#endif
