@@ -23,6 +23,18 @@ double add(const Arg* x) {
   return 0;
 }
 
+/** x, n */
+double zero(const Arg* args) {
+  float* x = args[0].f32();
+  parallelRange(args[1].size(), 1 << 18, [&](ptrdiff_t from, ptrdiff_t to) {
+    for (; from < to && (uintptr_t)(x + from) % SHOAL_VECTOR_BYTES; from++) x[from] = 0;
+    for (; from + kLanes <= to; from += kLanes) storePast(x + from, Vf{});
+    for (; from < to; from++) x[from] = 0;
+    storedPast();
+  });
+  return 0;
+}
+
 /** x, n. Blocks of a fixed size are summed in float64 lanes, then the blocks in order. */
 double sumSquares(const Arg* args) {
   const float* x = args[0].f32();
@@ -167,7 +179,7 @@ double dequantiseFp8(const Arg* args) {
 }  // namespace
 
 extern const Entry elementwiseFamily[] = {
-    {"add", add},         {"sumSquares", sumSquares},   {"adamw", adamw},
+    {"add", add}, {"zero", zero},         {"sumSquares", sumSquares},   {"adamw", adamw},
     {"convert", convert}, {"quantiseFp8", quantiseFp8}, {"dequantiseFp8", dequantiseFp8},
     {nullptr, nullptr},
 };

@@ -121,7 +121,7 @@ double feedForward(const Arg* args) {
       for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false);
     }
     productsEnd<Mode::kPair>();
-    turnedOut();
+    storedPast();
   });
   return 0;
 }
@@ -223,7 +223,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
     for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate);
   }
   productsEnd<Mode::kPair>();
-  turnedOut();
+  storedPast();
   if (g.dWeights)
     for (ptrdiff_t i = 0; i < block.count; i++) g.dWeights[g.choices[block.from + i]] += sums[i];
 }

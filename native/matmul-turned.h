@@ -42,7 +42,7 @@ static void multiplyByStored(const Product& p) {
       }
     }
     productsEnd<Mode::kPair>();
-    turnedOut();
+    storedPast();
   });
 }
 

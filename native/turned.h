@@ -51,7 +51,7 @@ static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRo
 
 /**
  * out[t][0 … 31] (+)= tile[0 … 31][t]; no token where out[t] is null. What is not added goes `past` the cache, which would read each line before it
- * is overwritten: `turnedOut` before others read it.
+ * is overwritten: `storedPast` before others read it.
  */
 static void turnOut(float* const* out, const float* tile, bool accumulate, bool past = true) {
 #if defined(SHOAL_BF16_DOT)
@@ -63,7 +63,7 @@ static void turnOut(float* const* out, const float* tile, bool accumulate, bool 
       for (int i = 0; i < 16 && out[t + i]; i++) {
         float* to = out[t + i] + n;
         if (accumulate) store(to, load(to) + (Vf)rows[i]);
-        else if (past && ((uintptr_t)to & 63) == 0) _mm512_stream_ps(to, (__m512)rows[i]);
+        else if (past && ((uintptr_t)to & 63) == 0) storePast(to, (Vf)rows[i]);
         else store(to, (Vf)rows[i]);
       }
     }
@@ -85,12 +85,6 @@ static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* pan
       tileProduct32(tiles + p * kTile, kTokens, (const uint8_t*)(rows + k), K * 2, (const uint8_t*)(panels + p * panelStride + k / 2 * kTokens), depth / 32, k > 0, ahead);
     }
   }
-}
-
-static void turnedOut() {
-#if defined(SHOAL_BF16_DOT)
-  _mm_sfence();
-#endif
 }
 
 /** The same into the first `columns` ≤ 32 places of each row only. */

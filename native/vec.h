@@ -29,6 +29,21 @@ typedef uint16_t VhAny __attribute__((vector_size(SHOAL_VECTOR_BYTES / 2), align
 
 SHOAL_INLINE Vf load(const float* p) { return *(const VfAny*)p; }
 SHOAL_INLINE void store(float* p, Vf v) { *(VfAny*)p = v; }
+/** As store, to a place on the border of a vector, past the cache where the instruction set can: `storedPast` before others read it. */
+SHOAL_INLINE void storePast(float* p, Vf v) {
+#if SHOAL_VECTOR_BYTES == 64
+  _mm512_stream_ps(p, (__m512)v);
+#elif SHOAL_VECTOR_BYTES == 32
+  _mm256_stream_ps(p, (__m256)v);
+#else
+  store(p, v);
+#endif
+}
+SHOAL_INLINE void storedPast() {
+#if SHOAL_VECTOR_BYTES >= 32
+  _mm_sfence();
+#endif
+}
 SHOAL_INLINE Vu loadBits(const float* p) { return *(const VuAny*)p; }
 SHOAL_INLINE Vf splat(float x) { return x - Vf{}; }
 SHOAL_INLINE Vf max(Vf a, Vf b) { return a > b ? a : b; }

@@ -39,13 +39,6 @@ export class Arena {
     return viewOf(dtype, this.chunks[this.chunk], offset, length);
   }
 
-  /** As `take`, filled with zeros. */
-  zeros<D extends Dtype>(dtype: D, length: number): StorageOf[D] {
-    const data = this.take(dtype, length);
-    data.fill(0);
-    return data;
-  }
-
   mark(): Mark {
     return { chunk: this.chunk, used: this.used };
   }

@@ -56,3 +56,10 @@ export interface FeedForwardSizes {
   F: number;
   precision: Precision;
 }
+
+export interface FeedForwardKernels {
+  /** Whether `feedForward` and its gradient are faster here than the kernels that they are made of. */
+  fusesFeedForward(p: FeedForwardSizes): boolean;
+  feedForward(p: FeedForward): void;
+  feedForwardBackward(p: FeedForwardBackward): void;
+}

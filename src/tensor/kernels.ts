@@ -15,17 +15,11 @@
  *   are validated where they enter the program. A buffer that is too short throws a RangeError that names it.
  */
 import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
-import type { FeedForward, FeedForwardBackward, FeedForwardSizes } from "./kernels-feed-forward.ts";
+import type { FeedForwardKernels } from "./kernels-feed-forward.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 import type { AttentionStep, FeedForwardStep, LayerStep } from "./kernels-step.ts";
 
-export type {
-  FeedForward,
-  FeedForwardBackward,
-  FeedForwardShape,
-  FeedForwardSizes,
-  Mixture,
-} from "./kernels-feed-forward.ts";
+export type { FeedForwardKernels, FeedForwardShape, Mixture } from "./kernels-feed-forward.ts";
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 export type { AttentionStep, FeedForwardStep, HeldMatrix, LayerStep } from "./kernels-step.ts";
 
@@ -350,7 +344,7 @@ export interface Adamw {
 }
 
 /** Every kernel. One object per instruction set; `createKernels` makes it. */
-export interface Kernels {
+export interface Kernels extends FeedForwardKernels {
   readonly isa: Isa;
   matmul(p: Matmul): void;
   groupedMatmul(p: GroupedMatmul): void;
@@ -374,6 +368,8 @@ export interface Kernels {
   adamw(p: Adamw): void;
   /** out = scaleA · a + scaleB · b, elementwise over n (out may be a or b). Both scales are 1 unless given. */
   add(p: { out: F32; a: F32; b: F32; n: number; scaleA?: number; scaleB?: number }): void;
+  /** x = 0 over n */
+  zero(p: { x: F32; n: number }): void;
   /** Σ x² over n, summed in float64 in an order that depends on n alone */
   sumSquares(p: { x: F32; n: number }): number;
   /** out = x converted, elementwise over n: between f32, bf16 and f8e4m3 (round to nearest even, f8 saturating) */
@@ -385,10 +381,6 @@ export interface Kernels {
   /** codes, scales ← x[N,K]: scale = largest / 127, or largest / −8 for 4 bits, where the largest keeps its sign */
   quantise(p: QuantisedBlocks & { x: F32; N: number; K: number }): void;
   quantisedMatmul(p: QuantisedMatmul): void;
-  /** Whether `feedForward` and its gradient are faster here than the kernels that they are made of. */
-  fusesFeedForward(p: FeedForwardSizes): boolean;
-  feedForward(p: FeedForward): void;
-  feedForwardBackward(p: FeedForwardBackward): void;
   feedForwardStep(p: FeedForwardStep): void;
   attentionStep(p: AttentionStep): void;
   /**

@@ -58,8 +58,9 @@ export class Tape {
 
   /** The tensor's gradient, zeros at first. */
   gradOf(tensor: Tensor): F32 {
-    tensor.grad ??= this.arena.zeros("f32", tensor.data.length);
-    return tensor.grad;
+    const { grad, fresh } = this.gradToSet(tensor);
+    if (fresh) this.kernels.zero({ x: grad, n: grad.length });
+    return grad;
   }
 
   /** The tensor's gradient for a kernel that can overwrite it: whether it is fresh, its numbers not set. */

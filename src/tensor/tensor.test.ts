@@ -42,9 +42,8 @@ describe("dtypes", () => {
 describe("Arena", () => {
   it("hands out the same memory again after a reset, aligned and apart", () => {
     const arena = new Arena(1 << 16);
-    const first = [arena.take("f32", 10), arena.take("bf16", 3), arena.take("f32", 40_000), arena.zeros("i32", 5)];
+    const first = [arena.take("f32", 10), arena.take("bf16", 3), arena.take("f32", 40_000), arena.take("i32", 5)];
     for (const view of first) expect(view.byteOffset % 64).toBe(0);
-    expect([...arena.zeros("f32", 4)]).toEqual([0, 0, 0, 0]);
     const bytes = arena.bytes;
     arena.reset();
     const again = [arena.take("f32", 10), arena.take("bf16", 3), arena.take("f32", 40_000), arena.take("i32", 5)];

@@ -67,7 +67,7 @@ export class Trainer {
   /** Clears the gradients, has `accumulate` add to them, and moves the weights. */
   update({ lr, biasUpdateSpeed }: Pick<StepOptions, "lr" | "biasUpdateSpeed">, accumulate: () => Losses): StepResult {
     const { training, loads } = this;
-    training.grad.fill(0);
+    this.kernels.zero({ x: training.grad, n: training.grad.length });
     loads.reset();
     const losses = accumulate();
     const gradNorm = this.optimizer.gradNorm();

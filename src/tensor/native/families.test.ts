@@ -220,7 +220,9 @@ describeTwins("kernels", (native) => {
           kernels.add({ out: sum, a: w0, b, n });
           const weighted = g.slice();
           kernels.add({ out: weighted, a: weighted, b, n, scaleA: -0.75, scaleB: 2.5 });
-          return { w, m, v, sum, weighted };
+          const cleared = g.slice();
+          kernels.zero({ x: cleared, n: n >> 1 });
+          return { w, m, v, sum, weighted, cleared };
         });
       }),
       runs(25),

@@ -1,13 +1,11 @@
 /** The feed-forward of many tokens as one kernel: for instruction sets that have it, and sizes that fill its tiles. */
-import type { FeedForwardShape, Kernels } from "../kernels.ts";
+import type { FeedForwardKernels, FeedForwardShape } from "../kernels.ts";
 import { feedForwardKernels } from "../reference/feed-forward.ts";
 import type { NativeTable } from "./addon.ts";
 import { need } from "./need.ts";
 
 /** D and F are whole tiles. */
 const TILE = 32;
-
-type FeedForwardKernels = Pick<Kernels, "fusesFeedForward" | "feedForward" | "feedForwardBackward">;
 
 export function nativeFeedForward(table: NativeTable): FeedForwardKernels {
   if (!table.feedForward) return feedForwardKernels;

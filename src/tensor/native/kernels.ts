@@ -306,6 +306,11 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       table.add(out, a, b, n, scaleA, scaleB);
     },
 
+    zero({ x, n }) {
+      need("zero", { x: [x, n] });
+      table.zero(x, n);
+    },
+
     sumSquares({ x, n }) {
       need("sumSquares", { x: [x, n] });
       return table.sumSquares(x, n);

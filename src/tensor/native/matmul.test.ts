@@ -109,6 +109,37 @@ describeTwins("matrix products", (native) => {
     );
   });
 
+  it("equals the reference where weights are multiplied as stored, and in sums over many tokens", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          M: fc.constantFrom(9, 33, 300),
+          N: fc.constantFrom(32, 160),
+          K: fc.constantFrom(32, 416, 800),
+          seed: fc.nat(1000),
+        }),
+        ({ M, N, K, seed }) => {
+          const operands = new Operands(seed);
+          const [x, w] = [operands.f32(M * K), operands.bf16(N * K)];
+          const tokens = M === 300 ? 2112 : 512;
+          const [dy, inputs, start] = [operands.f32(tokens * M), operands.f32(tokens * N), operands.f32(M * (N + 3))];
+          const run = (kernels: Kernels) => {
+            const out: F32 = new Float32Array(M * N);
+            kernels.matmul({ out, a: x, b: w, M, N, K, bT: true, precision: "bf16" });
+            const sum = start.slice();
+            const sums = { out: sum, a: dy, b: inputs, M, N, K: tokens, aT: true, ldo: N + 3, accumulate: true };
+            kernels.matmul({ ...sums, precision: "bf16" });
+            return { out, sum };
+          };
+          const [got, expected] = [run(native), run(reference)];
+          expectClose(got.out, expected.out, 3e-5, "out");
+          expectClose(got.sum, expected.sum, 3e-5, "sum");
+        },
+      ),
+      runs(6),
+    );
+  });
+
   it("gives the same bits on one thread and on several", () => {
     const operands = new Operands(3);
     const [M, N, K] = [301, 203, 700];

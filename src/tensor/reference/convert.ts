@@ -46,9 +46,16 @@ function forEachBlock(
   }
 }
 
-export const convertKernels: Pick<Kernels, "add" | "convert" | "sumSquares" | "quantiseFp8" | "dequantiseFp8"> = {
+export const convertKernels: Pick<
+  Kernels,
+  "add" | "zero" | "convert" | "sumSquares" | "quantiseFp8" | "dequantiseFp8"
+> = {
   add({ out, a, b, n, scaleA = 1, scaleB = 1 }) {
     for (let i = 0; i < n; i++) out[i] = scaleA * a[i] + scaleB * b[i];
+  },
+
+  zero({ x, n }) {
+    x.fill(0, 0, n);
   },
 
   convert({ out, x, n }) {

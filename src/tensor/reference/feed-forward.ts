@@ -1,5 +1,5 @@
 /** The feed-forward of many tokens as one kernel: what it equals, in terms of the kernels that it is made of. */
-import type { FeedForwardShape, Kernels } from "../kernels.ts";
+import type { FeedForwardKernels, FeedForwardShape } from "../kernels.ts";
 import { expertsKernels } from "./experts.ts";
 import { matmulKernels } from "./matmul.ts";
 
@@ -20,7 +20,7 @@ function hiddenOf({ x, rows, offsets, gateUp, E, D, F }: FeedForwardShape) {
   return { inputs, gatesUps, hidden };
 }
 
-export const feedForwardKernels: Pick<Kernels, "fusesFeedForward" | "feedForward" | "feedForwardBackward"> = {
+export const feedForwardKernels: FeedForwardKernels = {
   fusesFeedForward: () => false,
 
   feedForward(p) {
