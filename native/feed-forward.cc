@@ -104,7 +104,11 @@ double feedForward(const Arg* args) {
     uint32_t* hidden = x + kPanels * xPanel;
     float* gates = (float*)scratch(1, 2 * kPanels * kTile * 4);
     float* ups = gates + kPanels * kTile;
-    for (int p = 0; p < panels; p++) packTokens(x + p * xPanel, rowsOfPanel(s, block, p, s.x), (int)D);
+    for (int p = 0; p < panels; p++) {
+      const TokenRows rows = rowsOfPanel(s, block, p, s.x);
+      fetchRows(rows, (int)D);
+      packTokens(x + p * xPanel, rows, (int)D);
+    }
     const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
@@ -195,6 +199,8 @@ void gradientBlock(const Gradient& g, const Block& block) {
   for (int p = 0; p < panels; p++) {
     const TokenRows rows = rowsOfPanel(s, block, p, s.x), gradients = rowsOfPanel(s, block, p, g.dout);
     const ptrdiff_t unit = (at / 2 + p * kTokens / 2) * kNR;
+    fetchRows(rows, (int)D);
+    fetchRows(gradients, (int)D);
     packTokens(x + p * panel, rows, (int)D);
     packTokens(dout + p * panel, gradients, (int)D);
     packAcrossTokens(g.kept.panels(g.kept.x, range) + unit, range.panelStride(), rows, (int)D);

@@ -23,7 +23,11 @@ static void multiplyByStored(const Product& p) {
     for (int t = 0; t < kTokens; t++) rows.at[t] = m + t < p.M ? (const float*)p.a.at(m + t, 0) : nullptr;
     return rows;
   };
-  parallelFor(panels, [&](ptrdiff_t i) { packTokens(x + i * panel, rowsFrom(i * kTokens), (int)p.K); });
+  parallelFor(panels, [&](ptrdiff_t i) {
+    const TokenRows rows = rowsFrom(i * kTokens);
+    fetchRows(rows, (int)p.K);
+    packTokens(x + i * panel, rows, (int)p.K);
+  });
   parallelFor(ceilDiv(groups, kRowGroups), [&](ptrdiff_t task) {
     float* tiles = (float*)scratch(1, kPanels * kTile * 4);
     const ptrdiff_t last = (task + 1) * kRowGroups < groups ? (task + 1) * kRowGroups : groups;
@@ -54,6 +58,12 @@ static bool sumsOverTokens(const Product& p) {
   return p.a.lineStep == 1 && p.b.lineStep == 1 && p.K >= kSummed / 4 && p.K % 32 == 0 && p.M <= 2048 && p.N <= 2048;
 }
 
+/** Asks for 32 tokens' rows in the order of memory. */
+static void fetchLines(const Source& s, ptrdiff_t lines, ptrdiff_t token) {
+  for (int i = 0; i < 32; i++)
+    for (ptrdiff_t line = 0; line < lines; line += s.bf16 ? 32 : 16) __builtin_prefetch(s.at(line, token + i));
+}
+
 /** As tileProduct32 of sums of which only rows × columns are there. */
 static void addTile(const Product& p, ptrdiff_t m, ptrdiff_t n, const uint16_t* lines, ptrdiff_t step, const uint32_t* panel, int steps, bool accumulate) {
   const int rows = (int)(p.M - m < kMR ? p.M - m : kMR), columns = (int)(p.N - n < kNR ? p.N - n : kNR);
@@ -76,6 +86,8 @@ static void sumOverTokens(const Product& p) {
     const ptrdiff_t tokens = p.K - from < kSummed ? p.K - from : kSummed;
     parallelFor(tokens / 32, [&](ptrdiff_t block) {
       const ptrdiff_t token = block * 32;
+      fetchLines(p.a, p.M, from + token);
+      fetchLines(p.b, p.N, from + token);
       turnRows(lines + token, step, {p.a.at(0, from + token), p.a.bf16, p.a.kStep, 1}, (int)p.M);
       for (ptrdiff_t i = 0; i < panels; i++)
         packPanel<Mode::kPair>(x + i * panel + token / 2 * kNR, p.b, i * kNR, (int)(p.N - i * kNR < kNR ? p.N - i * kNR : kNR), from + token, 32);
