@@ -56,13 +56,15 @@ SHOAL_INLINE Vf lanesFrom(int first) {
 
 // ---- forward ----
 
-/** What is known of 32 queries so far. */
+constexpr float kLog2E = 1.44269504f;
+
+/** What is known of 32 queries so far; peaks are of scores times log2 e, powers of 2 being the quicker ones. */
 struct Softmax {
   alignas(64) float peak[kTokens], total[kTokens];
 };
 
 /**
- * Scores [keys][32 queries] become exp(scale · score − peak), 0 where query q does not see key r (r > offset + q). `sums` [columns][32 queries] are
+ * Scores [keys][32 queries] become 2^(scale · score − peak), 0 where query q does not see key r (r > offset + q). `sums` [columns][32 queries] are
  * brought to the new peak.
  */
 static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale, Softmax& softmax, float* sums, int columns) {
@@ -79,17 +81,17 @@ static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale,
       top = max(x, top);
     }
     const Vf old = load(softmax.peak + q), peak = max(top * scale, old);
-    const Vf correction = old > nothing ? exp(old - peak) : Vf{};
+    const Vf correction = old > nothing ? exp2(old - peak) : Vf{};
     Vf sum = {};
     for (int r = 0; r < whole; r++) {
       float* score = scores + r * kTokens + q;
-      const Vf p = exp(load(score) * scale - peak);
+      const Vf p = exp2(load(score) * scale - peak);
       store(score, p);
       sum += p;
     }
     for (int r = whole; r < keys; r++) {
       float* score = scores + r * kTokens + q;
-      const Vf x = load(score), p = x > nothing ? exp(x * scale - peak) : Vf{};
+      const Vf x = load(score), p = x > nothing ? exp2(x * scale - peak) : Vf{};
       store(score, p);
       sum += p;
     }
@@ -101,6 +103,7 @@ static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale,
 
 static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_t outStep, float* lse) {
   const int width = roundUp(s.N + s.P, 32), vWidth = roundUp(s.V, 32);
+  const bool past = goesPast(head.qLen * outStep * s.S);
   const ptrdiff_t keys = (head.kLen + 31) / 32 * 32, vStep = keys + 32;
   uint16_t* k = (uint16_t*)scratch(0, (size_t)(keys * width + vWidth * vStep) * 2);  // [keys][width]
   uint16_t* v = k + keys * width;                                                   // [vWidth][keys]
@@ -127,7 +130,7 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
     for (ptrdiff_t key = 0; key < seen; key += kChunk) {
       const int n = (int)(seen - key < kChunk ? (seen - key + 31) / 32 * 32 : kChunk);
       for (int r = 0; r < n; r += 32) tileProduct32(scores + r * kTokens, kTokens, (const uint8_t*)(k + (key + r) * width), width * 2, (const uint8_t*)panel, width / 32, false);
-      softmaxTiles(scores, n, head.kLen - head.qLen + query - key, s.scale, softmax, sums, vWidth);
+      softmaxTiles(scores, n, head.kLen - head.qLen + query - key, s.scale * kLog2E, softmax, sums, vWidth);
       packInterleaved<Mode::kPair>(probabilities, kTokens, scores, kTokens, kTokens, n);
       for (int c = 0; c < vWidth; c += 32)
         tileProduct32(sums + c * kTokens, kTokens, (const uint8_t*)(v + c * vStep + key), vStep * 2, (const uint8_t*)probabilities, n / 32, true);
@@ -139,9 +142,9 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
     for (int c = 0; c < s.V; c += 32) {
       float* rows[kTokens];
       for (int t = 0; t < kTokens; t++) rows[t] = t < count ? out + (query + t) * outStep + c : nullptr;
-      turnOutPart(rows, sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false);
+      turnOutPart(rows, sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false, past);
     }
-    for (int t = 0; t < count; t++) lse[(query + t) * s.H] = softmax.peak[t] + logf(softmax.total[t]);
+    for (int t = 0; t < count; t++) lse[(query + t) * s.H] = softmax.peak[t] / kLog2E + logf(softmax.total[t]);
   }
   storedPast();
 }
@@ -151,10 +154,10 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
 /** A tile of scores becomes probabilities, 0 where query q does not see key r, and d loss / d probability becomes d loss / d score before its scale. */
 static void gradientTile(float* scores, float* gradients, ptrdiff_t offset, float scale, const float* lse, const float* delta) {
   for (int q = 0; q < kTokens; q += kLanes) {
-    const Vf lanes = lanesFrom(q), logSum = load(lse + q), mean = load(delta + q);
+    const Vf lanes = lanesFrom(q), logSum = load(lse + q) * kLog2E, mean = load(delta + q);
     for (int r = 0; r < 32; r++) {
       const int i = r * kTokens + q;
-      Vf p = exp(load(scores + i) * scale - logSum);
+      Vf p = exp2(load(scores + i) * (scale * kLog2E) - logSum);
       if (r > offset) p = lanes >= splat((float)(r - offset)) ? p : Vf{};
       store(scores + i, p);
       store(gradients + i, p * (load(gradients + i) - mean) * scale);
@@ -251,7 +254,7 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
     for (int c = 0; c < s.N + s.P; c += 32) {
       float* rows[kTokens];
       for (int t = 0; t < kTokens; t++) rows[t] = query + t < head.qLen ? g.dq + (query + t) * head.qStep + c : nullptr;
-      turnOutPart(rows, dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, true);
+      turnOutPart(rows, dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, true, false);
     }
   }
 }

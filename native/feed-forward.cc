@@ -1,5 +1,7 @@
 // The feed-forward of many tokens as one kernel, down(silu(gate(x)) · up(x)), of experts or of one for all, and its gradient. What lies between the
 // products stays in a core's cache; the gradient computes it again instead of reading it back. For tile units only: they multiply faster than memory moves.
+#include <algorithm>
+
 #include "args.h"
 #include "turned.h"
 
@@ -93,9 +95,12 @@ void activate(float* gate, const float* up) {
 double feedForward(const Arg* args) {
   const Experts s = expertsOf(args + 1, args + 6);
   const ptrdiff_t D = s.D, F = s.F;
+  const bool past = goesPast(s.offsets[s.E] * D);
   const uint16_t *gateUp = roundedWeights(1, args[4], s.E * 2 * F * D), *down = roundedWeights(2, args[5], s.E * D * F);
   ptrdiff_t blocks = 0;
   for (ptrdiff_t e = 0; e < s.E; e++) blocks = addBlocks(s, blocks, e, s.offsets[e], s.offsets[e + 1], 0);
+  // The largest first, so that threads end together.
+  std::stable_sort(s.blocks, s.blocks + blocks, [](const Block& a, const Block& b) { return a.count > b.count; });
   parallelFor(blocks, [&](ptrdiff_t task) {
     const Block& block = s.blocks[task];
     const int panels = panelsOf(block);
@@ -104,12 +109,13 @@ double feedForward(const Arg* args) {
     uint32_t* hidden = x + kPanels * xPanel;
     float* gates = (float*)scratch(1, 2 * kPanels * kTile * 4);
     float* ups = gates + kPanels * kTile;
+    const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
+    for (ptrdiff_t i = 0; i < kMR * D; i += 32) __builtin_prefetch(gate + i, 0, 2);
     for (int p = 0; p < panels; p++) {
       const TokenRows rows = rowsOfPanel(s, block, p, s.x);
       fetchRows(rows, (int)D);
       packTokens(x + p * xPanel, rows, (int)D);
     }
-    const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
       const uint16_t *g = gate + f * D, *u = g + F * D, *next = f + kMR < F ? g + kMR * D : downs;
@@ -122,7 +128,7 @@ double feedForward(const Arg* args) {
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
       multiplyRows(gates, downs + d * F, hidden, hPanel, panels, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
-      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false);
+      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false, past);
     }
     productsEnd<Mode::kPair>();
     storedPast();
@@ -163,7 +169,7 @@ struct Gradient {
   const int32_t* choices;  // [J]: where a row's weight stands; null: all weights are 1
   const uint16_t *gateUp, *gateUpTurned, *downTurned;
   float *dx, *dWeights;
-  bool accumulate;
+  bool accumulate, past;
   Range* ranges;
 };
 
@@ -226,7 +232,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {
     multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, panels, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
-    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate);
+    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate, g.past);
   }
   productsEnd<Mode::kPair>();
   storedPast();
@@ -258,7 +264,7 @@ void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t
       tileProduct32(tile, kTokens, a, step, panel, steps, false);
       OutRows rows;
       for (int i = 0; i < kTokens; i++) rows.at[i] = dDown + (d + i) * F + (line - 2 * F);
-      turnOut(rows.at, tile, true);
+      turnOut(rows.at, tile, true, false);
     }
   }
   productsEnd<Mode::kPair>();
@@ -281,7 +287,7 @@ double feedForwardBackward(const Arg* args) {
   Gradient g{};
   g.s = expertsOf(args + 8, args + 13);
   const ptrdiff_t E = g.s.E, D = g.s.D, F = g.s.F, J = g.s.offsets[E];
-  g.dx = args[0].f32(), g.accumulate = args[1].flag();
+  g.dx = args[0].f32(), g.accumulate = args[1].flag(), g.past = goesPast(J * D);
   g.dWeights = args[4].f32(), g.dout = args[5].f32(), g.weights = args[6].f32();
   if (g.weights) {
     int32_t* choices = (int32_t*)sharedScratch(1, (size_t)(J + 1) * 4);

@@ -17,6 +17,7 @@ constexpr ptrdiff_t kRowGroups = 4;  // times 32 rows of weights are a task's
 
 static void multiplyByStored(const Product& p) {
   const ptrdiff_t panels = ceilDiv(p.M, kTokens), panel = p.K / 2 * kTokens, groups = p.N / kMR;
+  const bool past = goesPast(p.M * p.N);
   uint32_t* x = (uint32_t*)sharedScratch(0, (size_t)(panels * panel) * 4);
   const auto rowsFrom = [&](ptrdiff_t m) {
     TokenRows rows;
@@ -41,7 +42,7 @@ static void multiplyByStored(const Product& p) {
           float* out[kTokens];
           const ptrdiff_t m = (first + i) * kTokens;
           for (int t = 0; t < kTokens; t++) out[t] = m + t < p.M ? p.out + (m + t) * p.ldo + group * kMR : nullptr;
-          turnOut(out, tiles + i * kTile, false);
+          turnOut(out, tiles + i * kTile, false, past);
         }
       }
     }

@@ -12,6 +12,8 @@ constexpr int kPanels = 8;                  // panels that weights pass by toget
 constexpr int kBlockTokens = kPanels * kTokens;
 constexpr int kDepth = 384;                 // numbers of k at a time, at most: 32 rows of weights stay in L1 beside a panel
 
+constexpr ptrdiff_t kPastCache = (ptrdiff_t)1 << 20;  // numbers
+
 /** Where the rows of 32 tokens begin; null beyond the last one. */
 struct TokenRows {
   const float* at[kTokens];
@@ -59,7 +61,7 @@ static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRo
  * out[t][0 … 31] (+)= tile[0 … 31][t]; no token where out[t] is null. What is not added goes `past` the cache, which would read each line before it
  * is overwritten: `storedPast` before others read it.
  */
-static void turnOut(float* const* out, const float* tile, bool accumulate, bool past = true) {
+static void turnOut(float* const* out, const float* tile, bool accumulate, bool past) {
 #if defined(SHOAL_BF16_DOT)
   for (int t = 0; t < kTokens && out[t]; t += 16) {
     for (int n = 0; n < kMR; n += 16) {
@@ -93,9 +95,12 @@ static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* pan
   }
 }
 
+/** Whether results of so many numbers are better written past the cache: they would not stay in it until they are read. */
+static bool goesPast(ptrdiff_t numbers) { return numbers > kPastCache; }
+
 /** The same into the first `columns` ≤ 32 places of each row only. */
-static void turnOutPart(float* const* out, const float* tile, int columns, bool accumulate) {
-  if (columns == kMR) return turnOut(out, tile, accumulate);
+static void turnOutPart(float* const* out, const float* tile, int columns, bool accumulate, bool past) {
+  if (columns == kMR) return turnOut(out, tile, accumulate, past);
   alignas(64) float rows[kTile];
   float* at[kTokens];
   for (int t = 0; t < kTokens; t++) at[t] = out[t] ? rows + t * kMR : nullptr;

@@ -169,6 +169,23 @@ SHOAL_INLINE Vf exp(Vf x) {
   return x == x ? result : x;  // NaN stays NaN
 #endif
 }
+/** 2 to the power of x ≤ 127, relative error below 3e-7, for softmax over scores already times log2 e; 0 below −149. */
+SHOAL_INLINE Vf exp2(Vf x) {
+#if SHOAL_VECTOR_BYTES == 64
+  const __m512 whole = _mm512_roundscale_ps((__m512)x, 0);
+  const Vf rest = x - (Vf)whole;
+  Vf sum = splat(1.32764718e-3f);
+  sum = sum * rest + 9.67554133e-3f;
+  sum = sum * rest + 5.55071327e-2f;
+  sum = sum * rest + 2.40221197e-1f;
+  sum = sum * rest + 6.93146967e-1f;
+  sum = sum * rest + 1.0f;
+  return (Vf)_mm512_scalef_ps((__m512)sum, whole);
+#else
+  return exp(x * 0.693147181f);
+#endif
+}
+
 /** 1 / x, relative error below 2e-7, of an x of at least 1; next to nothing from 1e38 on. */
 SHOAL_INLINE Vf inverse(Vf x) {
 #if SHOAL_VECTOR_BYTES == 64

@@ -220,7 +220,7 @@ export class Transformer {
         ? mixtureOfExperts(tape, config, w.experts, h, trace, balance)
         : ops.feedForward(tape, h, w.dense!);
       if (runs++ === 0) routers.push(...trace.map(kept));
-      return ops.residual(tape, afterAttention, y);
+      return ops.residual(tape, afterAttention, y, x);
     });
   }
 

@@ -102,9 +102,10 @@ export function attention(tape: Tape, q: Tensor, kv: Tensor, kRope: Tensor, opti
 /**
  * The residual stream: x + y. Their gradients are that of the sum, and both share its buffer. That is sound because everything that
  * computed y was recorded after the last read of x, so it runs back before anything adds to x's gradient.
+ * place: a tensor that nothing reads any more; without a recording the sum takes its memory.
  */
-export function residual(tape: Tape, x: Tensor, y: Tensor): Tensor {
-  const out = tape.tensor(...x.shape);
+export function residual(tape: Tape, x: Tensor, y: Tensor, place?: Tensor): Tensor {
+  const out = place && !tape.recording ? place : tape.tensor(...x.shape);
   const n = out.data.length;
   tape.kernels.add({ out: out.data, a: x.data, b: y.data, n });
   tape.record(() => {

@@ -77,10 +77,17 @@ export class Tape {
   /**
    * f(x), for an f whose result has x's shape. When the tape recomputes, what f makes on the way is forgotten, and f runs again before its
    * gradients are asked for: memory for activations falls to one segment's, for a third more work. f must use the tape that it is given.
+   * When nothing is recorded and f leaves its result in x's place, the next segment gets the same memory, which is then in a cache.
    */
   segment(x: Tensor, f: (tape: Tape, x: Tensor) => Tensor): Tensor {
-    if (!this.recording || !this.recompute) return f(this, x);
     const { arena, kernels, precision } = this;
+    if (!this.recording) {
+      const mark = arena.mark();
+      const y = f(this, x);
+      if (y === x) arena.release(mark);
+      return y;
+    }
+    if (!this.recompute) return f(this, x);
     const run = (use: (inner: Tape, input: Tensor, y: Tensor) => void) => {
       const mark = arena.mark();
       const inner = new Tape({ kernels, arena, precision, recording: true });
