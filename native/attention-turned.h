@@ -151,18 +151,45 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
 
 // ---- backward ----
 
-/** A tile of scores becomes probabilities, 0 where query q does not see key r, and d loss / d probability becomes d loss / d score before its scale. */
-static void gradientTile(float* scores, float* gradients, ptrdiff_t offset, float scale, const float* lse, const float* delta) {
-  for (int q = 0; q < kTokens; q += kLanes) {
-    const Vf lanes = lanesFrom(q), logSum = load(lse + q) * kLog2E, mean = load(delta + q);
-    for (int r = 0; r < 32; r++) {
-      const int i = r * kTokens + q;
-      Vf p = exp2(load(scores + i) * (scale * kLog2E) - logSum);
-      if (r > offset) p = lanes >= splat((float)(r - offset)) ? p : Vf{};
-      store(scores + i, p);
-      store(gradients + i, p * (load(gradients + i) - mean) * scale);
-    }
+/** Where a tile's numbers go: lines of probabilities and of the scores' gradients, and units of a panel of the latter. */
+struct ScoreOut {
+  uint16_t *p, *d;
+  ptrdiff_t step;
+  uint32_t* units;
+};
+
+/**
+ * From tiles of scores and of d loss / d probability: probabilities, 0 where query q does not see key r (r > offset + q), and d loss / d score before
+ * its scale.
+ */
+static void gradientTile(const float* scores, const float* gradients, ptrdiff_t offset, float scale, const float* lse, const float* delta, const ScoreOut& out) {
+  const bool partly = offset < 32;
+  Vf logSum[kRowVectors], mean[kRowVectors], lanes[kRowVectors];
+  for (int i = 0; i < kRowVectors; i++) {
+    logSum[i] = load(lse + i * kLanes) * kLog2E;
+    mean[i] = load(delta + i * kLanes);
+    lanes[i] = lanesFrom(i * kLanes);
   }
+  for (int r = 0; r < 32; r += 2) {
+    Vf p[2][kRowVectors], d[2][kRowVectors];
+    for (int j = 0; j < 2; j++) {
+      for (int i = 0; i < kRowVectors; i++) {
+        const int at = (r + j) * kTokens + i * kLanes;
+        p[j][i] = exp2(load(scores + at) * (scale * kLog2E) - logSum[i]);
+        if (partly) p[j][i] = lanes[i] >= splat((float)(r + j - offset)) ? p[j][i] : Vf{};
+        d[j][i] = p[j][i] * (load(gradients + at) - mean[i]) * scale;
+      }
+      keepRow(out.p + (r + j) * out.step, p[j]);
+      keepRow(out.d + (r + j) * out.step, d[j]);
+    }
+    packPair(out.units + r / 2 * kTokens, d[0], d[1]);
+  }
+}
+
+/** As gradientTile, of keys that none of the queries see. */
+static void unseenTile(const ScoreOut& out) {
+  for (int r = 0; r < 32; r++) memset(out.p + r * out.step, 0, kTokens * 2), memset(out.d + r * out.step, 0, kTokens * 2);
+  memset(out.units, 0, 16 * kTokens * 4);
 }
 
 static void backwardTurned(const Shape& s, const Head& head, const Gradients& g, ptrdiff_t outStep) {
@@ -223,16 +250,14 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
         const ptrdiff_t query = from + t;
         for (int r = 0; r < n; r += 32) {
           const ptrdiff_t offset = past + query - key - r;
+          const ScoreOut out{p + r * step + t, d + r * step + t, step, units + t * kChunk / 2 + r / 2 * kTokens};
           if (offset + kTokens <= 0) {
-            memset(scores, 0, kTile * 4), memset(gradients, 0, kTile * 4);
-          } else {
-            tileProduct32(scores, kTokens, (const uint8_t*)(k + (key + r) * width), width * 2, (const uint8_t*)(q + query * width / 2), width / 32, false);
-            tileProduct32(gradients, kTokens, (const uint8_t*)(v + (key + r) * vWidth), vWidth * 2, (const uint8_t*)(dout + query * vWidth / 2), vWidth / 32, false);
-            gradientTile(scores, gradients, offset, s.scale, lse + query, delta + query);
+            unseenTile(out);
+            continue;
           }
-          keepTile(p + r * step + t, step, scores);
-          keepTile(d + r * step + t, step, gradients);
-          packTile(units + t * kChunk / 2 + r / 2 * kTokens, gradients);
+          tileProduct32(scores, kTokens, (const uint8_t*)(k + (key + r) * width), width * 2, (const uint8_t*)(q + query * width / 2), width / 32, false);
+          tileProduct32(gradients, kTokens, (const uint8_t*)(v + (key + r) * vWidth), vWidth * 2, (const uint8_t*)(dout + query * vWidth / 2), vWidth / 32, false);
+          gradientTile(scores, gradients, offset, s.scale, lse + query, delta + query, out);
         }
       }
       for (int r = 0; r < n; r += 32) {

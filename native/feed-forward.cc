@@ -83,11 +83,18 @@ const uint16_t* turnedWeights(int slot, const Arg& w, ptrdiff_t E, ptrdiff_t row
   return turned;
 }
 
-/** tile = silu(gate) · up. */
-void activate(float* gate, const float* up) {
-  for (int i = 0; i < kTile; i += kLanes) {
-    const Vf g = load(gate + i);
-    store(gate + i, g * sigmoid(g) * load(up + i));
+/** silu(gate) · up of a tile, as units of a panel. */
+void activate(uint32_t* units, const float* gate, const float* up) {
+  for (int f = 0; f < kMR; f += 2) {
+    Vf hidden[2][kRowVectors];
+    for (int r = 0; r < 2; r++) {
+      for (int i = 0; i < kRowVectors; i++) {
+        const int at = (f + r) * kTokens + i * kLanes;
+        const Vf g = load(gate + at);
+        hidden[r][i] = g * sigmoid(g) * load(up + at);
+      }
+    }
+    packPair(units + f / 2 * kTokens, hidden[0], hidden[1]);
   }
 }
 
@@ -121,10 +128,7 @@ double feedForward(const Arg* args) {
       const uint16_t *g = gate + f * D, *u = g + F * D, *next = f + kMR < F ? g + kMR * D : downs;
       multiplyRows(gates, g, x, xPanel, panels, (int)D, u);
       multiplyRows(ups, u, x, xPanel, panels, (int)D, next);
-      for (int p = 0; p < panels; p++) {
-        activate(gates + p * kTile, ups + p * kTile);
-        packTile(hidden + p * hPanel + f / 2 * kTokens, gates + p * kTile);
-      }
+      for (int p = 0; p < panels; p++) activate(hidden + p * hPanel + f / 2 * kTokens, gates + p * kTile, ups + p * kTile);
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
       multiplyRows(gates, downs + d * F, hidden, hPanel, panels, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
@@ -150,7 +154,7 @@ struct Range {
 };
 
 /** Tokens between whose blocks and whose sums over tokens the threads meet: what the sums read is then still in a cache. */
-constexpr ptrdiff_t kRoundTokens = 2048;
+constexpr ptrdiff_t kRoundTokens = 4096;
 
 /** What the sums over tokens read: lines of A [2F of gate and up | F hidden][tokens], panels of B from x and from dout. */
 struct Kept {
@@ -173,18 +177,40 @@ struct Gradient {
   Range* ranges;
 };
 
-/** Tiles of gate, up and d loss / d hidden (before weighting) become those of their gradients, and gate's place takes weight · hidden. Adds hidden · dHidden of each token to `sums`. */
-void gradientTiles(float* gate, float* up, float* dHidden, const float* weights, float* sums) {
-  for (int f = 0; f < kMR; f++) {
-    for (int t = 0; t < kTokens; t += kLanes) {
-      const int i = f * kTokens + t;
-      const Vf g = load(gate + i), u = load(up + i), unweighted = load(dHidden + i), w = load(weights + t), s = sigmoid(g), h = g * s * u, d = w * unweighted;
-      store(sums + t, load(sums + t) + h * unweighted);
-      store(gate + i, w * h);
-      store(up + i, d * g * s);
-      store(dHidden + i, d * u * s * (1.0f + g * (1.0f - s)));
+/** Where the numbers of 32 tokens go from a tile: lines of A, and units of panels of the gradients of gate and up. */
+struct TileOut {
+  uint16_t *dGate, *dUp, *hidden;
+  ptrdiff_t lineStep;
+  uint32_t *dGateUnits, *dUpUnits;
+};
+
+/**
+ * From tiles of gate, up and d loss / d hidden (before weighting): the gradients of gate and up, and weight · hidden. Adds hidden · d hidden of each
+ * token to `sums`.
+ */
+void gradientTiles(const float* gate, const float* up, const float* dHidden, const float* weights, float* sums, const TileOut& out) {
+  Vf weight[kRowVectors], sum[kRowVectors];
+  for (int i = 0; i < kRowVectors; i++) weight[i] = load(weights + i * kLanes), sum[i] = load(sums + i * kLanes);
+  for (int f = 0; f < kMR; f += 2) {
+    Vf dGate[2][kRowVectors], dUp[2][kRowVectors], hidden[2][kRowVectors];
+    for (int r = 0; r < 2; r++) {
+      for (int i = 0; i < kRowVectors; i++) {
+        const int at = (f + r) * kTokens + i * kLanes;
+        const Vf g = load(gate + at), u = load(up + at), unweighted = load(dHidden + at), d = weight[i] * unweighted;
+        const Vf s = sigmoid(g), gs = g * s, h = gs * u;
+        sum[i] += h * unweighted;
+        hidden[r][i] = weight[i] * h;
+        dUp[r][i] = d * gs;
+        dGate[r][i] = d * u * (s + gs * (1.0f - s));
+      }
+      keepRow(out.dGate + (f + r) * out.lineStep, dGate[r]);
+      keepRow(out.dUp + (f + r) * out.lineStep, dUp[r]);
+      keepRow(out.hidden + (f + r) * out.lineStep, hidden[r]);
     }
+    packPair(out.dGateUnits + f / 2 * kTokens, dGate[0], dGate[1]);
+    packPair(out.dUpUnits + f / 2 * kTokens, dUp[0], dUp[1]);
   }
+  for (int i = 0; i < kRowVectors; i++) store(sums + i * kLanes, sum[i]);
 }
 
 /** Everything of one block but the sums over tokens, whose operands it leaves in `kept`. */
@@ -220,14 +246,10 @@ void gradientBlock(const Gradient& g, const Block& block) {
     multiplyRows(ups, up, x, panel, panels, (int)D, downs);
     multiplyRows(dHidden, downs, dout, panel, panels, (int)D, next);
     for (int p = 0; p < panels; p++) {
-      float *hidden = gates + p * kTile, *dUp = ups + p * kTile, *dGate = dHidden + p * kTile;
-      gradientTiles(hidden, dUp, dGate, weights + p * kTokens, sums + p * kTokens);
-      const ptrdiff_t token = at + p * kTokens;
-      keepTile(g.kept.line(range, block.range, f) + token, range.lineStep(), dGate);
-      keepTile(g.kept.line(range, block.range, F + f) + token, range.lineStep(), dUp);
-      keepTile(g.kept.line(range, block.range, 2 * F + f) + token, range.lineStep(), hidden);
-      packTile(dGateUp + p * dPanel + f / 2 * kTokens, dGate);
-      packTile(dGateUp + p * dPanel + (F + f) / 2 * kTokens, dUp);
+      const auto line = [&](ptrdiff_t i) { return g.kept.line(range, block.range, i) + at + p * kTokens; };
+      const auto units = [&](ptrdiff_t i) { return dGateUp + p * dPanel + i / 2 * kTokens; };
+      const TileOut out{line(f), line(F + f), line(2 * F + f), range.lineStep(), units(f), units(F + f)};
+      gradientTiles(gates + p * kTile, ups + p * kTile, dHidden + p * kTile, weights + p * kTokens, sums + p * kTokens, out);
     }
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {

@@ -13,13 +13,17 @@ static inline __m512i pairsAlong(const float* p) {
 }
 static inline __m512i pairsAlong(const uint16_t* p) { return _mm512_loadu_si512(p); }
 
-/** Up to 16 lines at k and k + 1 (null: 0) as 16 units. */
-static inline __m512i pairsAcross(const float* first, const float* second, __mmask16 lines) {
-  const __m512 a = _mm512_maskz_loadu_ps(lines, first);
-  const __m512 b = second ? _mm512_maskz_loadu_ps(lines, second) : _mm512_setzero_ps();
+/** Pairs (a, b) rounded to bf16. */
+static inline __m512i alternate(__m512 a, __m512 b) {
   // Rounded, the first sixteen stand below the second sixteen: they are to alternate.
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+}
+
+/** Up to 16 lines at k and k + 1 (null: 0) as 16 units. */
+static inline __m512i pairsAcross(const float* first, const float* second, __mmask16 lines) {
+  const __m512 a = _mm512_maskz_loadu_ps(lines, first);
+  return alternate(a, second ? _mm512_maskz_loadu_ps(lines, second) : _mm512_setzero_ps());
 }
 static inline __m512i pairsAcross(const uint16_t* first, const uint16_t* second, __mmask16 lines) {
   const __m512i a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lines, first));

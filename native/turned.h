@@ -109,12 +109,27 @@ static void turnOutPart(float* const* out, const float* tile, int columns, bool 
     for (int n = 0; n < columns; n++) out[t][n] = accumulate ? out[t][n] + at[t][n] : at[t][n];
 }
 
-/** A tile as units of a panel of the next product: pairs of its rows. */
-static void packTile(uint32_t* units, const float* tile) { packInterleaved<Mode::kPair>(units, kTokens, tile, kTokens, kTokens, kMR); }
+constexpr int kRowVectors = kTokens / kLanes;  // vectors of one number of 32 tokens
 
-/** A tile's rows into lines of A, `step` numbers apart: 32 tokens of each. */
-static void keepTile(uint16_t* line, ptrdiff_t step, const float* tile) {
-  packContiguous<Mode::kPair>((uint32_t*)line, step / 2, 1, tile, kTokens, kMR, kTokens);
+/** One line of A from registers. */
+SHOAL_INLINE void keepRow(uint16_t* line, const Vf* row) {
+#if defined(SHOAL_BF16_DOT)
+  _mm512_storeu_si512(line, (__m512i)_mm512_cvtne2ps_pbh((__m512)row[1], (__m512)row[0]));
+#else
+  float numbers[kTokens];
+  for (int i = 0; i < kRowVectors; i++) store(numbers + i * kLanes, row[i]);
+  packContiguous<Mode::kPair>((uint32_t*)line, 0, 1, numbers, 0, 1, kTokens);
+#endif
+}
+
+/** Units of a panel from two rows in registers. */
+SHOAL_INLINE void packPair(uint32_t* units, const Vf* first, const Vf* second) {
+#if defined(SHOAL_BF16_DOT)
+  for (int i = 0; i < kRowVectors; i++) _mm512_storeu_si512(units + i * 16, alternate((__m512)first[i], (__m512)second[i]));
+#else
+  for (int i = 0; i < kRowVectors; i++)
+    for (int lane = 0; lane < kLanes; lane++) units[i * kLanes + lane] = unitOf<Mode::kPair>(first[i][lane], second[i][lane]);
+#endif
 }
 
 /** Numbers, an even count of them, rounded to bf16. */
