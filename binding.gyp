@@ -6,7 +6,7 @@
     "kernel_sources": [
       "native/matmul.cc", "native/norm-rope.cc", "native/attention.cc", "native/latent-attention.cc",
       "native/experts.cc", "native/loss.cc", "native/elementwise.cc", "native/quantised.cc", "native/table.cc",
-      "native/feed-forward.cc", "native/attention-step.cc", "native/feed-forward-step.cc",
+      "native/feed-forward.cc", "native/head-loss.cc", "native/attention-step.cc", "native/feed-forward-step.cc",
     ],
   },
   "target_defaults": {

@@ -16,10 +16,12 @@
  */
 import type { Bf16, F32, I8, I32, Storage } from "./dtype.ts";
 import type { FeedForwardKernels } from "./kernels-feed-forward.ts";
+import type { LossKernels } from "./kernels-loss.ts";
 import type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 import type { AttentionStep, FeedForwardStep, LayerStep } from "./kernels-step.ts";
 
 export type { FeedForwardKernels, FeedForwardShape, Mixture } from "./kernels-feed-forward.ts";
+export type { LossKernels } from "./kernels-loss.ts";
 export type { Fp8Blocks, QuantisedBlocks, QuantisedMatmul } from "./kernels-quantised.ts";
 export type { AttentionStep, FeedForwardStep, HeldMatrix, LayerStep } from "./kernels-step.ts";
 
@@ -314,19 +316,6 @@ export interface CombineBackward {
   D: number;
 }
 
-/**
- * Cross entropy of logits[T,V] against targets[T] (−1: ignored). losses[t] = −log softmax(logits[t])[target] (0 where ignored).
- * With gradScale ≠ null the logits are overwritten, in place, by gradScale · (softmax − onehot) (0 where ignored).
- */
-export interface CrossEntropy {
-  logits: F32;
-  losses: F32;
-  targets: I32;
-  T: number;
-  V: number;
-  gradScale: number | null;
-}
-
 /** One AdamW step over n numbers (decoupled decay, bias-corrected): g' = g · gradScale; w ← w(1 − lr·decay) − lr · m̂ / (√v̂ + eps). step counts from 1. */
 export interface Adamw {
   w: F32;
@@ -344,7 +333,7 @@ export interface Adamw {
 }
 
 /** Every kernel. One object per instruction set; `createKernels` makes it. */
-export interface Kernels extends FeedForwardKernels {
+export interface Kernels extends FeedForwardKernels, LossKernels {
   readonly isa: Isa;
   matmul(p: Matmul): void;
   groupedMatmul(p: GroupedMatmul): void;
@@ -364,7 +353,6 @@ export interface Kernels extends FeedForwardKernels {
   scatterRows(p: ScatterRows): void;
   combine(p: Combine): void;
   combineBackward(p: CombineBackward): void;
-  crossEntropy(p: CrossEntropy): void;
   adamw(p: Adamw): void;
   /** out = scaleA · a + scaleB · b, elementwise over n (out may be a or b). Both scales are 1 unless given. */
   add(p: { out: F32; a: F32; b: F32; n: number; scaleA?: number; scaleB?: number }): void;

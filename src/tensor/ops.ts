@@ -131,6 +131,13 @@ export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I3
   const V = w_VD.shape[0];
   const dh = tape.recording ? tape.gradOf(h) : null;
   const mark = arena.mark();
+  if (dh && kernels.fusesHeadLoss({ D, V, precision })) {
+    const losses = arena.take("f32", T);
+    const gradients = { dx: dh, dw: gradOfWeight(w_VD), gradScale };
+    kernels.headLoss({ ...gradients, losses, x: h.data, w: w_VD.data as F32, targets, T, D, V });
+    arena.release(mark);
+    return losses.reduce((sum, loss) => sum + loss, 0);
+  }
   const rows = Math.max(1, Math.min(T, Math.floor(LOGITS_AT_ONCE / V)));
   const logits = arena.take("f32", rows * V);
   const losses = arena.take("f32", rows);

@@ -4,6 +4,7 @@ import type { AttentionShape, Kernels, Precision } from "../kernels.ts";
 import { referenceKernels } from "../reference/index.ts";
 import type { NativeIsa, NativeTable } from "./addon.ts";
 import { nativeFeedForward } from "./feed-forward.ts";
+import { nativeLoss } from "./loss.ts";
 import { need } from "./need.ts";
 import { nativeSteps } from "./step.ts";
 
@@ -46,6 +47,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
     isa,
     ...nativeSteps(table),
     ...nativeFeedForward(table),
+    ...nativeLoss(table),
 
     matmul(p) {
       const { out, a, b, M, N, K, aT = false, bT = false, accumulate = false } = p;
@@ -289,11 +291,6 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
         place: [place, T * K],
       });
       table.combineBackward(dy, dWeights, dout, y, weights, place, T, K, D, fresh);
-    },
-
-    crossEntropy({ logits, losses, targets, T, V, gradScale }) {
-      need("crossEntropy", { logits: [logits, T * V], losses: [losses, T], targets: [targets, T] });
-      table.crossEntropy(logits, losses, targets, T, V, gradScale);
     },
 
     adamw({ w, g, m, v, n, lr, beta1, beta2, eps, decay, step, gradScale }) {

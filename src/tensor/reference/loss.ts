@@ -1,7 +1,8 @@
-/** Cross entropy over the vocabulary, its gradient left in place of the logits. */
-import type { Kernels } from "../kernels.ts";
+/** Cross entropy over the vocabulary, its gradient left in place of the logits; and with the head's products around it. */
+import type { LossKernels } from "../kernels.ts";
+import { matmulKernels } from "./matmul.ts";
 
-export const lossKernels: Pick<Kernels, "crossEntropy"> = {
+export const lossKernels: LossKernels = {
   crossEntropy({ logits, losses, targets, T, V, gradScale }) {
     for (let t = 0; t < T; t++) {
       const row = logits.subarray(t * V, (t + 1) * V);
@@ -19,5 +20,17 @@ export const lossKernels: Pick<Kernels, "crossEntropy"> = {
       for (let v = 0; v < V; v++) row[v] = (gradScale * Math.exp(row[v] - largest)) / total;
       row[target] -= gradScale;
     }
+  },
+
+  fusesHeadLoss: () => false,
+
+  headLoss({ losses, dx, dw, x, w, targets, T, D, V, gradScale }) {
+    const logits = new Float32Array(T * V);
+    const { matmul } = matmulKernels;
+    matmul({ out: logits, a: x, b: w, M: T, N: V, K: D, bT: true, precision: "bf16" });
+    lossKernels.crossEntropy({ logits, losses, targets, T, V, gradScale });
+    const sum = { accumulate: true, precision: "bf16" } as const;
+    matmul({ ...sum, out: dx, a: logits, b: w, M: T, N: D, K: V });
+    matmul({ ...sum, out: dw, a: logits, b: x, M: V, N: D, K: T, aT: true });
   },
 };

@@ -1,0 +1,33 @@
+/** Cross entropy, and the head with it as one kernel: the latter for instruction sets that have it, and sizes that fill its tiles. */
+import type { LossKernels } from "../kernels.ts";
+import { lossKernels } from "../reference/loss.ts";
+import type { NativeTable } from "./addon.ts";
+import { need } from "./need.ts";
+
+/** D and V are whole tiles. */
+const TILE = 32;
+
+export function nativeLoss(table: NativeTable): LossKernels {
+  const { fusesHeadLoss, headLoss } = lossKernels;
+  return {
+    crossEntropy({ logits, losses, targets, T, V, gradScale }) {
+      need("crossEntropy", { logits: [logits, T * V], losses: [losses, T], targets: [targets, T] });
+      table.crossEntropy(logits, losses, targets, T, V, gradScale);
+    },
+
+    ...(table.headLoss ? fusedHeadLoss(table) : { fusesHeadLoss, headLoss }),
+  };
+}
+
+function fusedHeadLoss(table: NativeTable): Pick<LossKernels, "fusesHeadLoss" | "headLoss"> {
+  return {
+    fusesHeadLoss: ({ D, V, precision }) => precision === "bf16" && D % TILE === 0 && V % TILE === 0,
+
+    headLoss({ losses, dx, dw, x, w, targets, T, D, V, gradScale }) {
+      if (D % TILE || V % TILE) throw new RangeError(`headLoss: D and V are multiples of ${TILE}, not ${D} and ${V}`);
+      need("headLoss", { losses: [losses, T], targets: [targets, T] });
+      need("headLoss", { dx: [dx, T * D], dw: [dw, V * D], x: [x, T * D], w: [w, V * D] });
+      table.headLoss(losses, dx, dw, x, w, targets, T, D, V, gradScale);
+    },
+  };
+}
