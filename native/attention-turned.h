@@ -271,15 +271,15 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
           tileProduct32(dq + (from + t) * width + c * kTokens, kTokens, (const uint8_t*)(kTurned + c * kStep + key), kStep * 2, (const uint8_t*)(units + t * kChunk / 2), n / 32, true);
     }
     const int there = (int)(head.kLen - key < n ? head.kLen - key : n);
-    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, width, there, s.N);
-    addBlock(g.dv + key * head.kvStep, head.kvStep, valueSums, vWidth, there, s.V);
+    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, width, there, s.N, g.fresh);
+    addBlock(g.dv + key * head.kvStep, head.kvStep, valueSums, vWidth, there, s.V, g.fresh);
     for (int j = 0; j < there; j++) memcpy(g.dRope + (key + j) * s.P, keySums + j * width + s.N, (size_t)s.P * 4);
   }
   for (ptrdiff_t query = 0; query < head.qLen; query += kTokens) {
     for (int c = 0; c < s.N + s.P; c += 32) {
       float* rows[kTokens];
       for (int t = 0; t < kTokens; t++) rows[t] = query + t < head.qLen ? g.dq + (query + t) * head.qStep + c : nullptr;
-      turnOutPart(rows, dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, true, false);
+      turnOutPart(rows, dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, !g.fresh, false);
     }
   }
 }

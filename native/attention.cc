@@ -155,6 +155,10 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
     for (int c = 0; c < s.V; c++) sum += g.dout[i * outStep + c] * g.out[i * outStep + c];
     delta[i] = sum;
   }
+  if (g.fresh) {
+    for (ptrdiff_t i = 0; i < head.qLen; i++) memset(g.dq + i * head.qStep, 0, (size_t)(s.N + s.P) * 4);
+    for (ptrdiff_t i = 0; i < head.kLen; i++) memset(g.dk + i * head.kvStep, 0, (size_t)(s.N + s.V) * 4);
+  }
   for (ptrdiff_t key = 0; key < head.kLen; key += kKeys) {
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
     const float *k = head.k + key * head.kvStep, *v = head.v + key * head.kvStep, *rope = head.rope + key * head.ropeStep;
@@ -246,10 +250,10 @@ double attention(const Arg* args) {
   return 0;
 }
 
-/** segments, S, H, N, P, V, ldk, scale, bf16, dq, dkv, dkRope, lddk, dout, out, lse, q, kv, kRope */
+/** segments, S, H, N, P, V, ldk, scale, bf16, dq, dkv, dkRope, lddk, dout, out, lse, q, kv, kRope, fresh */
 double attentionBackward(const Arg* args) {
   const Shape s = shapeOf(args);
-  const bool bf16 = args[8].flag();
+  const bool bf16 = args[8].flag(), fresh = args[19].flag();
   const ptrdiff_t outStep = (ptrdiff_t)s.H * s.V, lddk = args[12].size();
   // Every head adds to the shared rotated key's gradient: each into a part of its own, summed in the order of heads.
   ptrdiff_t* starts = (ptrdiff_t*)sharedScratch(4, (size_t)(s.S + 1) * sizeof(ptrdiff_t));
@@ -269,6 +273,7 @@ double attentionBackward(const Arg* args) {
     g.dout = args[13].f32() + segment[0] * outStep + (ptrdiff_t)h * s.V;
     g.out = args[14].f32() + segment[0] * outStep + (ptrdiff_t)h * s.V;
     g.lse = args[15].f32() + (ptrdiff_t)segment[0] * s.H + h;
+    g.fresh = fresh;
     if (bf16) {
       productsBegin<kBf16Mode>();
 #if defined(SHOAL_TILES)

@@ -39,12 +39,13 @@ static ptrdiff_t keysSeen(const Head& head, ptrdiff_t query, int rows) { return 
 struct Gradients {
   float *dq, *dk, *dv, *dRope;  // of this head; dRope is the head's own [kLen][P], summed over heads later
   const float *out, *dout, *lse;
+  bool fresh;  // dq, dk and dv are overwritten
 };
 
-/** into[r][c] += from[r][c] for an array of rows `step` apart. */
-static void addBlock(float* into, ptrdiff_t step, const float* from, ptrdiff_t fromStep, int rows, int columns) {
+/** into[r][c] += from[r][c] (or =) for an array of rows `step` apart. */
+static void addBlock(float* into, ptrdiff_t step, const float* from, ptrdiff_t fromStep, int rows, int columns, bool fresh = false) {
   for (int r = 0; r < rows; r++)
-    for (int c = 0; c < columns; c++) into[r * step + c] += from[r * fromStep + c];
+    for (int c = 0; c < columns; c++) into[r * step + c] = fresh ? from[r * fromStep + c] : into[r * step + c] + from[r * fromStep + c];
 }
 
 }  // namespace SHOAL_ISA

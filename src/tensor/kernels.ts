@@ -146,6 +146,8 @@ export interface Attention extends AttentionShape {
 }
 /** Adds to dq, dkv and dkRope (rows lddk apart). Scores are recomputed from lse, tile by tile. */
 export interface AttentionBackward extends AttentionShape {
+  /** dq and dkv are overwritten instead, in the rows of segments (default false). */
+  fresh?: boolean;
   dq: F32;
   dkv: F32;
   dkRope: F32;

@@ -93,10 +93,23 @@ export function attention(tape: Tape, q: Tensor, kv: Tensor, kRope: Tensor, opti
   tape.kernels.attention({ ...shape, ...inputs, out: out.data, lse });
   tape.record(() => {
     const dkRope = tape.gradOf(kRope).subarray(ropeOffset);
-    const gradients = { dq: tape.gradOf(q), dkv: tape.gradOf(kv), dkRope, lddk: ldk, dout: tape.gradOf(out) };
+    // Where every row is in a segment, all of the gradients are set.
+    const fresh = q.grad === null && kv.grad === null && rowsIn(segments) === T;
+    const [dq, dkv] = fresh ? [tape.gradToSet(q).grad, tape.gradToSet(kv).grad] : [tape.gradOf(q), tape.gradOf(kv)];
+    const gradients = { fresh, dq, dkv, dkRope, lddk: ldk, dout: tape.gradOf(out) };
     tape.kernels.attentionBackward({ ...shape, ...inputs, ...gradients, out: out.data, lse });
   });
   return out;
+}
+
+/** Rows of queries and of keys in all segments, if they are as many. */
+function rowsIn(segments: I32): number {
+  let [queries, keys] = [0, 0];
+  for (let s = 0; s < segments.length; s += 4) {
+    queries += segments[s + 1];
+    keys += segments[s + 3];
+  }
+  return queries === keys ? queries : -1;
 }
 
 /**

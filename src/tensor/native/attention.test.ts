@@ -64,8 +64,10 @@ function backward(
   const dq: F32 = new Float32Array(queries * H * (N + P)).fill(0.5);
   const dkv: F32 = new Float32Array(keys * H * (N + V)).fill(0.25);
   const dkRope: F32 = new Float32Array(keys * ldk).fill(0.125);
+  const set = { dq: dq.slice(), dkv: dkv.slice(), dkRope: dkRope.slice(), lddk: ldk };
   kernels.attentionBackward({ ...shape, ...inputs, ...saved, dq, dkv, dkRope, lddk: ldk });
-  return { dq, dkv, dkRope };
+  kernels.attentionBackward({ ...shape, ...inputs, ...saved, ...set, fresh: true });
+  return { dq, dkv, dkRope, setDq: set.dq, setDkv: set.dkv };
 }
 
 describeTwins("attention", (native) => {
@@ -82,7 +84,7 @@ describeTwins("attention", (native) => {
         const saved = { ...expected, dout: made.operands.f32(expected.out.length) };
         const expectedGradients = backward(reference, made, saved);
         const gradients = backward(native, made, saved);
-        for (const name of ["dq", "dkv", "dkRope"] as const)
+        for (const name of ["dq", "dkv", "dkRope", "setDq", "setDkv"] as const)
           expectClose(gradients[name], expectedGradients[name], tolerance, name);
       }),
       runs(40),

@@ -126,7 +126,27 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
     },
 
     attentionBackward(p) {
-      const { segments, S, H, N, P, V, ldk = P, lddk = P, scale, dq, dkv, dkRope, dout, out, lse, q, kv, kRope } = p;
+      const {
+        segments,
+        S,
+        H,
+        N,
+        P,
+        V,
+        ldk = P,
+        lddk = P,
+        scale,
+        fresh = false,
+        dq,
+        dkv,
+        dkRope,
+        dout,
+        out,
+        lse,
+        q,
+        kv,
+        kRope,
+      } = p;
       if (N + P > WIDEST_HEAD || V > WIDEST_HEAD) return referenceKernels.attentionBackward(p);
       const perQuery = H * (N + P);
       const perKey = H * (N + V);
@@ -162,6 +182,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
         q,
         kv,
         kRope,
+        fresh,
       );
     },
 

@@ -72,6 +72,13 @@ function attentionBackward(p: AttentionBackward): void {
   const q = rounded(p.q, precision);
   const kv = rounded(p.kv, precision);
   const kRope = rounded(p.kRope, precision);
+  if (p.fresh) {
+    for (let s = 0; s < p.S; s++) {
+      const [qStart, qLen, kStart, kLen] = p.segments.subarray(s * 4, s * 4 + 4);
+      dq.fill(0, qStart * H * (N + P), (qStart + qLen) * H * (N + P));
+      dkv.fill(0, kStart * H * (N + V), (kStart + kLen) * H * (N + V));
+    }
+  }
   forEachQuery(p, (query, head, key, keys) => {
     const scores = scoresOf(p, q, kv, kRope, query, head, key, keys);
     const row = query * H + head;
