@@ -27,6 +27,12 @@ constexpr int kMR = 6, kNR = 16;
 #else
 constexpr int kMR = 4, kNR = 8;
 #endif
+constexpr int kEdgeRows = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;  // rows of a tile that registers hold, where kMR is the tile unit's
+#if defined(SHOAL_TILES)
+constexpr bool kTiles = true;
+#else
+constexpr bool kTiles = false;
+#endif
 #if defined(SHOAL_BF16_DOT) || defined(SHOAL_TILES)
 constexpr Mode kBf16Mode = Mode::kPair;
 #else
@@ -269,11 +275,10 @@ SHOAL_INLINE Vf multiplyUnits(Vf sum, uint32_t a, const uint32_t* b) {
 
 /**
  * c[rows ≤ R][kNR] (row stride ldc) (+)= A · B over `units`, where A's unit (r, u) is at a[r·RS + u·US] and B is a panel.
- * The accumulators are R × kNR/kLanes registers.
+ * The accumulators are R × NV registers: of a narrow panel only the first vector of columns.
  */
-template <Mode mode, int R, int RS, int US>
+template <Mode mode, int R, int RS, int US, int NV = kNR / kLanes>
 static inline void registerProduct(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate) {
-  constexpr int NV = kNR / kLanes;
   Vf sum[R][NV];
 #pragma GCC unroll 16
   for (int r = 0; r < R; r++)
@@ -299,8 +304,7 @@ static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const
     tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, next});
     return;
   }
-  constexpr int part = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;
-  for (int r = 0; r < kMR; r += part) registerProduct<mode, part, RS, US>(c + r * ldc, ldc, a + r * RS, b, units, accumulate);
+  for (int r = 0; r < kMR; r += kEdgeRows) registerProduct<mode, kEdgeRows, RS, US>(c + r * ldc, ldc, a + r * RS, b, units, accumulate);
 #else
   registerProduct<mode, kMR, RS, US>(c, ldc, a, b, units, accumulate);
 #endif
@@ -311,9 +315,22 @@ template <Mode mode, int RS, int US>
 static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
   if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate, next);
   alignas(64) float tile[kMR * kNR];
-  microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
+  if (!kTiles || mode != Mode::kPair) {
+    // A router's product is a fraction of a tile wide or high.
+    constexpr int part = kMR == 32 ? kEdgeRows : kMR;
+    for (int r = 0; r < rows; r += part) {
+      if (columns <= kLanes) registerProduct<mode, part, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, false);
+      else registerProduct<mode, part, RS, US>(tile + r * kNR, kNR, a + r * RS, b, units, false);
+    }
+  } else {
+    microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
+  }
   for (int r = 0; r < rows; r++) {
-    for (int n = 0; n < columns; n++) c[r * ldc + n] = accumulate ? c[r * ldc + n] + tile[r * kNR + n] : tile[r * kNR + n];
+    float* to = c + r * ldc;
+    const float* from = tile + r * kNR;
+    int n = 0;
+    for (; n + kLanes <= columns; n += kLanes) store(to + n, accumulate ? load(to + n) + load(from + n) : load(from + n));
+    for (; n < columns; n++) to[n] = accumulate ? to[n] + from[n] : from[n];
   }
 }
 
