@@ -107,7 +107,7 @@ double feedForward(const Arg* args) {
   ptrdiff_t blocks = 0;
   for (ptrdiff_t e = 0; e < s.E; e++) blocks = addBlocks(s, blocks, e, s.offsets[e], s.offsets[e + 1], 0);
   // The largest first, so that threads end together.
-  std::stable_sort(s.blocks, s.blocks + blocks, [](const Block& a, const Block& b) { return a.count > b.count; });
+  std::sort(s.blocks, s.blocks + blocks, [](const Block& a, const Block& b) { return a.count != b.count ? a.count > b.count : a.from < b.from; });
   parallelFor(blocks, [&](ptrdiff_t task) {
     const Block& block = s.blocks[task];
     const int panels = panelsOf(block);

@@ -7,6 +7,9 @@ import { need } from "./need.ts";
 /** D and V are whole tiles. */
 const TILE = 32;
 
+/** Of a larger vocabulary, what the kernel keeps of 2,048 tokens would take more memory than logits of a few tokens at a time. */
+const MOST_IDS = 16_384;
+
 export function nativeLoss(table: NativeTable): LossKernels {
   const { fusesHeadLoss, headLoss } = lossKernels;
   return {
@@ -21,7 +24,7 @@ export function nativeLoss(table: NativeTable): LossKernels {
 
 function fusedHeadLoss(table: NativeTable): Pick<LossKernels, "fusesHeadLoss" | "headLoss"> {
   return {
-    fusesHeadLoss: ({ D, V, precision }) => precision === "bf16" && D % TILE === 0 && V % TILE === 0,
+    fusesHeadLoss: ({ D, V, precision }) => precision === "bf16" && D % TILE === 0 && V % TILE === 0 && V <= MOST_IDS,
 
     headLoss({ losses, dx, dw, x, w, targets, T, D, V, gradScale }) {
       if (D % TILE || V % TILE) throw new RangeError(`headLoss: D and V are multiples of ${TILE}, not ${D} and ${V}`);
