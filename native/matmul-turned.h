@@ -13,7 +13,7 @@ static bool meetsStoredWeights(const Product& p) {
   return !p.a.bf16 && p.a.kStep == 1 && p.b.bf16 && p.b.kStep == 1 && p.b.lineStep == p.K && p.K % 32 == 0 && p.N % kMR == 0 && !p.accumulate;
 }
 
-constexpr ptrdiff_t kRowGroups = 4;  // times 32 rows of weights are a task's
+constexpr ptrdiff_t kRowGroups = 2;  // times 32 rows of weights are a task's
 
 static void multiplyByStored(const Product& p) {
   const ptrdiff_t panels = ceilDiv(p.M, kTokens), panel = p.K / 2 * kTokens, groups = p.N / kMR;
