@@ -87,8 +87,8 @@ static void turnOut(float* const* out, const float* tile, bool accumulate, bool 
  * parts of wider ones.
  */
 static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, int count, int K, const uint16_t* next, ptrdiff_t step = 0, bool accumulate = false) {
-  // In the order of memory, which the processor's own prefetching then joins in.
-  Ahead ahead{(const uint8_t*)next, next ? (kMR + count - 1) / count : 0};
+  // In the order of memory, which the processor's own prefetching then joins in. Of few tokens it has the rest to itself: more at a time is in the way.
+  Ahead ahead{(const uint8_t*)next, next ? kMR / (count < 4 ? 4 : count) : 0};
   const int blocks = (K + kDepth - 1) / kDepth, each = (K / 32 + blocks - 1) / blocks * 32;
   for (int k = 0; k < K; k += each) {
     const int depth = K - k < each ? K - k : each;
