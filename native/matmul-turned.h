@@ -1,57 +1,10 @@
-// Two of a linear layer's products by tiles without the packing of gemm.h: x · Wᵀ by weights in bf16, which are multiplied as they are stored, and the
-// gradient of weights, a sum over many tokens.
+// The gradient of weights, dyᵀ · x, by tiles: a sum over many tokens, whose rows of dy become lines and whose rows of x panels, once each.
 #pragma once
 #include "few-rows.h"
 #include "turned.h"
 #if defined(SHOAL_TILES)
 
 namespace SHOAL_ISA {
-
-// ---- out = x · Wᵀ ----
-
-static bool meetsStoredWeights(const Product& p) {
-  return !p.a.bf16 && p.a.kStep == 1 && p.b.bf16 && p.b.kStep == 1 && p.b.lineStep == p.K && p.K % 32 == 0 && p.N % kMR == 0 && !p.accumulate;
-}
-
-constexpr ptrdiff_t kRowGroups = 2;  // times 32 rows of weights are a task's
-
-static void multiplyByStored(const Product& p) {
-  const ptrdiff_t panels = ceilDiv(p.M, kTokens), panel = p.K / 2 * kTokens, groups = p.N / kMR;
-  const bool past = goesPast(p.M * p.N);
-  uint32_t* x = (uint32_t*)sharedScratch(0, (size_t)(panels * panel) * 4);
-  const auto rowsFrom = [&](ptrdiff_t m) {
-    TokenRows rows;
-    for (int t = 0; t < kTokens; t++) rows.at[t] = m + t < p.M ? (const float*)p.a.at(m + t, 0) : nullptr;
-    return rows;
-  };
-  parallelFor(panels, [&](ptrdiff_t i) {
-    const TokenRows rows = rowsFrom(i * kTokens);
-    fetchRows(rows, (int)p.K);
-    packTokens(x + i * panel, rows, (int)p.K);
-  });
-  parallelFor(ceilDiv(groups, kRowGroups), [&](ptrdiff_t task) {
-    float* tiles = (float*)scratch(1, kPanels * kTile * 4);
-    const ptrdiff_t last = (task + 1) * kRowGroups < groups ? (task + 1) * kRowGroups : groups;
-    productsBegin<Mode::kPair>();
-    for (ptrdiff_t group = task * kRowGroups; group < last; group++) {
-      const uint16_t* w = (const uint16_t*)p.b.at(group * kMR, 0);
-      for (ptrdiff_t first = 0; first < panels; first += kPanels) {
-        const int count = (int)(panels - first < kPanels ? panels - first : kPanels);
-        multiplyRows(tiles, w, x + first * panel, panel, count, (int)p.K, first + count == panels && group + 1 < groups ? w + kMR * p.K : nullptr);
-        for (int i = 0; i < count; i++) {
-          float* out[kTokens];
-          const ptrdiff_t m = (first + i) * kTokens;
-          for (int t = 0; t < kTokens; t++) out[t] = m + t < p.M ? p.out + (m + t) * p.ldo + group * kMR : nullptr;
-          turnOut(out, tiles + i * kTile, false, past);
-        }
-      }
-    }
-    productsEnd<Mode::kPair>();
-    storedPast();
-  });
-}
-
-// ---- out += dyᵀ · x ----
 
 constexpr ptrdiff_t kSummed = 2048;  // tokens whose packed rows of dy and x are in a cache when they are summed over
 
@@ -102,12 +55,11 @@ static void sumOverTokens(const Product& p) {
   }
 }
 
-/** Runs those that have a way of their own, and returns how many of the others, now the first, are left. */
-static ptrdiff_t runTurned(Product* products, ptrdiff_t count) {
+/** Runs those that are sums over tokens, and returns how many of the others, now the first, are left. */
+static ptrdiff_t runSums(Product* products, ptrdiff_t count) {
   ptrdiff_t left = 0;
   for (ptrdiff_t i = 0; i < count; i++) {
-    if (meetsStoredWeights(products[i])) multiplyByStored(products[i]);
-    else if (sumsOverTokens(products[i])) sumOverTokens(products[i]);
+    if (sumsOverTokens(products[i])) sumOverTokens(products[i]);
     else products[left++] = products[i];
   }
   return left;

@@ -239,7 +239,7 @@ void run(Product* products, ptrdiff_t count, bool bf16) {
   }
   if (few > 0) runFewRows(aside, few, bf16);
 #if defined(SHOAL_TILES)
-  if (bf16) kept = runTurned(products, kept);
+  if (bf16) kept = runSums(products, kept);
 #endif
   if (kept == 0) return;
   if (bf16) runWide<kBf16Mode>(products, kept);

@@ -109,7 +109,7 @@ describeTwins("matrix products", (native) => {
     );
   });
 
-  it("equals the reference where weights are multiplied as stored, and in sums over many tokens", () => {
+  it("equals the reference with weights in bf16, and in sums over many tokens", () => {
     fc.assert(
       fc.property(
         fc.record({
