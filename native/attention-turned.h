@@ -56,8 +56,6 @@ SHOAL_INLINE Vf lanesFrom(int first) {
 
 // ---- forward ----
 
-constexpr float kLog2E = 1.44269504f;
-
 /** What is known of 32 queries so far; peaks are of scores times log2 e, powers of 2 being the quicker ones. */
 struct Softmax {
   alignas(64) float peak[kTokens], total[kTokens];

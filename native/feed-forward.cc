@@ -264,29 +264,25 @@ void gradientBlock(const Gradient& g, const Block& block) {
 
 constexpr ptrdiff_t kLinesAtOnce = 128;
 
-/** Lines from … to−1 of one range's sums over tokens: those of gate and up go to dGateUp[2F][D], those of hidden numbers to dDown[D][F]. */
+/** Lines from … to−1 of one range's sums over tokens: those of gate and up go to dGateUp[2F][D], those of hidden numbers, turned, to dDown[D][F]. */
 void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t to, float* dGateUp, float* dDown) {
   const Kept& kept = g.kept;
   const Range& range = g.ranges[index];
-  const ptrdiff_t D = g.s.D, F = g.s.F, step = range.lineStep() * 2;
+  const ptrdiff_t D = g.s.D, F = g.s.F, step = range.lineStep(), stride = range.panelStride();
   const int steps = (int)(range.tokens() / kTokens);
-  const bool hidden = from >= 2 * F;
-  alignas(64) float tile[kTile];
   productsBegin<Mode::kPair>();
-  for (ptrdiff_t d = 0; d < D; d += kNR) {
-    const uint8_t* panel = (const uint8_t*)(kept.panels(hidden ? kept.dout : kept.x, range) + d / kNR * range.panelStride());
-    for (ptrdiff_t line = from; line < to; line += kMR) {
-      const uint8_t* a = (const uint8_t*)kept.line(range, index, line);
-      if (!hidden) {
-        float* sums = dGateUp + line * D + d;
-        const float* next = line + kMR < to ? sums + kMR * D : d + kNR < D ? dGateUp + from * D + d + kNR : sums;
-        tileProduct32(sums, D, a, step, panel, steps, true, {nullptr, 0, next});
-        continue;
+  if (from < 2 * F) {
+    addOverTokens(dGateUp + from * D, D, to - from, kept.line(range, index, from), step, kept.panels(kept.x, range), stride, steps);
+  } else {
+    alignas(64) float tile[kTile];
+    for (ptrdiff_t d = 0; d < D; d += kNR) {
+      const uint8_t* panel = (const uint8_t*)(kept.panels(kept.dout, range) + d / kNR * stride);
+      for (ptrdiff_t line = from; line < to; line += kMR) {
+        tileProduct32(tile, kTokens, (const uint8_t*)kept.line(range, index, line), step * 2, panel, steps, false);
+        OutRows rows;
+        for (int i = 0; i < kTokens; i++) rows.at[i] = dDown + (d + i) * F + (line - 2 * F);
+        turnOut(rows.at, tile, true, false);
       }
-      tileProduct32(tile, kTokens, a, step, panel, steps, false);
-      OutRows rows;
-      for (int i = 0; i < kTokens; i++) rows.at[i] = dDown + (d + i) * F + (line - 2 * F);
-      turnOut(rows.at, tile, true, false);
     }
   }
   productsEnd<Mode::kPair>();

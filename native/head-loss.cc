@@ -10,7 +10,6 @@ namespace {
 
 #if defined(SHOAL_TILES)
 
-constexpr float kLog2E = 1.44269504f;
 constexpr ptrdiff_t kRound = 2048;     // tokens whose gradients of logits are kept before they are summed over
 constexpr ptrdiff_t kIdsAtOnce = 512;  // ids whose gradients stay in a core's cache until they have met their rows of w
 constexpr ptrdiff_t kLinesAtOnce = 128;
@@ -136,19 +135,6 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
   productsEnd<Mode::kPair>();
 }
 
-/** dw[line … ] += gradients of logits · x, over the tokens of a round. */
-void sumLines(const HeadLoss& h, ptrdiff_t from, ptrdiff_t to, int steps) {
-  productsBegin<Mode::kPair>();
-  for (ptrdiff_t d = 0; d < h.D; d += kNR) {
-    for (ptrdiff_t line = from; line < to; line += kMR) {
-      float* sums = h.dw + line * h.D + d;
-      const float* next = line + kMR < to ? sums + kMR * h.D : d + kNR < h.D ? h.dw + from * h.D + d + kNR : sums;
-      tileProduct32(sums, h.D, (const uint8_t*)(h.lines + line * h.lineStep()), h.lineStep() * 2, (const uint8_t*)(h.xAcross + d / kNR * (kRound / 2 * kNR)), steps, true, {nullptr, 0, next});
-    }
-  }
-  productsEnd<Mode::kPair>();
-}
-
 /** losses[T], dx[T,D], dw[V,D], x[T,D], w[V,D] (f32), targets[T], T, D, V, gradScale */
 double headLoss(const Arg* args) {
   HeadLoss h{args[3].f32(), args[5].i32(), args[0].f32(), args[1].f32(), args[2].f32(), args[6].size(), args[7].size(), args[8].size(), args[9].real(), nullptr, nullptr, nullptr, nullptr};
@@ -171,8 +157,10 @@ double headLoss(const Arg* args) {
     });
     const int steps = (int)((count + kTokens - 1) / kTokens);
     parallelFor((V + kLinesAtOnce - 1) / kLinesAtOnce, [&](ptrdiff_t task) {
-      const ptrdiff_t line = task * kLinesAtOnce;
-      sumLines(h, line, line + kLinesAtOnce < V ? line + kLinesAtOnce : V, steps);
+      const ptrdiff_t line = task * kLinesAtOnce, lines = V - line < kLinesAtOnce ? V - line : kLinesAtOnce;
+      productsBegin<Mode::kPair>();
+      addOverTokens(h.dw + line * D, D, lines, h.lines + line * h.lineStep(), h.lineStep(), h.xAcross, kRound / 2 * kNR, steps);
+      productsEnd<Mode::kPair>();
     });
   }
   return 0;

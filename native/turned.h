@@ -13,6 +13,7 @@ constexpr int kBlockTokens = kPanels * kTokens;
 constexpr int kDepth = 384;                 // numbers of k at a time, at most: 32 rows of weights stay in L1 beside a panel
 
 constexpr ptrdiff_t kPastCache = (ptrdiff_t)1 << 20;  // numbers
+constexpr float kLog2E = 1.44269504f;
 
 /** Where the rows of 32 tokens begin; null beyond the last one. */
 struct TokenRows {
@@ -151,6 +152,20 @@ static void turnRows(uint16_t* dst, ptrdiff_t step, const Source& rows, int colu
     }
   }
 #endif
+}
+
+/**
+ * sums[rows][width] += lines · panels, a sum over 32 · steps tokens: lines are `step` numbers apart, panels of 32 columns `panelStride` units. Rows and width are
+ * multiples of 32.
+ */
+static void addOverTokens(float* sums, ptrdiff_t width, ptrdiff_t rows, const uint16_t* lines, ptrdiff_t step, const uint32_t* panels, ptrdiff_t panelStride, int steps) {
+  for (ptrdiff_t n = 0; n < width; n += kNR, panels += panelStride) {
+    for (ptrdiff_t row = 0; row < rows; row += kMR) {
+      float* tile = sums + row * width + n;
+      const float* next = row + kMR < rows ? tile + kMR * width : n + kNR < width ? sums + n + kNR : tile;
+      tileProduct32(tile, width, (const uint8_t*)(lines + row * step), step * 2, (const uint8_t*)panels, steps, true, {nullptr, 0, next});
+    }
+  }
 }
 
 }  // namespace SHOAL_ISA
