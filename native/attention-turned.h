@@ -79,14 +79,8 @@ static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale,
       top = max(x, top);
     }
     const Vf old = load(softmax.peak + q), peak = max(top * scale, old);
-    const Vf correction = old > nothing ? exp2(old - peak) : Vf{};
-    Vf sum = {};
-    for (int r = 0; r < whole; r++) {
-      float* score = scores + r * kTokens + q;
-      const Vf p = exp2(load(score) * scale - peak);
-      store(score, p);
-      sum += p;
-    }
+    const Vf correction = correctionOf(old, peak);
+    Vf sum = powers(scores + q, whole, scale, peak);
     for (int r = whole; r < keys; r++) {
       float* score = scores + r * kTokens + q;
       const Vf x = load(score), p = x > nothing ? exp2(x * scale - peak) : Vf{};
@@ -137,11 +131,7 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
       const Vf inverse = 1.0f / load(softmax.total + q);
       for (int c = 0; c < vWidth; c++) store(sums + c * kTokens + q, load(sums + c * kTokens + q) * inverse);
     }
-    for (int c = 0; c < s.V; c += 32) {
-      float* rows[kTokens];
-      for (int t = 0; t < kTokens; t++) rows[t] = t < count ? out + (query + t) * outStep + c : nullptr;
-      turnOutPart(rows, sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false, past);
-    }
+    for (int c = 0; c < s.V; c += 32) turnOutPart(rowsFrom(out + query * outStep + c, outStep, count), sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false, past);
     for (int t = 0; t < count; t++) lse[(query + t) * s.H] = softmax.peak[t] / kLog2E + logf(softmax.total[t]);
   }
   storedPast();
@@ -275,9 +265,7 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
   }
   for (ptrdiff_t query = 0; query < head.qLen; query += kTokens) {
     for (int c = 0; c < s.N + s.P; c += 32) {
-      float* rows[kTokens];
-      for (int t = 0; t < kTokens; t++) rows[t] = query + t < head.qLen ? g.dq + (query + t) * head.qStep + c : nullptr;
-      turnOutPart(rows, dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, !g.fresh, false);
+      turnOutPart(rowsFrom(g.dq + query * head.qStep + c, head.qStep, head.qLen - query), dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, !g.fresh, false);
     }
   }
 }

@@ -48,13 +48,8 @@ TokenRows rowsOfPanel(const Experts& s, const Block& block, int p, const float* 
 }
 
 /** Where columns n … n+31 of results [J][D] of a panel go. */
-struct OutRows {
-  float* at[kTokens];
-};
 OutRows outRows(const Block& block, int p, float* out, ptrdiff_t D, ptrdiff_t n) {
-  OutRows rows;
-  for (int t = 0; t < kTokens; t++) rows.at[t] = p * kTokens + t < block.count ? out + (block.from + p * kTokens + t) * D + n : nullptr;
-  return rows;
+  return rowsFrom(out + (block.from + p * kTokens) * D + n, D, block.count - p * kTokens);
 }
 
 int panelsOf(const Block& block) { return (int)((block.count + kTokens - 1) / kTokens); }
@@ -132,7 +127,7 @@ double feedForward(const Arg* args) {
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
       multiplyRows(gates, downs + d * F, hidden, hPanel, panels, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
-      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d).at, gates + p * kTile, false, past);
+      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d), gates + p * kTile, false, past);
     }
     productsEnd<Mode::kPair>();
     storedPast();
@@ -254,7 +249,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {
     multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, panels, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
-    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d).at, gates + p * kTile, g.accumulate, g.past);
+    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d), gates + p * kTile, g.accumulate, g.past);
   }
   productsEnd<Mode::kPair>();
   storedPast();
@@ -279,9 +274,7 @@ void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t
       const uint8_t* panel = (const uint8_t*)(kept.panels(kept.dout, range) + d / kNR * stride);
       for (ptrdiff_t line = from; line < to; line += kMR) {
         tileProduct32(tile, kTokens, (const uint8_t*)kept.line(range, index, line), step * 2, panel, steps, false);
-        OutRows rows;
-        for (int i = 0; i < kTokens; i++) rows.at[i] = dDown + (d + i) * F + (line - 2 * F);
-        turnOut(rows.at, tile, true, false);
+        turnOut(rowsFrom(dDown + d * F + (line - 2 * F), F, kTokens), tile, true, false);
       }
     }
   }

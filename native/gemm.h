@@ -27,11 +27,12 @@ constexpr int kMR = 6, kNR = 16;
 #else
 constexpr int kMR = 4, kNR = 8;
 #endif
-constexpr int kEdgeRows = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;  // rows of a tile that registers hold, where kMR is the tile unit's
 #if defined(SHOAL_TILES)
 constexpr bool kTiles = true;
+constexpr int kHeldRows = SHOAL_VECTOR_BYTES == 64 ? 8 : 2;  // rows of a tile whose sums registers hold
 #else
 constexpr bool kTiles = false;
+constexpr int kHeldRows = kMR;
 #endif
 #if defined(SHOAL_BF16_DOT) || defined(SHOAL_TILES)
 constexpr Mode kBf16Mode = Mode::kPair;
@@ -209,14 +210,9 @@ template <Mode mode>
 static void packTransposedRows(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
   const int units = unitsFor(mode, K), padded = paddedUnits(mode, units);
 #if defined(SHOAL_BF16_DOT)
-  if (mode == Mode::kPair) {
-    const auto turn = [&](const auto* first) { turnRows512(dst, kRowStride, first, source.kStep, lines, K); };
-    if (source.bf16) turn((const uint16_t*)source.at(line, k));
-    else turn((const float*)source.at(line, k));
-    for (int i = (lines + 15) / 16 * 16; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)padded * 4);
-    return;
-  }
-#endif
+  if (source.bf16) turnRows512(dst, kRowStride, (const uint16_t*)source.at(line, k), source.kStep, lines, K);
+  else turnRows512(dst, kRowStride, (const float*)source.at(line, k), source.kStep, lines, K);
+#else
   uint32_t* panel = (uint32_t*)scratch(7, (size_t)kUnits * 16 * 4);
   for (int i = 0; i < lines; i += 16) {
     const int width = lines - i < 16 ? lines - i : 16;
@@ -228,6 +224,7 @@ static void packTransposedRows(uint32_t* dst, const Source& source, ptrdiff_t li
       for (int u = units; u < padded; u++) row[u] = 0;
     }
   }
+#endif
   for (int i = (lines + 15) / 16 * 16; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)padded * 4);
 }
 
@@ -304,27 +301,12 @@ static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const
     tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, next});
     return;
   }
-  for (int r = 0; r < kMR; r += kEdgeRows) registerProduct<mode, kEdgeRows, RS, US>(c + r * ldc, ldc, a + r * RS, b, units, accumulate);
-#else
-  registerProduct<mode, kMR, RS, US>(c, ldc, a, b, units, accumulate);
 #endif
+  for (int r = 0; r < kMR; r += kHeldRows) registerProduct<mode, kHeldRows, RS, US>(c + r * ldc, ldc, a + r * RS, b, units, accumulate);
 }
 
-/** microkernel for a tile at the border: only rows × columns of c exist. */
-template <Mode mode, int RS, int US>
-static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
-  if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate, next);
-  alignas(64) float tile[kMR * kNR];
-  if (!kTiles || mode != Mode::kPair) {
-    // A router's product is a fraction of a tile wide or high.
-    constexpr int part = kMR == 32 ? kEdgeRows : kMR;
-    for (int r = 0; r < rows; r += part) {
-      if (columns <= kLanes) registerProduct<mode, part, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, false);
-      else registerProduct<mode, part, RS, US>(tile + r * kNR, kNR, a + r * RS, b, units, false);
-    }
-  } else {
-    microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
-  }
+/** The rows × columns of a tile at the border that are there, into c or added to it. */
+static void placeTile(float* c, ptrdiff_t ldc, const float* tile, int rows, int columns, bool accumulate) {
   for (int r = 0; r < rows; r++) {
     float* to = c + r * ldc;
     const float* from = tile + r * kNR;
@@ -332,6 +314,23 @@ static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, c
     for (; n + kLanes <= columns; n += kLanes) store(to + n, accumulate ? load(to + n) + load(from + n) : load(from + n));
     for (; n < columns; n++) to[n] = accumulate ? to[n] + from[n] : from[n];
   }
+}
+
+/** microkernel for a tile at the border: only rows × columns of c exist. */
+template <Mode mode, int RS, int US>
+static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
+  if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate, next);
+  alignas(64) float tile[kMR * kNR];
+  if (kTiles && mode == Mode::kPair) {
+    microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
+  } else {
+    // A router's product is a fraction of a tile wide or high.
+    for (int r = 0; r < rows; r += kHeldRows) {
+      if (columns <= kLanes) registerProduct<mode, kHeldRows, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, false);
+      else registerProduct<mode, kHeldRows, RS, US>(tile + r * kNR, kNR, a + r * RS, b, units, false);
+    }
+  }
+  placeTile(c, ldc, tile, rows, columns, accumulate);
 }
 
 /**

@@ -40,16 +40,8 @@ void exponentiate(float* tile, float* peak, float* total, float* peaks) {
     Vf top = load(tile + i);
     for (int r = 1; r < kMR; r++) top = max(load(tile + r * kTokens + i), top);
     const Vf old = load(peak + i), now = max(top * kLog2E, old);
-    Vf sum = {};
-    for (int r = 0; r < kMR; r++) {
-      float* at = tile + r * kTokens + i;
-      const Vf e = exp2(load(at) * kLog2E - now);
-      store(at, e);
-      sum += e;
-    }
-    // The first time there is nothing to correct: 2^−∞ would be no number on every machine.
-    const Vf correction = old > splat(-INFINITY) ? exp2(old - now) : Vf{};
-    store(total + i, load(total + i) * correction + sum);
+    const Vf sum = powers(tile + i, kMR, kLog2E, now);
+    store(total + i, load(total + i) * correctionOf(old, now) + sum);
     store(peak + i, now);
     store(peaks + i, now);
   }
@@ -88,8 +80,7 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
     first[target / kMR] = t;
   }
   for (int p = 0; p < panels; p++) {
-    TokenRows rows;
-    for (int t = 0; t < kTokens; t++) rows.at[t] = p * kTokens + t < count ? h.x + (from + p * kTokens + t) * D : nullptr;
+    const TokenRows rows = rowsFrom(h.x + (from + p * kTokens) * D, D, count - p * kTokens);
     fetchRows(rows, (int)D);
     packTokens(x + p * xPanel, rows, (int)D);
     packAcrossTokens(h.xAcross + (at + p * kTokens) / 2 * kNR, kRound / 2 * kNR, rows, (int)D);
@@ -125,13 +116,8 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) multiplyRows(dx + d * kBlockTokens, h.wTurned + d * h.turnedStep() + id, units, idPanel, panels, (int)(end - id), nullptr, h.turnedStep(), id > 0);
   }
-  for (ptrdiff_t d = 0; d < D; d += kMR) {
-    for (int p = 0; p < panels; p++) {
-      float* out[kTokens];
-      for (int t = 0; t < kTokens; t++) out[t] = p * kTokens + t < count ? h.dx + (from + p * kTokens + t) * D + d : nullptr;
-      turnOut(out, dx + d * kBlockTokens + p * kTile, true, false);
-    }
-  }
+  for (ptrdiff_t d = 0; d < D; d += kMR)
+    for (int p = 0; p < panels; p++) turnOut(rowsFrom(h.dx + (from + p * kTokens) * D + d, D, count - p * kTokens), dx + d * kBlockTokens + p * kTile, true, false);
   productsEnd<Mode::kPair>();
 }
 

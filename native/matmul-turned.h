@@ -25,8 +25,7 @@ static void addTile(const Product& p, ptrdiff_t m, ptrdiff_t n, const uint16_t* 
   if (rows == kMR && columns == kNR) return tileProduct32(out, p.ldo, (const uint8_t*)lines, step * 2, (const uint8_t*)panel, steps, accumulate);
   alignas(64) float tile[kTile];
   tileProduct32(tile, kNR, (const uint8_t*)lines, step * 2, (const uint8_t*)panel, steps, false);
-  for (int r = 0; r < rows; r++)
-    for (int c = 0; c < columns; c++) out[r * p.ldo + c] = accumulate ? out[r * p.ldo + c] + tile[r * kNR + c] : tile[r * kNR + c];
+  placeTile(out, p.ldo, tile, rows, columns, accumulate);
 }
 
 static void sumOverTokens(const Product& p) {

@@ -16,9 +16,20 @@ constexpr ptrdiff_t kPastCache = (ptrdiff_t)1 << 20;  // numbers
 constexpr float kLog2E = 1.44269504f;
 
 /** Where the rows of 32 tokens begin; null beyond the last one. */
-struct TokenRows {
-  const float* at[kTokens];
+template <class T>
+struct Rows32 {
+  T* at[kTokens];
 };
+typedef Rows32<const float> TokenRows;
+typedef Rows32<float> OutRows;
+
+/** Rows `step` numbers apart, of which `count` (or all 32) are there. */
+template <class T>
+static Rows32<T> rowsFrom(T* first, ptrdiff_t step, ptrdiff_t count) {
+  Rows32<T> rows;
+  for (int t = 0; t < kTokens; t++) rows.at[t] = t < count ? first + t * step : nullptr;
+  return rows;
+}
 
 /** Asks for rows in the order of memory: what turns them goes across, line by line, which the processor does not foresee. */
 static void fetchRows(const TokenRows& rows, int K) {
@@ -59,21 +70,22 @@ static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRo
 }
 
 /**
- * out[t][0 … 31] (+)= tile[0 … 31][t]; no token where out[t] is null. What is not added goes `past` the cache, which would read each line before it
+ * rows[t][0 … 31] (+)= tile[0 … 31][t]. What is not added goes `past` the cache, which would read each line before it
  * is overwritten: `storedPast` before others read it.
  */
-static void turnOut(float* const* out, const float* tile, bool accumulate, bool past) {
+static void turnOut(const OutRows& rows, const float* tile, bool accumulate, bool past) {
+  float* const* out = rows.at;
 #if defined(SHOAL_BF16_DOT)
   for (int t = 0; t < kTokens && out[t]; t += 16) {
     for (int n = 0; n < kMR; n += 16) {
-      __m512i rows[16];
-      for (int i = 0; i < 16; i++) rows[i] = _mm512_loadu_si512(tile + (n + i) * kTokens + t);
-      transpose16(rows);
+      __m512i turned[16];
+      for (int i = 0; i < 16; i++) turned[i] = _mm512_loadu_si512(tile + (n + i) * kTokens + t);
+      transpose16(turned);
       for (int i = 0; i < 16 && out[t + i]; i++) {
         float* to = out[t + i] + n;
-        if (accumulate) store(to, load(to) + (Vf)rows[i]);
-        else if (past && ((uintptr_t)to & 63) == 0) storePast(to, (Vf)rows[i]);
-        else store(to, (Vf)rows[i]);
+        if (accumulate) store(to, load(to) + (Vf)turned[i]);
+        else if (past && ((uintptr_t)to & 63) == 0) storePast(to, (Vf)turned[i]);
+        else store(to, (Vf)turned[i]);
       }
     }
   }
@@ -103,15 +115,27 @@ static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* pan
 static bool goesPast(ptrdiff_t numbers) { return numbers > kPastCache; }
 
 /** The same into the first `columns` ≤ 32 places of each row only. */
-static void turnOutPart(float* const* out, const float* tile, int columns, bool accumulate, bool past) {
-  if (columns == kMR) return turnOut(out, tile, accumulate, past);
-  alignas(64) float rows[kTile];
-  float* at[kTokens];
-  for (int t = 0; t < kTokens; t++) at[t] = out[t] ? rows + t * kMR : nullptr;
-  turnOut(at, tile, false, false);
-  for (int t = 0; t < kTokens && out[t]; t++)
-    for (int n = 0; n < columns; n++) out[t][n] = accumulate ? out[t][n] + at[t][n] : at[t][n];
+static void turnOutPart(const OutRows& rows, const float* tile, int columns, bool accumulate, bool past) {
+  if (columns == kMR) return turnOut(rows, tile, accumulate, past);
+  alignas(64) float whole[kTile];
+  turnOut(rowsFrom(whole, kMR, kTokens), tile, false, false);
+  for (int t = 0; t < kTokens && rows.at[t]; t++) placeTile(rows.at[t], 0, whole + t * kMR, 1, columns, accumulate);
 }
+
+/** A column of vectors x becomes 2^(scale · x − peak). Returns the sum. */
+SHOAL_INLINE Vf powers(float* column, int count, float scale, Vf peak) {
+  Vf sum = {};
+  for (int r = 0; r < count; r++) {
+    float* at = column + r * kTokens;
+    const Vf power = exp2(load(at) * scale - peak);
+    store(at, power);
+    sum += power;
+  }
+  return sum;
+}
+
+/** What sums of powers are multiplied by when the peak rises. The first time there is nothing to correct: 2^−∞ would be no number on every machine. */
+SHOAL_INLINE Vf correctionOf(Vf old, Vf peak) { return old > splat(-__builtin_inff()) ? exp2(old - peak) : Vf{}; }
 
 constexpr int kRowVectors = kTokens / kLanes;  // vectors of one number of 32 tokens
 

@@ -169,6 +169,7 @@ SHOAL_INLINE Vf exp(Vf x) {
   return x == x ? result : x;  // NaN stays NaN
 #endif
 }
+
 /** 2 to the power of x ≤ 127, relative error below 3e-7, for softmax over scores already times log2 e; 0 below −149. */
 SHOAL_INLINE Vf exp2(Vf x) {
 #if SHOAL_VECTOR_BYTES == 64

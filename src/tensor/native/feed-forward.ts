@@ -14,19 +14,19 @@ export function nativeFeedForward(table: NativeTable): FeedForwardKernels {
 
     feedForward(p) {
       const { out, x, rows, offsets, gateUp, down, E, D, F } = p;
-      const J = check("feedForward", p);
+      const { J } = check("feedForward", p);
       need("feedForward", { out: [out, J * D] });
       table.feedForward(out, x, rows, offsets, gateUp, down, E, D, F);
     },
 
     feedForwardBackward(p) {
       const { dx, accumulate, dGateUp, dDown, dout, mixture, x, rows, offsets, gateUp, down, E, D, F } = p;
-      const J = check("feedForwardBackward", p);
+      const { J, T } = check("feedForwardBackward", p);
       need("feedForwardBackward", {
         dx: [dx, J * D],
         dGateUp: [dGateUp, E * 2 * F * D],
         dDown: [dDown, E * D * F],
-        dout: [dout, tokensOf(p, J) * D],
+        dout: [dout, T * D],
       });
       const { weights = null, dWeights = null, place = null } = mixture ?? {};
       if (mixture)
@@ -41,21 +41,15 @@ export function nativeFeedForward(table: NativeTable): FeedForwardKernels {
   };
 }
 
-/** The number of rows. @throws RangeError for a buffer that is too short, or sizes that do not fill tiles */
-function check(kernel: string, p: FeedForwardShape): number {
+/** The number of rows, and of tokens that they reach. @throws RangeError for a buffer that is too short, or sizes that do not fill tiles */
+function check(kernel: string, p: FeedForwardShape): { J: number; T: number } {
   const { x, rows, offsets, gateUp, down, E, D, F } = p;
   if (D % TILE || F % TILE) throw new RangeError(`${kernel}: D and F are multiples of ${TILE}, not ${D} and ${F}`);
   need(kernel, { offsets: [offsets, E + 1], gateUp: [gateUp, E * 2 * F * D], down: [down, E * D * F] });
   const J = offsets[E];
   if (rows) need(kernel, { rows: [rows, J] });
-  need(kernel, { x: [x, tokensOf(p, J) * D] });
-  return J;
-}
-
-/** How many tokens the rows reach. */
-function tokensOf({ rows }: FeedForwardShape, J: number): number {
-  if (!rows) return J;
-  let most = 0;
-  for (let j = 0; j < J; j++) if (rows[j] >= most) most = rows[j] + 1;
-  return most;
+  let T = rows ? 0 : J;
+  if (rows) for (let j = 0; j < J; j++) if (rows[j] >= T) T = rows[j] + 1;
+  need(kernel, { x: [x, T * D] });
+  return { J, T };
 }
