@@ -102,10 +102,13 @@ napi_value callPrepared(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &value, nullptr, &data);
   if (count != 1 || napi_get_value_double(env, value, &tokens) != napi_ok) return fail(env, "prepared kernels take a number of tokens"), nullptr;
   std::lock_guard<std::mutex> lock(kernelLock);
-  for (Prepared::Call& call : ((Prepared*)data)->calls) {
-    call.args[call.tokens].number = tokens;
-    call.kernel(call.args);
-  }
+  std::vector<Prepared::Call>& calls = ((Prepared*)data)->calls;
+  // All threads read these lines: written only where something changes.
+  for (Prepared::Call& call : calls)
+    if (call.args[call.tokens].number != tokens) call.args[call.tokens].number = tokens;
+  asTeam([&] {
+    for (const Prepared::Call& call : calls) call.kernel(call.args);
+  });
   return nullptr;
 }
 

@@ -1,5 +1,5 @@
 // The attention half of a layer for a few tokens over the latent cache, as one kernel: norm, projections, rotation, the cache's new rows,
-// attention in the absorbed form, and the residual stream. The threads meet four times.
+// attention in the absorbed form, and the residual stream. For a team of threads, which meet four times.
 #include "args.h"
 #include "latent-tile.h"
 #include "rows.h"
@@ -120,25 +120,25 @@ double attentionStep(const Arg* args) {
   heads.want(o);
   latents.want({kvBHeld, nullptr, nullptr, R});
   const ptrdiff_t padded = cache.padded();
-  float *normed, *qLow, *qRow, *latent, *queries, *attended;
-  Cutter cutter;
-  for (int walk = 0; walk < 2; walk++) {
-    cutter.cut(normed, T * D);
-    cutter.cut(qLow, T * rank);
-    cutter.cut(qRow, T * qWidth);
-    cutter.cut(latent, T * (R + P));
-    cutter.cut(queries, T * H * padded);
-    cutter.cut(attended, T * H * V);
-    inputs.cut(cutter, T);
-    if (rank) qInputs.cut(cutter, T);
-    latents.cut(cutter, T * H);
-    heads.cut(cutter, T);
-    if (walk == 0) cutter.at = (char*)sharedScratch(0, (size_t)(cutter.at - (char*)nullptr));
-  }
+  const bool few = isFew(T);
+  float *qLow, *qRow, *latent, *queries, *attended;
+  cutMemory([&](Cutter& shared, Cutter& own) {
+    shared.cut(qLow, T * rank);
+    shared.cut(qRow, T * qWidth);
+    shared.cut(latent, T * (R + P));
+    shared.cut(queries, T * H * padded);
+    shared.cut(attended, T * H * V);
+    latents.cut(shared, T * H);
+    Cutter& each = few ? own : shared;
+    inputs.cut(each, T);
+    if (rank) qInputs.cut(each, T);
+    heads.cut(each, T);
+  });
 
   forRows(T, [&](ptrdiff_t t) {
-    normRow(x + t * D, norm, D, eps, normed + t * D);
-    inputs.set(t, 0, normed + t * D, D);
+    float* row = rowOfOwn(D);
+    normRow(x + t * D, norm, D, eps, row);
+    inputs.set(t, 0, row, D);
   });
   const Job first[] = {{&kvA, &inputs, R + P}, {rank ? &qA : &q, &inputs, rank ? rank : qWidth}};
   runJobs(first, 2, T, [&](int job, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
@@ -147,20 +147,25 @@ double attentionStep(const Arg* args) {
   });
 
   forRows(T, [&](ptrdiff_t t) {
-    float *row = latent + t * (R + P), *kRope = row + R;
-    const ptrdiff_t angle = positions[t] * (P / 2);
-    turn(kRope, cosines + angle, sines + angle, P, interleaved);
-    normRow(row, kvANorm, R, eps, row);
-    writeCacheRow(cacheArg, cacheScales, rowStart[t] + rowCount[t] - 1, row, R, kRope, P);
+    if (!few || member() == 0) {
+      float* row = rowOfOwn(R + P);
+      memcpy(row, latent + t * (R + P), (size_t)(R + P) * 4);
+      const ptrdiff_t angle = positions[t] * (P / 2);
+      turn(row + R, cosines + angle, sines + angle, P, interleaved);
+      normRow(row, kvANorm, R, eps, row);
+      writeCacheRow(cacheArg, cacheScales, rowStart[t] + rowCount[t] - 1, row, R, row + R, P);
+    }
     if (!rank) return;
-    normRow(qLow + t * rank, qANorm, rank, eps, qLow + t * rank);
-    qInputs.set(t, 0, qLow + t * rank, rank);
+    float* row = rowOfOwn(rank);
+    normRow(qLow + t * rank, qANorm, rank, eps, row);
+    qInputs.set(t, 0, row, rank);
   });
   const Job second{&q, &qInputs, qWidth};
   if (rank)
     runJobs(&second, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
       memcpy(qRow + t * qWidth + n, numbers, (size_t)columns * 4);
     });
+  else meet();  // the cache's new rows are there
 
   // Head by head, q_nope · W_UK: what kv_b_proj makes of the latents into keys, moved to the query. Beside it q_rope, turned.
   const auto absorbHead = [&](ptrdiff_t h) {
@@ -197,7 +202,7 @@ double attentionStep(const Arg* args) {
       multiply(values, 0, (int)V, latents, rows, (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce), attended + rows[0] * V, H * V);
     }
   };
-  if (T < 4) {
+  if (few) {
     // A task is a few heads from end to end.
     const ptrdiff_t together = H >= threads() * kHeads ? kHeads : H >= threads() * 2 ? 2 : 1;
     parallelRange(H, together, [&](ptrdiff_t h0, ptrdiff_t h1) {

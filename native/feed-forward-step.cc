@@ -1,5 +1,5 @@
 // The feed-forward half of a layer for a few tokens, as one kernel: norm, router, experts and shared expert, and the residual stream.
-// Between its products nothing goes through memory that another kernel would read, and the threads meet three times instead of a dozen.
+// Between its products nothing goes through memory that another kernel would read. For a team of threads, which meet three times.
 #include "args.h"
 #include "router.h"
 #include "rows.h"
@@ -81,28 +81,28 @@ double feedForwardStep(const Arg* args) {
   Rows inputs, sharedHidden, hidden;
   if (sharedF) inputs.want(shared.gateUp), sharedHidden.want(shared.down);
   if (E) inputs.want(routed.gateUp), inputs.want(routerMatrix), hidden.want(routed.down);
-  float *normed, *logits, *scores, *memory, *sorted;
-  int32_t *tokens, *next;
+  float *logits, *shares, *sorted;
+  int32_t *chosen, *starts, *tokens, *next;
   Group* groups;
-  Cutter cutter;
-  for (int walk = 0; walk < 2; walk++) {
-    cutter.cut(normed, T * D);
-    cutter.cut(logits, T * E);
-    cutter.cut(scores, T * E);
-    cutter.cut(memory, E ? T * (ptrdiff_t)(chooser.scratchNumbers() + 16) : 0);
-    cutter.cut(sorted, J);
-    cutter.cut(tokens, J);
-    cutter.cut(next, E + 1);
-    cutter.cut(groups, E + 1);
-    inputs.cut(cutter, T);
-    if (sharedF) sharedHidden.cut(cutter, T);
-    if (E) hidden.cut(cutter, J);
-    if (walk == 0) cutter.at = (char*)sharedScratch(0, (size_t)(cutter.at - (char*)nullptr));
-  }
+  cutMemory([&](Cutter& shared, Cutter& own) {
+    shared.cut(logits, T * E);
+    if (sharedF) sharedHidden.cut(shared, T);
+    if (E) hidden.cut(shared, J);
+    own.cut(starts, E + 1);
+    own.cut(next, E + 1);
+    own.cut(tokens, J);
+    own.cut(sorted, J);
+    own.cut(groups, E + 1);
+    Cutter& each = isFew(T) ? own : shared;
+    inputs.cut(each, T);
+    each.cut(chosen, J);
+    each.cut(shares, J);
+  });
 
   forRows(T, [&](ptrdiff_t t) {
-    normRow(x + t * D, norm, D, eps, normed + t * D);
-    inputs.set(t, 0, normed + t * D, D);
+    float* row = rowOfOwn(D);
+    normRow(x + t * D, norm, D, eps, row);
+    inputs.set(t, 0, row, D);
   });
 
   // The router beside the shared expert's gate and up: neither waits for the other.
@@ -126,19 +126,25 @@ double feedForwardStep(const Arg* args) {
   ptrdiff_t count = 0;
   if (E) {
     forRows(T, [&](ptrdiff_t t) {
-      choose(chooser, logits + t * E, bias, scores + t * E, indices + t * K, weights + t * K, memory + t * (ptrdiff_t)(chooser.scratchNumbers() + 16));
+      float* scores = rowOfOwn(E + (ptrdiff_t)chooser.scratchNumbers());
+      choose(chooser, logits + t * E, bias, scores, chosen + t * K, shares + t * K, scores + E);
     });
-    memset(offsets, 0, (size_t)(E + 1) * 4);
-    for (ptrdiff_t i = 0; i < J; i++) offsets[indices[i] + 1]++;
-    for (ptrdiff_t e = 0; e < E; e++) offsets[e + 1] += offsets[e], next[e] = offsets[e];
+    memset(starts, 0, (size_t)(E + 1) * 4);
+    for (ptrdiff_t i = 0; i < J; i++) starts[chosen[i] + 1]++;
+    for (ptrdiff_t e = 0; e < E; e++) starts[e + 1] += starts[e], next[e] = starts[e];
     for (ptrdiff_t i = 0; i < J; i++) {
-      const int32_t place = next[indices[i]]++;
+      const int32_t place = next[chosen[i]]++;
       tokens[place] = (int32_t)(i / K);
-      sorted[place] = weights[i];
+      sorted[place] = shares[i];
     }
     for (ptrdiff_t e = 0; e < E; e++) {
-      const ptrdiff_t rows = offsets[e + 1] - offsets[e];
-      if (rows > 0) groups[count++] = {routed.gateUp.from(e * 2 * F), routed.down.from(e * D), tokens + offsets[e], rows, offsets[e]};
+      const ptrdiff_t rows = starts[e + 1] - starts[e];
+      if (rows > 0) groups[count++] = {routed.gateUp.from(e * 2 * F), routed.down.from(e * D), tokens + starts[e], rows, starts[e]};
+    }
+    if (member() == 0) {
+      memcpy(indices, chosen, (size_t)J * 4);
+      memcpy(weights, shares, (size_t)J * 4);
+      memcpy(offsets, starts, (size_t)(E + 1) * 4);
     }
     const ptrdiff_t units = (F + kHiddenColumns - 1) / kHiddenColumns;
     const ptrdiff_t grain = grainOf(units * count, routed.gateUp.rowBytes() * 2 * kHiddenColumns), perGroup = (units + grain - 1) / grain;

@@ -1,5 +1,6 @@
 // One pool of threads for the process, used by one kernel at a time (the addon sees to that). A kernel splits its work into tasks;
-// which thread runs a task never changes a result.
+// which thread runs a task never changes a result. Each thread has a run of the tasks that is the same in every call of the same size, so
+// that weights which are read again and again stay in its own caches.
 #pragma once
 #include <stddef.h>
 
@@ -9,14 +10,29 @@ int threads();
 
 typedef void (*TaskFunction)(void* context, ptrdiff_t task);
 void parallelRun(ptrdiff_t tasks, TaskFunction run, void* context);
+void teamRun(TaskFunction run, void* context);
 
 /** Runs body(task) for task = 0 … tasks−1 on all threads, and returns when all are done. Not to be nested. */
 template <class Body>
 static inline void parallelFor(ptrdiff_t tasks, const Body& body) {
   if (tasks <= 0) return;
-  if (tasks == 1) return body(0);
   parallelRun(tasks, [](void* context, ptrdiff_t task) { (*(const Body*)context)(task); }, (void*)&body);
 }
+
+/**
+ * Runs body() on all threads, each of them from beginning to end: for work that is many short parallelFors, which calling the others to each
+ * would slow down. Within it a parallelFor is shared out and ends for all threads together, and what stands between is done by every one of
+ * them: it may write to memory of the thread alone (`scratch`), or ask for one `member`. Where threads keep each other waiting the caller alone
+ * runs body(), and the others come to its parallelFors: a task must not write to `scratch` that was taken outside of it.
+ */
+template <class Body>
+static inline void asTeam(const Body& body) {
+  teamRun([](void* context, ptrdiff_t) { (*(const Body*)context)(); }, (void*)&body);
+}
+/** Which thread of the team this is, from 0 on; 0 outside of one. */
+int member();
+/** Waits until all threads of the team are here, and sees what they have written. */
+void meet();
 
 /** As parallelFor over ranges of [0, n), each `grain` long (the last shorter): body(from, to). */
 template <class Body>
@@ -28,13 +44,13 @@ static inline void parallelRange(ptrdiff_t n, ptrdiff_t grain, const Body& body)
   });
 }
 
-/** How many of `units` pieces of work, which read `bytes` each, a task should take: long runs of memory, but a few tasks for each thread. */
+/** How many of `units` pieces of work, which read `bytes` each, a task should take: long runs of memory, but many tasks for each thread. */
 static inline ptrdiff_t grainOf(ptrdiff_t units, ptrdiff_t bytes) {
-  const ptrdiff_t share = units / (threads() * 4), most = 1 + 131072 / (bytes + 1), least = 1 + 8192 / (bytes + 1);
+  const ptrdiff_t share = units / (threads() * 16), most = 1 + 131072 / (bytes + 1), least = 1 + 8192 / (bytes + 1);
   return share > most ? most : share < least ? least : share;
 }
 
 /** Scratch memory of the calling thread that is kept from call to call: at least `bytes`, 64-byte aligned. `slot` 0 … 7 tells buffers apart. */
 void* scratch(int slot, size_t bytes);
-/** Scratch memory shared by the tasks of one kernel call. Take it before parallelFor. */
+/** Scratch memory shared by the tasks of one kernel call. Take it before parallelFor; in a team, all threads take it. */
 void* sharedScratch(int slot, size_t bytes);

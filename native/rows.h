@@ -44,6 +44,16 @@ struct Cutter {
   }
 };
 
+/** Memory that a team shares, and memory of each of its threads. cut(shared, own) is called twice, first to count. */
+template <class Cut>
+void cutMemory(const Cut& cut) {
+  Cutter shared, own;
+  cut(shared, own);
+  shared.at = (char*)sharedScratch(0, (size_t)(shared.at - (char*)nullptr));
+  own.at = (char*)scratch(1, (size_t)(own.at - (char*)nullptr));
+  cut(shared, own);
+}
+
 /** Rows of activations, each in the forms that the matrices it meets ask for. */
 struct Rows {
   ptrdiff_t K = 0;
@@ -228,12 +238,18 @@ void runJobs(const Job* jobs, int count, ptrdiff_t T, const Use& use) {
   });
 }
 
-/** Rows that are cheap to work on one by one: on all threads only where there are many. */
+/** So few rows every thread of a team works on for itself, in memory of its own, rather than fetch what another has made of them. */
+static inline bool isFew(ptrdiff_t rows) { return rows < 4; }
+
+/** Rows that are cheap to work on one by one. */
 template <class Body>
 void forRows(ptrdiff_t T, const Body& body) {
-  if (T < 4) for (ptrdiff_t t = 0; t < T; t++) body(t);
+  if (isFew(T)) for (ptrdiff_t t = 0; t < T; t++) body(t);
   else parallelFor(T, body);
 }
+
+/** Memory for numbers of one row, of the thread that asks. */
+static inline float* rowOfOwn(ptrdiff_t numbers) { return (float*)scratch(2, (size_t)numbers * 4); }
 
 /** to[d] = x[d] · rstd · w[d] */
 static inline void normRow(const float* x, const float* w, ptrdiff_t D, double eps, float* to) {

@@ -328,6 +328,19 @@ describeTwins("prepareLayers", (native) => {
     }
   });
 
+  it("gives the same on threads that change in number, are more than the processor's, or have fallen asleep", () => {
+    const passes = (threadsOf: (pass: number) => number) => {
+      const layers = make();
+      const run = native.prepareLayers(layers);
+      for (let pass = 0; pass < 60; pass++) {
+        if (pass % 20 === 19) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+        withThreads(threadsOf(pass), () => run(1 + (pass % 5)));
+      }
+      return layers;
+    };
+    expect(passes((pass) => 1 + ((pass >> 2) % 6))).toEqual(passes(() => 1));
+  });
+
   it("computes what the reference does", () => {
     const [got, expected] = [make(), make()];
     native.prepareLayers(got)(4);
