@@ -1,5 +1,6 @@
 // A matrix product, and the way of those of a few rows (decoding): B is streamed as stored, in its own order.
 #pragma once
+#include "dots.h"
 #include "gemm.h"
 #include "pool.h"
 
@@ -11,6 +12,14 @@ struct Product {
   Source a, b;
   ptrdiff_t M, N, K, ldo;
   bool accumulate;
+  /** Whether products of a few rows are formed of numbers in bf16, two at a time. */
+  bool inHalves(bool rounds) const {
+#if defined(SHOAL_BF16_DOT)
+    return rounds && b.bf16 && b.kStep == 1;
+#else
+    return false;
+#endif
+  }
   // Where its packed B begins, in units, and its first task.
   ptrdiff_t packed, firstTask, mBlocks, nBlocks, blockRows;
 };
@@ -19,12 +28,15 @@ constexpr ptrdiff_t ceilDiv(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; 
 
 constexpr ptrdiff_t kFewRows = 8;
 
-/** Rows of A as f32 (rounded to bf16 where asked), contiguous. */
+/** Rows of A, contiguous: as f32 (rounded to bf16 where asked), or in bf16. */
 static void copyRows(const Product& p, bool round, float* rows) {
+  const bool halves = p.inHalves(round);
   for (ptrdiff_t m = 0; m < p.M; m++) {
     for (ptrdiff_t k = 0; k < p.K; k++) {
       float x = p.a.bf16 ? loadBf16One((const uint16_t*)p.a.at(m, k)) : *(const float*)p.a.at(m, k);
-      rows[m * p.K + k] = round && !p.a.bf16 ? roundToBf16(x) : x;
+      if (round && !p.a.bf16) x = roundToBf16(x);
+      if (halves) ((uint16_t*)rows)[m * p.K + k] = (uint16_t)(bitsOf(x) >> 16);
+      else rows[m * p.K + k] = x;
     }
   }
 }
@@ -34,38 +46,26 @@ SHOAL_INLINE Vf loadB(const uint16_t* p, bool) { return loadBf16(p); }
 SHOAL_INLINE float loadOne(const float* p, bool round) { return round ? roundToBf16(*p) : *p; }
 SHOAL_INLINE float loadOne(const uint16_t* p, bool) { return loadBf16One(p); }
 
-/** M ≤ 4 dot products of rows of A with one contiguous column of B. */
-template <int M, class T>
-SHOAL_INLINE void dots(const float* a, ptrdiff_t K, const T* b, bool round, float* results) {
-  Vf sum[M][2] = {};
-  ptrdiff_t k = 0;
-  for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
-    __builtin_prefetch((const char*)(b + k) + 4096);
-    const Vf b0 = loadB(b + k, round), b1 = loadB(b + k + kLanes, round);
-    for (int m = 0; m < M; m++) {
-      sum[m][0] = sum[m][0] + load(a + m * K + k) * b0;
-      sum[m][1] = sum[m][1] + load(a + m * K + k + kLanes) * b1;
-    }
-  }
-  for (int m = 0; m < M; m++) results[m] = lanesSum(sum[m][0] + sum[m][1]);
-  for (; k < K; k++) {
-    const float x = loadOne(b + k, round);
-    for (int m = 0; m < M; m++) results[m] += a[m * K + k] * x;
-  }
-}
-
 /** Columns from … to−1 of the product, where k runs contiguously in B. */
-template <class T>
-static void fewRowsContiguous(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
-  for (ptrdiff_t n = from; n < to; n++) {
-    const T* column = b + n * p.b.lineStep;
-    float results[kFewRows];
-    ptrdiff_t m = 0;
-    for (; m + 4 <= p.M; m += 4) dots<4>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 3) dots<3>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 2) dots<2>(a + m * p.K, p.K, column, round, results + m);
-    if (p.M - m == 1) dots<1>(a + m * p.K, p.K, column, round, results + m);
-    for (m = 0; m < p.M; m++) p.out[m * p.ldo + n] = results[m] + (p.accumulate ? p.out[m * p.ldo + n] : 0);
+template <class Dot>
+static void fewRowsContiguous(const Product& p, const typename Dot::Number* a, ptrdiff_t from, ptrdiff_t to) {
+  constexpr int kColumns = 16;
+  alignas(64) float tile[4 * kColumns];
+  for (ptrdiff_t n = from; n < to; n += kColumns) {
+    const int columns = (int)(to - n < kColumns ? to - n : kColumns);
+    const typename Dot::Weight* b = (const typename Dot::Weight*)p.b.data + n * p.b.lineStep;
+    for (ptrdiff_t m = 0; m < p.M; m += 4) {
+      const int M = (int)(p.M - m < 4 ? p.M - m : 4);
+      const ptrdiff_t rows[4] = {m, m + 1, m + 2, m + 3};
+      if (M == 1) dots<1, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
+      else if (M == 2) dots<2, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
+      else if (M == 3) dots<3, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
+      else dots<4, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
+      for (int i = 0; i < M; i++) {
+        float* out = p.out + (m + i) * p.ldo + n;
+        for (int c = 0; c < columns; c++) out[c] = tile[i * kColumns + c] + (p.accumulate ? out[c] : 0);
+      }
+    }
   }
 }
 
@@ -132,8 +132,12 @@ static void runFewRows(Product* products, ptrdiff_t count, bool bf16) {
     const float* a = rows + p.packed;
     const ptrdiff_t grain = fewRowsGrain(p), from = (task - p.firstTask) * grain, to = from + grain < p.N ? from + grain : p.N;
     if (p.b.kStep == 1) {
-      if (p.b.bf16) fewRowsContiguous(p, a, (const uint16_t*)p.b.data, bf16, from, to);
-      else fewRowsContiguous(p, a, (const float*)p.b.data, bf16, from, to);
+#if defined(SHOAL_BF16_DOT)
+      if (p.inHalves(bf16)) return fewRowsContiguous<HalvesDot>(p, (const uint16_t*)a, from, to);
+#endif
+      if (p.b.bf16) fewRowsContiguous<WideDot<uint16_t>>(p, a, from, to);
+      else if (bf16) fewRowsContiguous<RoundedDot>(p, a, from, to);
+      else fewRowsContiguous<WideDot<float>>(p, a, from, to);
     } else {
       if (p.b.bf16) fewRowsInterleaved(p, a, (const uint16_t*)p.b.data, bf16, from, to);
       else fewRowsInterleaved(p, a, (const float*)p.b.data, bf16, from, to);

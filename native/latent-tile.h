@@ -9,7 +9,6 @@ namespace SHOAL_ISA {
 
 constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a tile: widened once for all heads
 constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
-constexpr int kTogether = kLanes == 16 ? 16 : 8;    // scores that are formed at a time, heads × rows: each takes a register
 constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
 /** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
@@ -64,39 +63,6 @@ static inline Tile tileIn(float* memory, const CacheRows& cache, ptrdiff_t heads
   t.peaks = t.scores + heads * kCacheRows;
   t.totals = t.peaks + heads;
   return t;
-}
-
-/** The sums of the vectors' lanes. */
-SHOAL_INLINE void sumEach(const Vf v[kTogether], float* sums) {
-#if SHOAL_VECTOR_BYTES == 64
-  // Neighbours are added lane by lane until each lane holds a sum of its own: the same additions, in the same order, for all.
-  __m512 a[8], b[4], c[2];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; i++)
-    a[i] = _mm512_add_ps(_mm512_unpacklo_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]), _mm512_unpackhi_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]));
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    const __m512d x = (__m512d)a[2 * i], y = (__m512d)a[2 * i + 1];
-    b[i] = _mm512_add_ps((__m512)_mm512_unpacklo_pd(x, y), (__m512)_mm512_unpackhi_pd(x, y));
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; i++)
-    c[i] = _mm512_add_ps(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88), _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
-  _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_shuffle_f32x4(c[0], c[1], 0x88), _mm512_shuffle_f32x4(c[0], c[1], 0xdd)));
-#elif SHOAL_VECTOR_BYTES == 32
-  __m256 a[4], b[2];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++)
-    a[i] = _mm256_add_ps(_mm256_unpacklo_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]), _mm256_unpackhi_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]));
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; i++) {
-    const __m256d x = (__m256d)a[2 * i], y = (__m256d)a[2 * i + 1];
-    b[i] = _mm256_add_ps((__m256)_mm256_unpacklo_pd(x, y), (__m256)_mm256_unpackhi_pd(x, y));
-  }
-  _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
-#else
-  for (int i = 0; i < kTogether; i++) sums[i] = lanesSum(v[i]);
-#endif
 }
 
 /** scores[h][j] = scale · q[h] · rows[j] of heads h … h+heads−1. Rows past the count hold old numbers; their scores are not used. */

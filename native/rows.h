@@ -2,6 +2,7 @@
 // a task forms 16 numbers of a few rows at a time and goes on with them while they are in a register or the nearest cache.
 #pragma once
 #include "args.h"
+#include "dots.h"
 #include "pool.h"
 #include "quantised.h"
 
@@ -109,85 +110,19 @@ struct Rows {
   }
 };
 
-#if defined(SHOAL_BF16_DOT)
-/** M dot products of rows in bf16 with one row of weights. */
-template <int M>
-SHOAL_INLINE void dotRow(const Rows& a, const ptrdiff_t* rows, const uint16_t* w, float* out, ptrdiff_t ldo) {
-  constexpr int kSums = M == 1 ? 4 : 2;  // sums of a row, so that a product need not wait for the last
-  const ptrdiff_t K = a.K;
-  const uint16_t* own[M];
-  for (int m = 0; m < M; m++) own[m] = a.halves + rows[m] * K;
-  __m512 sum[M][kSums];
-#pragma GCC unroll 4
-  for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-    for (int i = 0; i < kSums; i++) sum[m][i] = _mm512_setzero_ps();
-  ptrdiff_t k = 0;
-  for (; k + 32 * kSums <= K; k += 32 * kSums) {
-#pragma GCC unroll 4
-    for (int i = 0; i < kSums; i++) {
-      __builtin_prefetch((const char*)(w + k + i * 32) + 4096);
-      const __m512bh x = (__m512bh)_mm512_loadu_si512(w + k + i * 32);
-#pragma GCC unroll 4
-      for (int m = 0; m < M; m++) sum[m][i] = _mm512_dpbf16_ps(sum[m][i], x, (__m512bh)_mm512_loadu_si512(own[m] + k + i * 32));
-    }
-  }
-  for (; k < K; k += 32) {
-    const __mmask32 there = K - k < 32 ? (__mmask32)((1u << (K - k)) - 1) : ~(__mmask32)0;
-    const __m512bh x = (__m512bh)_mm512_maskz_loadu_epi16(there, w + k);
-#pragma GCC unroll 4
-    for (int m = 0; m < M; m++) sum[m][0] = _mm512_dpbf16_ps(sum[m][0], x, (__m512bh)_mm512_maskz_loadu_epi16(there, own[m] + k));
-  }
-#pragma GCC unroll 4
-  for (int m = 0; m < M; m++) {
-    Vf all = (Vf)sum[m][0];
-#pragma GCC unroll 4
-    for (int i = 1; i < kSums; i++) all = all + (Vf)sum[m][i];
-    out[m * ldo] = lanesSum(all);
-  }
-}
-#endif
-
-SHOAL_INLINE Vf loadAs(const float* p) { return load(p); }
-SHOAL_INLINE Vf loadAs(const uint16_t* p) { return loadBf16(p); }
-SHOAL_INLINE float loadOneAs(const float* p) { return *p; }
-SHOAL_INLINE float loadOneAs(const uint16_t* p) { return loadBf16One(p); }
-
-/** M dot products of rows in f32 (`values`) with one row of weights. */
-template <int M, class T>
-SHOAL_INLINE void dotRow(const float* values, ptrdiff_t K, const ptrdiff_t* rows, const T* w, float* out, ptrdiff_t ldo) {
-  Vf sum[M][2] = {};
-  ptrdiff_t k = 0;
-  for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
-    __builtin_prefetch((const char*)(w + k) + 4096);
-    const Vf first = loadAs(w + k), second = loadAs(w + k + kLanes);
-    for (int m = 0; m < M; m++) {
-      sum[m][0] = sum[m][0] + load(values + rows[m] * K + k) * first;
-      sum[m][1] = sum[m][1] + load(values + rows[m] * K + k + kLanes) * second;
-    }
-  }
-  for (int m = 0; m < M; m++) {
-    float all = lanesSum(sum[m][0] + sum[m][1]);
-    for (ptrdiff_t i = k; i < K; i++) all += values[rows[m] * K + i] * loadOneAs(w + i);
-    out[m * ldo] = all;
-  }
-}
-
 template <int M>
 void multiplyRows(const Matrix& w, ptrdiff_t first, int columns, const Rows& a, const ptrdiff_t* rows, float* out, ptrdiff_t ldo) {
   const Matrix part = w.from(first);
-  for (int c = 0; c < columns; c += w.held >= kHeld8 ? kPanel : 1) {
-    const Matrix row = part.from(c);
-    switch (w.held) {
-      case kHeld8: panelRows<8, M>((const uint8_t*)row.data, row.scales, {a.codes, a.scales, a.starts8}, rows, a.K, out + c, ldo); break;
-      case kHeld4: panelRows<4, M>((const uint8_t*)row.data, row.scales, {a.codes, a.scales, a.starts4}, rows, a.K, out + c, ldo); break;
+  if (w.held == kHeldF32) return dots<M, WideDot<float>>(a.values, a.K, rows, (const float*)part.data, a.K, columns, out, ldo);
 #if defined(SHOAL_BF16_DOT)
-      case kHeldBf16: dotRow<M>(a, rows, (const uint16_t*)row.data, out + c, ldo); break;
+  if (w.held == kHeldBf16) return dots<M, HalvesDot>(a.halves, a.K, rows, (const uint16_t*)part.data, a.K, columns, out, ldo);
 #else
-      case kHeldBf16: dotRow<M>(a.rounded, a.K, rows, (const uint16_t*)row.data, out + c, ldo); break;
+  if (w.held == kHeldBf16) return dots<M, WideDot<uint16_t>>(a.rounded, a.K, rows, (const uint16_t*)part.data, a.K, columns, out, ldo);
 #endif
-      default: dotRow<M>(a.values, a.K, rows, (const float*)row.data, out + c, ldo);
-    }
+  for (int c = 0; c < columns; c += kPanel) {
+    const Matrix panel = part.from(c);
+    if (w.held == kHeld8) panelRows<8, M>((const uint8_t*)panel.data, panel.scales, {a.codes, a.scales, a.starts8}, rows, a.K, out + c, ldo);
+    else panelRows<4, M>((const uint8_t*)panel.data, panel.scales, {a.codes, a.scales, a.starts4}, rows, a.K, out + c, ldo);
   }
 }
 

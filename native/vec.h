@@ -96,6 +96,41 @@ SHOAL_INLINE float lanesMax(Vf v) {
   return lanes[0];
 }
 
+constexpr int kTogether = kLanes == 16 ? 16 : 8;  // vectors of sums that fit the registers
+
+/** The sum of each vector's lanes; a number is the same whatever stands beside it. */
+SHOAL_INLINE void sumEach(const Vf v[kTogether], float* sums) {
+#if SHOAL_VECTOR_BYTES == 64
+  // Neighbours are added lane by lane until each lane holds a sum of its own: the same additions, in the same order, for all.
+  __m512 a[8], b[4], c[2];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++)
+    a[i] = _mm512_add_ps(_mm512_unpacklo_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]), _mm512_unpackhi_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m512d x = (__m512d)a[2 * i], y = (__m512d)a[2 * i + 1];
+    b[i] = _mm512_add_ps((__m512)_mm512_unpacklo_pd(x, y), (__m512)_mm512_unpackhi_pd(x, y));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++)
+    c[i] = _mm512_add_ps(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88), _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
+  _mm512_storeu_ps(sums, _mm512_add_ps(_mm512_shuffle_f32x4(c[0], c[1], 0x88), _mm512_shuffle_f32x4(c[0], c[1], 0xdd)));
+#elif SHOAL_VECTOR_BYTES == 32
+  __m256 a[4], b[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++)
+    a[i] = _mm256_add_ps(_mm256_unpacklo_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]), _mm256_unpackhi_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]));
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) {
+    const __m256d x = (__m256d)a[2 * i], y = (__m256d)a[2 * i + 1];
+    b[i] = _mm256_add_ps((__m256)_mm256_unpacklo_pd(x, y), (__m256)_mm256_unpackhi_pd(x, y));
+  }
+  _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
+#else
+  for (int i = 0; i < kTogether; i++) sums[i] = lanesSum(v[i]);
+#endif
+}
+
 /** The first `count` < kLanes numbers at p; the other lanes are `fill`. */
 SHOAL_INLINE Vf loadPart(const float* p, int count, float fill = 0) {
   float lanes[kLanes];
