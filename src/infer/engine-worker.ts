@@ -1,11 +1,18 @@
-/** The engine's thread: takes requests between passes, and gives what each pass made in one message. */
+/** The engine's thread: takes requests between passes, and gives what they made in messages. */
 import { parentPort, workerData } from "node:worker_threads";
 import { type EngineOptions, LocalModels } from "./local-models.ts";
 import { type FromEngine, plain, type ToEngine } from "./protocol.ts";
 
+/**
+ * Milliseconds between messages while passes go on. Each wakes another thread, which takes a processor away from the next pass: where a pass takes a
+ * tenth of this, that is most of what a token costs.
+ */
+const MESSAGE_EVERY = 4;
+
 const port = parentPort!;
 let events: (FromEngine & { type: "events" })["events"] = [];
 let running = false;
+let flushed = 0;
 
 function send(message: FromEngine): void {
   port.postMessage(message);
@@ -14,6 +21,7 @@ function send(message: FromEngine): void {
 function flush(): void {
   if (events.length > 0) send({ type: "events", events });
   events = [];
+  flushed = performance.now();
 }
 
 /** Passes until nothing is left to do; between them messages come in. */
@@ -27,12 +35,14 @@ function run(models: LocalModels): void {
     });
     return;
   }
-  flush();
+  if (!running || performance.now() - flushed >= MESSAGE_EVERY) flush();
   if (running) setImmediate(run, models);
 }
 
 function receive(models: LocalModels, message: ToEngine): void {
   if (message.type === "ask") {
+    // The passes that read its prompt may be long: nothing waits for them.
+    flush();
     try {
       models.ask(message.id, message.kind, message.request);
       if (message.cancelled) models.cancel(message.id);
