@@ -66,7 +66,8 @@ describe.skipIf(!hasChromium)("long chats", () => {
     });
     const stream = `/slow ${DEMO}`;
     await say(page, stream);
-    const reply = articles.last();
+    // By its place: until the question is there, the last is an old answer.
+    const reply = articles.nth(MESSAGES + 1);
     await reply.locator(".block").nth(1).waitFor();
     const standing = await reply.locator(".block").first().elementHandle();
     // Typing while it streams …
