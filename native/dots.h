@@ -43,14 +43,14 @@ struct HalvesDot {
   static constexpr int step = 32;
   SHOAL_INLINE __m512bh activations(const uint16_t* x) { return (__m512bh)_mm512_loadu_si512(x); }
   SHOAL_INLINE __m512bh weights(const uint16_t* w) { return (__m512bh)_mm512_loadu_si512(w); }
-  SHOAL_INLINE __m512bh activationsPart(const uint16_t* x, int n) { return (__m512bh)_mm512_maskz_loadu_epi16(((__mmask32)1 << n) - 1, x); }
+  SHOAL_INLINE __m512bh activationsPart(const uint16_t* x, int n) { return (__m512bh)_mm512_maskz_loadu_epi16((__mmask32)(((uint64_t)1 << n) - 1), x); }
   SHOAL_INLINE __m512bh weightsPart(const uint16_t* w, int n) { return activationsPart(w, n); }
   SHOAL_INLINE Vf add(Vf sum, __m512bh x, __m512bh w) { return (Vf)_mm512_dpbf16_ps((__m512)sum, x, w); }
 };
 #endif
 
 constexpr ptrdiff_t kFetchAhead = 4096;  // bytes by which memory is asked for ahead
-constexpr ptrdiff_t kLongRow = 1024;   // rows of so many bytes come from memory at its best one after the other, and their sums' lanes weigh little
+constexpr ptrdiff_t kLongRow = 1024;     // rows of so many bytes come from memory at its best one after the other, and their sums' lanes weigh little
 
 /** M rows of activations with `lines` rows of weights, one after the other from w on. Those behind them are asked for in the order of memory. */
 template <int M, int lines, class Dot>

@@ -52,6 +52,21 @@ describeTwins("matrix products", (native) => {
     );
   });
 
+  it("a few rows meet long ones whatever is left over behind whole vectors", () => {
+    for (const K of [512, 520, 528, 544, 545, 575, 576]) {
+      for (const M of [1, 2, 3, 4, 5]) {
+        const operands = new Operands(K + M);
+        const [N, a, b] = [5, operands.f32(M * K), operands.bf16(5 * K)];
+        const run = (kernels: Kernels): F32 => {
+          const out = new Float32Array(M * N);
+          kernels.matmul({ out, a, b, M, N, K, bT: true, precision: "bf16" });
+          return out;
+        };
+        expectClose(run(native), run(reference), 3e-5, `${M} rows of ${K}`);
+      }
+    }
+  });
+
   it("a batch is its products one by one", () => {
     const batched = fc.record({
       count: size(9),
