@@ -1,4 +1,4 @@
-// Cross entropy over the vocabulary.
+// Softmax over the vocabulary: cross entropy, and weights to draw a token by.
 #include <math.h>
 
 #include "args.h"
@@ -7,6 +7,18 @@
 
 namespace SHOAL_ISA {
 namespace {
+
+/** The largest of count numbers; −∞ of none. */
+SHOAL_INLINE float largest(const float* numbers, ptrdiff_t count) {
+  // Four at a time: each comparison waits for the one before it.
+  Vf tops[4] = {splat(-INFINITY), splat(-INFINITY), splat(-INFINITY), splat(-INFINITY)};
+  ptrdiff_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int k = 0; k < 4; k++) tops[k] = max(load(numbers + i + k * kLanes), tops[k]);
+  float most = lanesMax(max(max(tops[0], tops[1]), max(tops[2], tops[3])));
+  for (; i < count; i++) most = numbers[i] > most ? numbers[i] : most;
+  return most;
+}
 
 /** logits, losses, targets, T, V, gradScale (null: no gradient) */
 double crossEntropy(const Arg* args) {
@@ -24,15 +36,11 @@ double crossEntropy(const Arg* args) {
         if (wanted) memset(row, 0, (size_t)V * 4);
         continue;
       }
-      Vf top = splat(-INFINITY);
-      ptrdiff_t v = 0;
-      for (; v + kLanes <= V; v += kLanes) top = max(top, load(row + v));
-      float peak = lanesMax(top);
-      for (; v < V; v++) peak = row[v] > peak ? row[v] : peak;
-      const float own = row[target];
+      const float peak = largest(row, V), own = row[target];
       Vf lanes = {};
       double total = 0;
-      for (v = 0; v + kLanes <= V; v += kLanes) {
+      ptrdiff_t v = 0;
+      for (; v + kLanes <= V; v += kLanes) {
         const Vf e = exp(load(row + v) - splat(peak));
         if (wanted) store(row + v, e);
         lanes = lanes + e;
@@ -57,8 +65,77 @@ double crossEntropy(const Arg* args) {
   return 0;
 }
 
+/** Writes the lanes of weights that are at least `least`, with ids from `first` on; kLanes numbers at ids and kept are free to be overwritten. */
+SHOAL_INLINE int keep(Vf weights, float least, int32_t first, int32_t* ids, float* kept) {
+#if SHOAL_VECTOR_BYTES == 64
+  const __mmask16 heavy = _mm512_cmp_ps_mask((__m512)weights, _mm512_set1_ps(least), _CMP_GE_OQ);
+  const __m512i places = _mm512_add_epi32(_mm512_set1_epi32(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  _mm512_storeu_si512(ids, _mm512_maskz_compress_epi32(heavy, places));
+  _mm512_storeu_ps(kept, _mm512_maskz_compress_ps(heavy, (__m512)weights));
+  return __builtin_popcount(heavy);
+#else
+  if (lanesMax(weights) < least) return 0;
+  int count = 0;
+  for (int lane = 0; lane < kLanes; lane++) {
+    ids[count] = first + lane;
+    kept[count] = weights[lane];
+    count += weights[lane] >= least;
+  }
+  return count;
+#endif
+}
+
+/** ids, weights, sum, scores, V, temperature, share; how many are written */
+double tokenWeights(const Arg* args) {
+  int32_t* ids = args[0].i32();
+  float *weights = args[1].f32(), *sum = args[2].f32();
+  const float* scores = args[3].f32();
+  const ptrdiff_t V = args[4].size();
+  const float perUnit = (float)fmin(1e30, 1 / args[5].number);
+  const float best = largest(scores, V);
+  // NaN fails the comparison.
+  const auto weigh = [&](Vf score) {
+    const Vf distance = (score - splat(best)) * splat(perUnit);
+    return distance > splat(-87.0f) ? exp(distance) : Vf{};
+  };
+  Vf lanes = {};
+  double total = 0;
+  ptrdiff_t v = 0;
+  for (; v + kLanes <= V; v += kLanes) {
+    const Vf weight = weigh(load(scores + v));
+    store(weights + v, weight);
+    lanes = lanes + weight;
+    if ((v / kLanes) % 256 == 255) total += lanesSum(lanes), lanes = Vf{};
+  }
+  total += lanesSum(lanes);
+  if (v < V) {
+    const Vf weight = weigh(loadPart(scores + v, (int)(V - v), -INFINITY));
+    storePart(weights + v, weight, (int)(V - v));
+    total += lanesSum(weight);
+  }
+  sum[0] = total > 0 ? (float)total : 1;
+  if (V > 0 && !(total > 0)) {
+    ids[0] = 0;
+    while (ids[0] < V && !(scores[ids[0]] == best)) ids[0]++;
+    if (ids[0] == V) ids[0] = 0;
+    weights[0] = 1;
+    return 1;
+  }
+  const float least = (float)(args[6].number * total / (double)V);
+  // Kept to the front of the same memory: never further than what is read.
+  ptrdiff_t count = 0;
+  for (v = 0; v + kLanes <= V; v += kLanes) count += keep(load(weights + v), least, (int32_t)v, ids + count, weights + count);
+  for (; v < V; v++) {
+    const float weight = weights[v];
+    ids[count] = (int32_t)v;
+    weights[count] = weight;
+    count += weight >= least;
+  }
+  return (double)count;
+}
+
 }  // namespace
 
-extern const Entry lossFamily[] = {{"crossEntropy", crossEntropy}, {nullptr, nullptr}};
+extern const Entry lossFamily[] = {{"crossEntropy", crossEntropy}, {"tokenWeights", tokenWeights}, {nullptr, nullptr}};
 
 }  // namespace SHOAL_ISA

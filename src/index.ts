@@ -17,7 +17,7 @@ export {
   type LocalModel,
   loadModel,
   type Model,
-  sample,
+  Sampler,
   score,
 } from "./infer/index.ts";
 export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";

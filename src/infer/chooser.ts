@@ -1,6 +1,6 @@
 /** Chooses a request's tokens: the logits as its settings change them, what they leave to draw from, and the draw. */
 import { type F32, Random } from "../tensor/index.ts";
-import { distribution, pick } from "./sampler.ts";
+import { pick, type Sampler } from "./sampler.ts";
 import type { Settings } from "./settings.ts";
 
 /** One bit for each id that may be drawn. */
@@ -21,14 +21,13 @@ export class Chooser {
   private readonly generated = new Map<number, number>();
   private readonly seen: Set<number>;
   private readonly changes: boolean;
-  private readonly scratch: { scores: F32 | null };
+  private readonly sampler: Sampler;
 
-  /** scratch: memory that all choosers of a model share. */
-  constructor(settings: Settings, prompt: Iterable<number>, vocabSize: number, scratch: { scores: F32 | null }) {
+  constructor(settings: Settings, prompt: Iterable<number>, vocabSize: number, sampler: Sampler) {
     this.settings = settings;
     this.random = new Random(settings.seed);
     this.vocabSize = vocabSize;
-    this.scratch = scratch;
+    this.sampler = sampler;
     this.seen = new Set(settings.repetitionPenalty === 1 ? [] : prompt);
     this.changes =
       settings.repetitionPenalty !== 1 ||
@@ -54,7 +53,8 @@ export class Chooser {
 
   private drawn(logits: F32, mask: TokenMask | null): number {
     this.number ??= this.random.next();
-    return pick(distribution(this.scores(logits, mask), { ...this.settings, repetitionPenalty: 1 }), this.number);
+    const scores = this.scores(logits, mask);
+    return pick(this.sampler.distribution(scores, { ...this.settings, repetitionPenalty: 1 }), this.number);
   }
 
   /** Counts a token that was chosen. */
@@ -68,8 +68,7 @@ export class Chooser {
     const own = logits.length > this.vocabSize ? logits.subarray(0, this.vocabSize) : logits;
     if (!this.changes && !mask) return own;
     const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = this.settings;
-    this.scratch.scores ??= new Float32Array(this.vocabSize);
-    const scores = this.scratch.scores.subarray(0, own.length);
+    const scores = this.sampler.scores.subarray(0, own.length);
     scores.set(own);
     if (repetitionPenalty !== 1) {
       // Ids beyond the scores fall away.

@@ -2,7 +2,7 @@
 import { Random } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
 import { sharedPrefix } from "./prefix-cache.ts";
-import { distribution, draw, type Sampled, type SamplingOptions, sample, sampled, verify } from "./sampler.ts";
+import { draw, type Sampled, type SamplingOptions, sampled, verify } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -80,7 +80,7 @@ export async function* generate(
   let finishReason: FinishReason = "length";
   let cutOff = false;
   // Tokens that are certain and not shown yet: one, or two where a draft was right.
-  let certain = maxTokens > 0 ? [sample(logits, options, random, sequence.ids)] : [];
+  let certain = maxTokens > 0 ? [model.sampler.sample(logits, options, random, sequence.ids)] : [];
   while (certain.length > 0) {
     // Lets Ctrl-C, timers and other streams in between tokens.
     await new Promise((resume) => setImmediate(resume));
@@ -144,13 +144,14 @@ function step(
   random: Random,
   drafts: { drafted: number; accepted: number },
 ): Sampled[] {
+  const { sampler } = sequence.model;
   if (!sequence.canDraft || sequence.ids.length + 2 > sequence.limit)
-    return [sample(sequence.append([id]), options, random, sequence.ids)];
+    return [sampler.sample(sequence.append([id]), options, random, sequence.ids)];
   const seen = (options.repetitionPenalty ?? 1) === 1 ? [] : [...sequence.ids, id];
-  const q = distribution(sequence.draft(id), options, seen);
+  const q = sampler.distribution(sequence.draft(id), options, seen);
   const guess = draw(q, random);
   const [first, second] = sequence.appendEach([id, guess]);
-  const verdict = verify(guess, q, distribution(first, options, seen), random);
+  const verdict = verify(guess, q, sampler.distribution(first, options, seen), random);
   const chosen = sampled(verdict.id, first, options);
   drafts.drafted++;
   if (!verdict.accepted) {
@@ -158,5 +159,5 @@ function step(
     return [chosen];
   }
   drafts.accepted++;
-  return [chosen, sample(second, options, random, sequence.ids)];
+  return [chosen, sampler.sample(second, options, random, sequence.ids)];
 }

@@ -63,14 +63,14 @@ export class Job {
   private readonly times: { queued: number; admitted: number | null; first: number | null };
 
   /** @param context most tokens of prompt and answer together */
-  constructor(model: Model, context: number, request: JobRequest, outlet: Outlet, scratch: { scores: F32 | null }) {
+  constructor(model: Model, context: number, request: JobRequest, outlet: Outlet) {
     this.model = model;
     this.context = context;
     this.request = request;
     this.outlet = outlet;
     this.tokens = Array.from(request.prompt);
     this.promptLength = this.tokens.length;
-    this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, scratch);
+    this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, model.sampler);
     this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, (event) => outlet.event(event));
     this.times = { queued: performance.now(), admitted: null, first: null };
   }

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import { type CacheDtype, countParameters } from "../model/index.ts";
-import { type F32, InputError, type Isa } from "../tensor/index.ts";
+import { InputError, type Isa } from "../tensor/index.ts";
 import {
   type ChatRequest,
   type CompletionRequest,
@@ -50,7 +50,6 @@ interface Served {
   model: Model;
   scheduler: Scheduler;
   forms: Forms;
-  scratch: { scores: F32 | null };
 }
 
 export class LocalModels {
@@ -99,7 +98,7 @@ export class LocalModels {
     this.jobs.set(id, { job, scheduler });
   }
 
-  private jobOf(id: number, { model, info, scratch }: Served, request: JobRequest): Job {
+  private jobOf(id: number, { model, info }: Served, request: JobRequest): Job {
     const outlet: Outlet = {
       event: (event) => {
         if (event.type === "end") this.jobs.delete(id);
@@ -110,7 +109,7 @@ export class LocalModels {
         this.onEvent(id, plain(error));
       },
     };
-    return new Job(model, info.context!, request, outlet, scratch);
+    return new Job(model, info.context!, request, outlet);
   }
 
   /** Ends a request, if it still runs. */
@@ -163,7 +162,7 @@ function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof
     defaults: generationDefaults(dir),
     price,
   };
-  return { info, model, scheduler, forms: new Forms(model.tokenizer, model.stopIds), scratch: { scores: null } };
+  return { info, model, scheduler, forms: new Forms(model.tokenizer, model.stopIds) };
 }
 
 /** Bytes that a token takes in the latent cache of all layers. */

@@ -13,6 +13,7 @@ import { type CacheDtype, type ModelConfig, Transformer } from "../model/index.t
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 import type { ModelInfo } from "./engine.ts";
+import { Sampler } from "./sampler.ts";
 
 export interface LoadOptions {
   /** How weights are held: f32, bf16 (the default where the folder stores them in 16 bits or fewer), or quantised to int8 or int4. */
@@ -29,6 +30,7 @@ export interface Model {
   transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
+  sampler: Sampler;
   /** How the weights are held. */
   dtype: WeightDtype;
   /** How the latent cache is held. */
@@ -62,7 +64,8 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
   const cacheDtype = options.cache ?? precision;
   const arena = new Arena(16 << 20);
-  return { dir, config, transformer, tokenizer, kernels, dtype: held, cacheDtype, precision, stopIds, arena };
+  const sampler = new Sampler(kernels, config.vocabSize);
+  return { dir, config, transformer, tokenizer, kernels, sampler, dtype: held, cacheDtype, precision, stopIds, arena };
 }
 
 /** eos_token_id of generation_config.json, which may name more than config.json. */

@@ -1,8 +1,8 @@
 /**
  * Choosing the next token from logits. The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p, draw.
  */
-import type { F32, Random } from "../tensor/index.ts";
-import { type Candidates, candidates } from "./candidates.ts";
+import type { F32, Kernels, Random } from "../tensor/index.ts";
+import { CandidateFinder, type Candidates } from "./candidates.ts";
 
 export interface SamplingOptions {
   /** 0: the likeliest token, always (greedy). Default 0.7. */
@@ -47,23 +47,41 @@ export function argmax(x: ArrayLike<number>): number {
   return best;
 }
 
-/** The next token. `seen`: ids of the prompt and of what was generated, for the repetition penalty. Logits are left as they are. */
-export function sample(logits: F32, options: SamplingOptions, random: Random, seen: Iterable<number> = []): Sampled {
-  const id = draw(distribution(logits, options, seen), random);
-  return sampled(id, logits, options);
-}
-
 /** A token with its log probability, where the options ask for it. */
 export function sampled(id: number, logits: F32, { logprobs = false }: SamplingOptions): Sampled {
   return { id, logprob: logprobs ? logits[id] - logSumExp(logits) : null };
 }
 
-/** What the next token is drawn from: the tokens that the options leave, with weights that need not add up to 1. Greedy: one token. */
-export function distribution(logits: F32, options: SamplingOptions, seen: Iterable<number> = []): Candidates {
-  const { temperature = 0.7, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  const scores = repetitionPenalty === 1 ? logits : penalised(logits, repetitionPenalty, seen);
-  if (temperature === 0) return { ids: Int32Array.of(argmax(scores)), weights: Float64Array.of(1) };
-  return candidates(scores, temperature, topK, topP, minP);
+/** Finds what tokens are drawn from; one for a model, because it keeps memory as large as the vocabulary. */
+export class Sampler {
+  private readonly finder: CandidateFinder;
+  /** [V], for scores that are not the logits as they stand. */
+  readonly scores: F32;
+
+  constructor(kernels: Kernels, vocabSize: number) {
+    this.finder = new CandidateFinder(kernels, vocabSize);
+    this.scores = new Float32Array(vocabSize);
+  }
+
+  /** The next token. `seen`: ids of the prompt and of what was generated, for the repetition penalty. Logits are left as they are. */
+  sample(logits: F32, options: SamplingOptions, random: Random, seen: Iterable<number> = []): Sampled {
+    return sampled(draw(this.distribution(logits, options, seen), random), logits, options);
+  }
+
+  /** What the next token is drawn from: the tokens that the options leave, with weights that need not add up to 1. Greedy: one token. */
+  distribution(logits: F32, options: SamplingOptions, seen: Iterable<number> = []): Candidates {
+    const { temperature = 0.7, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
+    const scores = repetitionPenalty === 1 ? logits : this.penalised(logits, repetitionPenalty, seen);
+    if (temperature === 0) return { ids: Int32Array.of(argmax(scores)), weights: Float32Array.of(1) };
+    return this.finder.find(scores, temperature, topK, topP, minP);
+  }
+
+  private penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
+    const scores = this.scores.subarray(0, logits.length);
+    scores.set(logits);
+    for (const id of new Set(seen)) scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty;
+    return scores;
+  }
 }
 
 /**
@@ -79,19 +97,13 @@ export function verify(
   const qOf = probabilities(q);
   const pOf = probabilities(p);
   if (random.uniform() * (qOf.get(drafted) ?? 0) < (pOf.get(drafted) ?? 0)) return { id: drafted, accepted: true };
-  const weights = Float64Array.from(p.ids, (id) => Math.max(0, pOf.get(id)! - (qOf.get(id) ?? 0)));
+  const weights = Float32Array.from(p.ids, (id) => Math.max(0, pOf.get(id)! - (qOf.get(id) ?? 0)));
   return { id: draw({ ids: p.ids, weights }, random), accepted: false };
 }
 
 function probabilities({ ids, weights }: Candidates): Map<number, number> {
   const total = weights.reduce((a, b) => a + b, 0);
   return new Map(Array.from(ids, (id, i) => [id, weights[i] / total]));
-}
-
-function penalised(logits: F32, penalty: number, seen: Iterable<number>): F32 {
-  const scores = logits.slice();
-  for (const id of new Set(seen)) scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty;
-  return scores;
 }
 
 /** A token by its weight. */

@@ -11,7 +11,7 @@ export class Sequence {
   readonly ids: number[] = [];
   /** Whether the first MTP depth is kept in step, so that `draft` can be asked. */
   readonly drafts: boolean;
-  private readonly model: Model;
+  readonly model: Model;
   private cache: LatentCache;
   /** The last logits, out of the arena that all sequences of the model share. */
   private readonly last: F32;

@@ -1,4 +1,4 @@
-/** Contracts of the loss (part of `kernels.ts`). */
+/** Contracts of what becomes of logits: the loss, and what a token is drawn from (part of `kernels.ts`). */
 import type { F32, I32 } from "./dtype.ts";
 import type { Precision } from "./kernels.ts";
 
@@ -37,8 +37,29 @@ export interface HeadLoss {
   gradScale: number;
 }
 
+/**
+ * What a token is drawn from: tokens of scores[V] with their weights w = e^((score − best) / temperature), the best score's being 1 and a score of −∞ or
+ * NaN weighing 0. Written are, ids rising, those whose weight is at least `share` / V of all weights' sum (0: all of them).
+ * Returns how many. Where no score is a finite number it is one token, the first of the largest, with weight 1.
+ */
+export interface TokenWeights {
+  /** [V]; what is behind the tokens written is undefined. */
+  ids: I32;
+  /** [V], likewise */
+  weights: F32;
+  /** [1]: the sum of all weights, of those not written too. */
+  sum: F32;
+  scores: F32;
+  V: number;
+  /** Above 0. */
+  temperature: number;
+  /** From 0 to 1. */
+  share: number;
+}
+
 export interface LossKernels {
   crossEntropy(p: CrossEntropy): void;
+  tokenWeights(p: TokenWeights): number;
   /** Whether `headLoss` is faster here than the kernels that it is made of. */
   fusesHeadLoss(p: { D: number; V: number; precision: Precision }): boolean;
   headLoss(p: HeadLoss): void;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { F32 } from "../dtype.ts";
 import type { Kernels } from "../kernels.ts";
-import { expectClose, Operands, reference, runs, size, twins, withThreads } from "../testing/twins.ts";
+import { describeTwins, expectClose, Operands, reference, runs, size, twins, withThreads } from "../testing/twins.ts";
 
 /** Instruction sets that have it; the others' is the reference. */
 const fusing = twins.filter(([, kernels]) => kernels.fusesHeadLoss({ D: 32, V: 32, precision: "bf16" }));
@@ -67,4 +67,67 @@ describe.each(fusing)("headLoss on %s", (_isa, native) => {
 it("goes through one kernel only where that is there", () => {
   expect(reference.fusesHeadLoss({ D: 32, V: 32, precision: "bf16" })).toBe(false);
   for (const [, kernels] of fusing) expect(kernels.fusesHeadLoss({ D: 32, V: 32, precision: "f32" })).toBe(false);
+});
+
+describeTwins("tokenWeights", (native) => {
+  interface Ask {
+    temperature: number;
+    share: number;
+  }
+  const run = (kernels: Kernels, scores: F32, { temperature, share }: Ask) => {
+    const V = scores.length;
+    // What stands in the outputs before does not matter.
+    const [ids, weights, sum] = [new Int32Array(V).fill(-7), take(V).fill(9), take(1)];
+    const count = kernels.tokenWeights({ ids, weights, sum, scores, V, temperature, share });
+    return { ids: ids.subarray(0, count), weights: weights.subarray(0, count), sum: sum[0] };
+  };
+
+  it("equals the reference, with scores far apart, infinite and no numbers", () => {
+    fc.assert(
+      fc.property(
+        size(300),
+        fc.record({ temperature: fc.constantFrom(0.05, 0.7, 1, 9), share: fc.constantFrom(0, 0.05, 0.5, 1) }),
+        fc.constantFrom(1, 20, 200),
+        fc.constantFrom(undefined, Number.NEGATIVE_INFINITY, Number.NaN),
+        fc.nat(1000),
+        (V, ask, scale, odd, seed) => {
+          const o = new Operands(seed);
+          const scores = o.f32(V, scale);
+          if (odd !== undefined) for (const id of o.ids(V >> 2, V)) scores[id] = odd;
+          const got = run(native, scores, ask);
+          const expected = run(reference, scores, { ...ask, share: 0 });
+          expectClose([got.sum], [expected.sum], 1e-5, "sum");
+          const weightOf = new Map(Array.from(expected.ids, (id, i) => [id, expected.weights[i]]));
+          expect([...got.ids]).toEqual([...got.ids].sort((a, b) => a - b));
+          got.ids.forEach((id, i) => {
+            expect(Math.abs(got.weights[i] - weightOf.get(id)!)).toBeLessThan(1e-5 * weightOf.get(id)! + 1e-30);
+          });
+          // At the very border the two may disagree.
+          const least = (ask.share * expected.sum) / V;
+          const kept = new Set(got.ids);
+          for (const [id, weight] of weightOf) {
+            if (weight > least * (1 + 1e-5)) expect(kept.has(id)).toBe(true);
+            if (weight < least * (1 - 1e-5)) expect(kept.has(id)).toBe(false);
+          }
+        },
+      ),
+      runs(200),
+    );
+  });
+
+  it.each([
+    ["none is possible", [-1, -1, -1].map(() => Number.NEGATIVE_INFINITY), 0],
+    ["none is a number", [Number.NaN, Number.NaN], 0],
+    ["one is infinite", [0, 1, Number.POSITIVE_INFINITY, 2], 2],
+  ])("gives one token where %s", (_, scores, id) => {
+    for (const kernels of [native, reference]) {
+      const got = run(kernels, Float32Array.from(scores), { temperature: 1, share: 0.1 });
+      expect(got).toEqual({ ids: Int32Array.of(id), weights: Float32Array.of(1), sum: 1 });
+    }
+  });
+
+  it("takes a temperature next to nothing for greed", () => {
+    const got = run(native, Float32Array.of(1, 3, 2, 3), { temperature: 1e-40, share: 0.1 });
+    expect(got).toEqual({ ids: Int32Array.of(1, 3), weights: Float32Array.of(1, 1), sum: 2 });
+  });
 });

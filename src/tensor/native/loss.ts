@@ -1,4 +1,4 @@
-/** Cross entropy, and the head with it as one kernel: the latter for instruction sets that have it, and sizes that fill its tiles. */
+/** Cross entropy, weights to draw a token by, and the head with its loss as one kernel: the last for instruction sets that have it, and sizes that fill its tiles. */
 import type { LossKernels } from "../kernels.ts";
 import { lossKernels } from "../reference/loss.ts";
 import type { NativeTable } from "./addon.ts";
@@ -16,6 +16,11 @@ export function nativeLoss(table: NativeTable): LossKernels {
     crossEntropy({ logits, losses, targets, T, V, gradScale }) {
       need("crossEntropy", { logits: [logits, T * V], losses: [losses, T], targets: [targets, T] });
       table.crossEntropy(logits, losses, targets, T, V, gradScale);
+    },
+
+    tokenWeights({ ids, weights, sum, scores, V, temperature, share }) {
+      need("tokenWeights", { ids: [ids, V], weights: [weights, V], sum: [sum, 1], scores: [scores, V] });
+      return table.tokenWeights(ids, weights, sum, scores, V, temperature, share);
     },
 
     ...(table.headLoss ? fusedHeadLoss(table) : { fusesHeadLoss, headLoss }),

@@ -1,4 +1,4 @@
-/** Cross entropy over the vocabulary, its gradient left in place of the logits; and with the head's products around it. */
+/** Softmax over the vocabulary: cross entropy, its gradient left in place of the logits, alone and with the head's products around it; and weights to draw by. */
 import type { LossKernels } from "../kernels.ts";
 import { matmulKernels } from "./matmul.ts";
 
@@ -20,6 +20,26 @@ export const lossKernels: LossKernels = {
       for (let v = 0; v < V; v++) row[v] = (gradScale * Math.exp(row[v] - largest)) / total;
       row[target] -= gradScale;
     }
+  },
+
+  tokenWeights({ ids, weights, sum, scores, V, temperature, share }) {
+    const own = scores.subarray(0, V);
+    const best = own.reduce((a, b) => (b > a ? b : a), Number.NEGATIVE_INFINITY);
+    const all = Float32Array.from(own, (score) => Math.exp((score - best) / temperature) || 0);
+    const total = all.reduce((a, b) => a + b, 0);
+    sum[0] = total || 1;
+    if (total === 0) {
+      ids[0] = Math.max(0, own.indexOf(best));
+      weights[0] = 1;
+      return Math.min(V, 1);
+    }
+    let count = 0;
+    all.forEach((weight, id) => {
+      if (weight < (share * total) / V) return;
+      ids[count] = id;
+      weights[count++] = weight;
+    });
+    return count;
   },
 
   fusesHeadLoss: () => false,
