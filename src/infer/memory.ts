@@ -9,6 +9,12 @@ const LEAST_SHARED = 8;
 /** For a beginning that another sequence is reading just now, and that is longer than what is there by this much, a sequence waits. */
 const WORTH_WAITING = 32;
 
+/**
+ * Where free rows lie scattered, a run is made of them by moving what lies between. Kept beginnings are given up until this share of all rows is free:
+ * the fewer are, the more has to be moved for each.
+ */
+const FREE_SHARE = 1 / 16;
+
 /** A sequence with rows: the tokens that stand in them, and those that will. */
 export interface Reading extends Cached {
   /** Tokens that are to be read next. */
@@ -52,7 +58,7 @@ export class Memory {
       this.allocator.shrink(entry.region, capacity);
       return entry.region;
     }
-    while (this.allocator.free < capacity) this.kept.evict(entry);
+    this.makeRoom(capacity, null, entry);
     const region = this.allocator.allocate(capacity)!;
     if (entry) this.move(entry.region.start, region.start, shared);
     if (isKept) this.kept.touch(entry);
@@ -62,8 +68,17 @@ export class Memory {
 
   /** Makes a region larger, at the cost of what is kept; false if too few rows can be had. */
   grow(region: Region, capacity: number): boolean {
-    while (this.allocator.free < capacity - region.capacity) if (!this.kept.evict()) return false;
-    return this.allocator.grow(region, capacity);
+    return this.makeRoom(capacity, region) && this.allocator.grow(region, capacity);
+  }
+
+  /** Frees rows for a new region, or for one to grow, at the cost of what is kept but for `spared`; false if too few can be had. */
+  private makeRoom(capacity: number, region: Region | null, spared: Cached | null = null): boolean {
+    const { allocator, kept } = this;
+    const needed = capacity - (region?.capacity ?? 0);
+    while (allocator.free < needed) if (!kept.evict(spared)) return false;
+    const roomy = needed + this.cache.rows * FREE_SHARE;
+    while (allocator.free < roomy && !allocator.fits(capacity, region)) if (!kept.evict(spared)) break;
+    return true;
   }
 
   /** Takes a region back; the tokens in its rows stay for prompts that begin with them. */

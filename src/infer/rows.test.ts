@@ -58,6 +58,44 @@ describe("RowAllocator", () => {
       { seed: 5, numRuns: 300 },
     );
   });
+
+  describe("where free rows lie scattered", () => {
+    /** Regions of these capacities, half full, with gaps of 4 rows between them; and how many rows were moved since. */
+    function scattered(capacities: number[]) {
+      let moved = 0;
+      const total = capacities.reduce((sum, capacity) => sum + capacity + 4, 0);
+      const rows = new RowAllocator(total, (_from, _to, count) => {
+        moved += count;
+      });
+      const gaps: Region[] = [];
+      const regions = capacities.map((capacity) => {
+        const region = rows.allocate(capacity)!;
+        region.used = capacity >> 1;
+        gaps.push(rows.allocate(4)!);
+        return region;
+      });
+      for (const gap of gaps) rows.release(gap);
+      return { rows, regions, moved: () => moved };
+    }
+
+    it("moves the fewest rows that make a run", () => {
+      const { rows, regions, moved } = scattered([40, 40, 10, 10, 40]);
+      expect(rows.fits(12)).toBe(false);
+      // Two gaps beside the first small region, and the one behind the second.
+      expect(rows.allocate(12)!.start).toBe(40 + 4 + 40 + 10 + 10);
+      expect(moved()).toBe(10);
+      expect(regions[4].start).toBe(40 + 4 + 40 + 4 + 10 + 4 + 10 + 4);
+    });
+
+    it("grows a region by moving the fewest rows around it", () => {
+      const { rows, regions, moved } = scattered([10, 40, 40, 10]);
+      expect(rows.fits(8, regions[0])).toBe(true);
+      expect(rows.fits(48, regions[2])).toBe(false);
+      expect(rows.grow(regions[2], 48)).toBe(true);
+      expect(moved()).toBe(5);
+      expect(regions.map(({ start }) => start)).toEqual([0, 14, 58, 106]);
+    });
+  });
 });
 
 describe("PrefixCache", () => {

@@ -26,15 +26,16 @@ export class RowAllocator {
     return this.rows - this.held;
   }
 
+  /** Whether that many rows can be had in one run, or a region be grown to them, without moving others. */
+  fits(capacity: number, region: Region | null = null): boolean {
+    const inPlace = region !== null && this.roomAfter(region) >= capacity - region.capacity;
+    return inPlace || this.gap(capacity) !== null;
+  }
+
   /** A region of this many rows, or null if fewer are free. */
   allocate(capacity: number): Region | null {
     if (capacity > this.free) return null;
-    let at = this.gap(capacity);
-    if (at === null) {
-      this.compact();
-      at = this.gap(capacity)!;
-    }
-    const region = { start: at, capacity, used: 0 };
+    const region = { start: this.gap(capacity) ?? this.open(capacity), capacity, used: 0 };
     this.insert(region);
     this.held += capacity;
     return region;
@@ -48,7 +49,7 @@ export class RowAllocator {
     if (this.roomAfter(region) < more) {
       const elsewhere = this.gap(capacity);
       if (elsewhere !== null) this.relocate(region, elsewhere);
-      else this.widen(region, more);
+      else this.open(more, this.regions.indexOf(region));
     }
     region.capacity = capacity;
     this.held += more;
@@ -98,19 +99,55 @@ export class RowAllocator {
     region.start = start;
   }
 
-  /** All regions to the front, with no gap between them. */
-  private compact(): void {
-    let at = 0;
-    for (const region of this.regions) {
-      this.shift(region, at);
-      at += region.capacity;
+  /**
+   * Makes a free run of `count` rows, behind the region at place `behind` if that is given, by moving regions that lie side by side: those that hold the
+   * fewest rows of all whose gaps suffice. Gives where the run begins.
+   */
+  private open(count: number, behind: number | null = null): number {
+    const { regions } = this;
+    const { from, to } = this.cheapest(count, behind);
+    const split = behind === null ? to : behind + 1;
+    let start = this.endBefore(from);
+    let end = this.startAt(to);
+    for (let i = from; i < split; i++) {
+      this.shift(regions[i], start);
+      start += regions[i].capacity;
     }
+    for (let i = to - 1; i >= split; i--) {
+      end -= regions[i].capacity;
+      this.shift(regions[i], end);
+    }
+    return start;
   }
 
-  /** Opens `more` rows behind a region: all regions close up, then those behind it move towards the end. */
-  private widen(region: Region, more: number): void {
-    this.compact();
-    for (let i = this.regions.length - 1; this.regions[i] !== region; i--)
-      this.shift(this.regions[i], this.regions[i].start + more);
+  /** Regions from … to−1 whose gaps hold `count` rows, with the fewest rows to move; around the place behind `behind`, if that is given. */
+  private cheapest(count: number, behind: number | null): { from: number; to: number } {
+    const { regions } = this;
+    const best = { from: 0, to: regions.length, used: Number.POSITIVE_INFINITY };
+    const first = behind === null ? 0 : behind + 1;
+    const last = behind === null ? regions.length : behind + 1;
+    let to = first;
+    let used = 0;
+    let held = 0;
+    for (let i = 0; i < to; i++) [used, held] = [used + regions[i].used, held + regions[i].capacity];
+    for (let from = 0; from <= last; from++) {
+      const enough = () => this.startAt(to) - this.endBefore(from) - held >= count;
+      for (; to < regions.length && !enough(); to++)
+        [used, held] = [used + regions[to].used, held + regions[to].capacity];
+      if (!enough()) break;
+      if (used < best.used) Object.assign(best, { from, to, used });
+      if (from < to) [used, held] = [used - regions[from].used, held - regions[from].capacity];
+      else to++;
+    }
+    return best;
+  }
+
+  /** The end of what lies before the region at a place, and the beginning of that region, or of what is behind all. */
+  private endBefore(place: number): number {
+    return place === 0 ? 0 : this.regions[place - 1].start + this.regions[place - 1].capacity;
+  }
+
+  private startAt(place: number): number {
+    return place < this.regions.length ? this.regions[place].start : this.rows;
   }
 }
