@@ -17,9 +17,6 @@ import type { RouterTrace } from "./experts.ts";
 import type { LayerWeights, ModelWeights } from "./parameters.ts";
 import { softmaxScale } from "./rope.ts";
 
-/** From this many tokens on, products that pack their operands are faster than those that stream the weights. */
-const MOST_TOKENS = 32;
-
 /** The precision that the steps work in with these weights: as their matrices are held; null where some are in f32 and others are not. */
 export function stepPrecision({ slots }: ModelWeights): Precision | null {
   const matrices = slots.filter(({ slot }) => slot.trained && !slot.keepF32);
@@ -28,14 +25,14 @@ export function stepPrecision({ slots }: ModelWeights): Precision | null {
 }
 
 export function fitsStep(tape: Tape, precision: Precision | null, tokens: number): boolean {
-  return !tape.recording && tokens <= MOST_TOKENS && precision === tape.precision;
+  return !tape.recording && tokens <= tape.kernels.mostStepTokens && precision === tape.precision;
 }
 
 const f32 = ({ data }: Weight) => data as F32;
 
 /** The router's choices of one layer, in memory that the next pass writes anew. */
 interface Choices {
-  /** [MOST_TOKENS,K] */
+  /** [most,K] */
   indices: I32;
   weights: F32;
   /** [E+1] */
@@ -49,13 +46,13 @@ interface Choices {
 export class StepPass {
   readonly kernels: Kernels;
   readonly table: RopeTable;
-  /** The residual stream, [MOST_TOKENS,D]: the layers' input, and then their output. */
+  /** The residual stream, [most,D]: the layers' input, and then their output. */
   private readonly x: F32;
   private readonly D: number;
-  private readonly positions: I32 = new Int32Array(MOST_TOKENS);
+  private readonly positions: I32;
   /** Where a token's sequence begins in the caches, and how many rows it sees, its own included. */
-  private readonly rowStart: I32 = new Int32Array(MOST_TOKENS);
-  private readonly rowCount: I32 = new Int32Array(MOST_TOKENS);
+  private readonly rowStart: I32;
+  private readonly rowCount: I32;
   private readonly choices: (Choices | null)[];
   private readonly perToken: number;
   private readonly runLayers: (T: number) => void;
@@ -70,9 +67,13 @@ export class StepPass {
     this.kernels = kernels;
     this.table = table;
     this.D = config.hiddenSize;
-    this.x = new Float32Array(MOST_TOKENS * this.D);
+    const most = kernels.mostStepTokens;
+    this.x = new Float32Array(most * this.D);
+    this.positions = new Int32Array(most);
+    this.rowStart = new Int32Array(most);
+    this.rowCount = new Int32Array(most);
     this.perToken = config.numExpertsPerTok;
-    this.choices = layers.map(({ experts }) => experts && roomForChoices(config));
+    this.choices = layers.map(({ experts }) => experts && roomForChoices(config, most));
     this.runLayers = kernels.prepareLayers(
       layers.map((layer, i) => ({
         attention: this.attention(config, layer, caches[i]),
@@ -168,14 +169,14 @@ export class StepPass {
   }
 
   private half({ rmsNormEps: eps }: ModelConfig, norm: Weight) {
-    return { out: this.x, x: this.x, norm: f32(norm), eps, T: MOST_TOKENS, D: this.D };
+    return { out: this.x, x: this.x, norm: f32(norm), eps, T: this.kernels.mostStepTokens, D: this.D };
   }
 }
 
-function roomForChoices({ nRoutedExperts: E, numExpertsPerTok: K }: ModelConfig): Choices {
+function roomForChoices({ nRoutedExperts: E, numExpertsPerTok: K }: ModelConfig, most: number): Choices {
   return {
-    indices: new Int32Array(MOST_TOKENS * K),
-    weights: new Float32Array(MOST_TOKENS * K),
+    indices: new Int32Array(most * K),
+    weights: new Float32Array(most * K),
     offsets: new Int32Array(E + 1),
   };
 }

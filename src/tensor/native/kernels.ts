@@ -45,7 +45,7 @@ function checkAttention(kernel: string, p: AttentionShape, buffers: Record<strin
 export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
   return {
     isa,
-    ...nativeSteps(table),
+    ...nativeSteps(table, isa),
     ...nativeFeedForward(table),
     ...nativeLoss(table),
 

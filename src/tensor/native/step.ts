@@ -1,6 +1,6 @@
 /** The native twin of the steps of decoding: buffers checked, arguments in the order of `native/*-step.cc`. */
 import type { AttentionStep, FeedForwardStep, HeldMatrix, Kernels } from "../kernels.ts";
-import type { NativeTable } from "./addon.ts";
+import type { NativeIsa, NativeTable } from "./addon.ts";
 import { need } from "./need.ts";
 
 const NOTHING = new Float32Array(0);
@@ -89,8 +89,14 @@ function checkPlaces({ positions, rowStart, rowCount, cos, sin, cache, cacheScal
   });
 }
 
-export function nativeSteps(table: NativeTable): Pick<Kernels, "feedForwardStep" | "attentionStep" | "prepareLayers"> {
+export function nativeSteps(
+  table: NativeTable,
+  isa: NativeIsa,
+): Pick<Kernels, "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers"> {
   return {
+    // Tiles need many rows at once.
+    mostStepTokens: isa === "amx" ? 32 : 64,
+
     feedForwardStep(p) {
       table.prepare([feedForwardCall(p)])(p.T);
     },

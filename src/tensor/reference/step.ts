@@ -36,7 +36,7 @@ function feedForward(w: { gateUp: HeldMatrix; down: HeldMatrix; F: number }, e: 
   return linear(w.down, e, hidden, J, D, w.F);
 }
 
-export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "prepareLayers"> = {
+export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers"> = {
   feedForwardStep({ out, x, norm, eps, T, D, shared, experts }) {
     const h = normed(x, norm, T, D, eps);
     out.set(x.subarray(0, T * D));
@@ -130,6 +130,8 @@ export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "p
       out[i] = x[i] + y;
     });
   },
+
+  mostStepTokens: 64,
 
   prepareLayers(layers) {
     return (T) => {
