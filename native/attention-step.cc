@@ -168,9 +168,9 @@ double attentionStep(const Arg* args) {
   else meet();  // the cache's new rows are there
 
   // Head by head, q_nope · W_UK: what kv_b_proj makes of the latents into keys, moved to the query. Beside it q_rope, turned.
-  const auto absorbHead = [&](ptrdiff_t h) {
-    for (ptrdiff_t t0 = 0; t0 < T; t0 += kRowsAtOnce) {
-      const int M = (int)(T - t0 < kRowsAtOnce ? T - t0 : kRowsAtOnce);
+  const auto absorbHead = [&](ptrdiff_t h, ptrdiff_t from, ptrdiff_t end) {
+    for (ptrdiff_t t0 = from; t0 < end; t0 += kRowsAtOnce) {
+      const int M = (int)(end - t0 < kRowsAtOnce ? end - t0 : kRowsAtOnce);
       const float* q[kRowsAtOnce];
       float* to[kRowsAtOnce];
       for (int m = 0; m < M; m++) {
@@ -194,27 +194,35 @@ double attentionStep(const Arg* args) {
     for (ptrdiff_t h = h0; h < h1; h++) latents.set(t * H + h, 0, tile.sums + (h - h0) * tile.columns, R);
   };
   // Head by head, the sums of latents · W_UV: values.
-  const auto expandHead = [&](ptrdiff_t h) {
+  const auto expandHead = [&](ptrdiff_t h, ptrdiff_t from, ptrdiff_t end) {
     const ptrdiff_t at = h * perHead + N * R;
     const Matrix values{kvBHeld, kvB.isBf16() ? (const void*)(kvB.bf16() + at) : (const void*)(kvB.f32() + at), nullptr, R};
-    for (ptrdiff_t t = 0; t < T; t += kRowsAtOnce) {
+    for (ptrdiff_t t = from; t < end; t += kRowsAtOnce) {
       const ptrdiff_t rows[kRowsAtOnce] = {t * H + h, (t + 1) * H + h, (t + 2) * H + h, (t + 3) * H + h};
-      multiply(values, 0, (int)V, latents, rows, (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce), attended + rows[0] * V, H * V);
+      multiply(values, 0, (int)V, latents, rows, (int)(end - t < kRowsAtOnce ? end - t : kRowsAtOnce), attended + rows[0] * V, H * V);
     }
   };
   if (few) {
     // A task is a few heads from end to end.
     const ptrdiff_t together = H >= threads() * kHeads ? kHeads : H >= threads() * 2 ? 2 : 1;
     parallelRange(H, together, [&](ptrdiff_t h0, ptrdiff_t h1) {
-      for (ptrdiff_t h = h0; h < h1; h++) absorbHead(h);
+      for (ptrdiff_t h = h0; h < h1; h++) absorbHead(h, 0, T);
       for (ptrdiff_t t = 0; t < T; t++) attendHeads(t, h0, h1);
-      for (ptrdiff_t h = h0; h < h1; h++) expandHead(h);
+      for (ptrdiff_t h = h0; h < h1; h++) expandHead(h, 0, T);
     });
   } else {
-    // kv_b_proj is read once for all tokens, and a sequence's cache once for all heads.
-    parallelFor(H, absorbHead);
+    // kv_b_proj is read once for all tokens, or for some of them where heads are too few to share out, and a sequence's cache once for all heads.
+    const ptrdiff_t shares = 4 * threads(), parts = H < shares ? (shares + H - 1) / H : 1;
+    const ptrdiff_t rows = (T + parts * kRowsAtOnce - 1) / (parts * kRowsAtOnce) * kRowsAtOnce;
+    const auto forHeads = [&](const auto& work) {
+      parallelFor(H * parts, [&](ptrdiff_t task) {
+        const ptrdiff_t from = task % parts * rows, end = from + rows < T ? from + rows : T;
+        work(task / parts, from, end);
+      });
+    };
+    forHeads(absorbHead);
     parallelFor(T, [&](ptrdiff_t t) { attendHeads(t, 0, H); });
-    parallelFor(H, expandHead);
+    forHeads(expandHead);
   }
   forRows(T, [&](ptrdiff_t t) { heads.set(t, 0, attended + t * H * V, H * V); });
   const Job last{&o, &heads, D};
