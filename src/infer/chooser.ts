@@ -6,6 +6,8 @@ import type { Settings } from "./settings.ts";
 /** One bit for each id that may be drawn. */
 export type TokenMask = Uint32Array;
 
+const ALL = 0xffffffff;
+
 /** From this bias on a token is banned or forced, as OpenAI's −100 and 100 are: more than any logits differ by. */
 const ABSOLUTE_BIAS = 100;
 const FORCE = 1e6;
@@ -79,10 +81,18 @@ export class Chooser {
       for (const [id, count] of this.generated) scores[id] -= presencePenalty + count * frequencyPenalty;
     }
     for (const [id, add] of logitBias) scores[id] += Math.abs(add) < ABSOLUTE_BIAS ? add : Math.sign(add) * FORCE;
-    if (mask) {
-      for (let id = 0; id < scores.length; id++)
-        if ((mask[id >> 5] & (1 << (id & 31))) === 0) scores[id] = Number.NEGATIVE_INFINITY;
-    }
+    if (mask) leaveOnly(scores, mask);
     return scores;
+  }
+}
+
+/** Rules out what the mask does not have. */
+function leaveOnly(scores: F32, mask: TokenMask): void {
+  for (let at = 0; at < scores.length; at += 32) {
+    const bits = mask[at >> 5];
+    if (bits === ALL) continue;
+    const end = Math.min(at + 32, scores.length);
+    if (bits === 0) scores.fill(Number.NEGATIVE_INFINITY, at, end);
+    else for (let id = at; id < end; id++) if ((bits & (1 << (id & 31))) === 0) scores[id] = Number.NEGATIVE_INFINITY;
   }
 }

@@ -88,6 +88,7 @@ export function stringFrame(
   const frame: Frame = machine.frame(key, (id) => ({
     id,
     rest: toEnd() + 1 + after.rest,
+    room: !part && chars.any ? room : 0,
     advance,
     resume: () => [frame],
   }));

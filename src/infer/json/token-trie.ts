@@ -23,25 +23,22 @@ export interface Allowed {
 export class TokenTrie {
   readonly vocabSize: number;
   private readonly root = branchOf(-1);
-  /** Tokens that hold nothing but characters as a string may have them, the last perhaps not whole; and a tree of the others. */
-  private readonly plain: TokenMask;
+  /** Plain tokens hold nothing but characters as a string may have them, the last perhaps not whole: by how many; and a tree of the others. */
+  private readonly plain: number[][] = [];
   private readonly others = branchOf(-1);
-  /** Most characters that a plain token has. */
-  private plainLength = 0;
+  /** Those of at most so many characters, where that was asked for. */
+  private readonly plainUpTo: TokenMask[] = [];
 
   /** marks: special tokens that forms may ask for, the n-th as code 256 + n; other special tokens are part of no form. */
   constructor(tokenizer: Tokenizer, marks: readonly string[]) {
     this.vocabSize = tokenizer.vocabSize;
-    this.plain = new Uint32Array(Math.ceil(this.vocabSize / 32));
     const added = new Set(tokenizer.special.values());
     for (let id = 0; id < tokenizer.vocabSize; id++) {
       const bytes = tokenizer.tokenBytes(id);
       if (added.has(id) || bytes.length === 0) continue;
       add(this.root, bytes, id);
-      if (isPlain(bytes)) {
-        set(this.plain, id);
-        this.plainLength = Math.max(this.plainLength, bytes.length);
-      } else add(this.others, bytes, id);
+      if (isPlain(bytes)) this.addPlain(bytes, id);
+      else add(this.others, bytes, id);
     }
     marks.forEach((mark, n) => {
       const id = tokenizer.special.get(mark);
@@ -53,13 +50,35 @@ export class TokenTrie {
 
   /** Tokens that may come in a state and leave at most `limit` codes to be written. */
   allowed(state: State, limit = Number.POSITIVE_INFINITY): Allowed {
-    // Inside a string all plain tokens may come: only those that might end it are looked at.
-    if (state.room >= this.plainLength && state.rest + LONGEST_CHAR <= limit) {
-      const mask = this.plain.slice();
+    // Inside a string all plain tokens may come that are not too long: only the others are looked at. Where something else may come as well, too
+    // long ones might be that.
+    const holdsAll = state.room >= this.plain.length - 1 || (state.room > 0 && state.frames.length === 1);
+    if (holdsAll && state.rest + LONGEST_CHAR <= limit) {
+      const mask = this.plainMask(Math.min(state.room, this.plain.length - 1)).slice();
       return { mask, most: Math.max(state.rest + LONGEST_CHAR, walk(this.others, state, limit, mask)) };
     }
-    const mask = new Uint32Array(this.plain.length);
+    const mask = this.emptyMask();
     return { mask, most: walk(this.root, state, limit, mask) };
+  }
+
+  private addPlain(bytes: Uint8Array, id: number): void {
+    const chars = bytes.reduce((count, byte) => count + Number((byte & 0xc0) !== 0x80), 0);
+    while (this.plain.length <= chars) this.plain.push([]);
+    this.plain[chars].push(id);
+  }
+
+  private plainMask(chars: number): TokenMask {
+    let mask = this.plainUpTo[chars];
+    if (!mask) {
+      mask = this.emptyMask();
+      for (const ids of this.plain.slice(0, chars + 1)) for (const id of ids) set(mask, id);
+      this.plainUpTo[chars] = mask;
+    }
+    return mask;
+  }
+
+  private emptyMask(): TokenMask {
+    return new Uint32Array(Math.ceil(this.vocabSize / 32));
   }
 }
 
