@@ -2,7 +2,7 @@
 import { Random } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
 import { sharedPrefix } from "./prefix-cache.ts";
-import { draw, type Sampled, type SamplingOptions, sampled, verify } from "./sampler.ts";
+import { draw, type Sampled, type SamplingOptions, verify } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -152,7 +152,7 @@ function step(
   const guess = draw(q, random);
   const [first, second] = sequence.appendEach([id, guess]);
   const verdict = verify(guess, q, sampler.distribution(first, options, seen), random);
-  const chosen = sampled(verdict.id, first, options);
+  const chosen = sampler.sampled(verdict.id, first, options);
   drafts.drafted++;
   if (!verdict.accepted) {
     sequence.truncate(sequence.ids.length - 1);

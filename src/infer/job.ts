@@ -146,7 +146,7 @@ export class Job {
 
   private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {
     const { topLogprobs } = this.request.settings;
-    const info = tokenInfo(this.model.tokenizer, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
+    const info = tokenInfo(this.model, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
     return experts ? { ...info, experts } : info;
   }
 

@@ -25,15 +25,6 @@ export interface Sampled {
   logprob: number | null;
 }
 
-/** log Σ exp(x) */
-export function logSumExp(x: ArrayLike<number>): number {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < x.length; i++) if (x[i] > largest) largest = x[i];
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += Math.exp(x[i] - largest);
-  return largest + Math.log(sum);
-}
-
 /** The place of the largest; of equals the first. */
 export function argmax(x: ArrayLike<number>): number {
   let best = 0;
@@ -47,25 +38,37 @@ export function argmax(x: ArrayLike<number>): number {
   return best;
 }
 
-/** A token with its log probability, where the options ask for it. */
-export function sampled(id: number, logits: F32, { logprobs = false }: SamplingOptions): Sampled {
-  return { id, logprob: logprobs ? logits[id] - logSumExp(logits) : null };
-}
-
-/** Finds what tokens are drawn from; one for a model, because it keeps memory as large as the vocabulary. */
+/** Finds what tokens are drawn from, and how likely they are; one for a model, because it keeps memory as large as the vocabulary. */
 export class Sampler {
+  private readonly kernels: Kernels;
   private readonly finder: CandidateFinder;
+  private readonly target = new Int32Array(1);
+  private readonly loss: F32 = new Float32Array(1);
   /** [V], for scores that are not the logits as they stand. */
   readonly scores: F32;
 
   constructor(kernels: Kernels, vocabSize: number) {
+    this.kernels = kernels;
     this.finder = new CandidateFinder(kernels, vocabSize);
     this.scores = new Float32Array(vocabSize);
   }
 
   /** The next token. `seen`: ids of the prompt and of what was generated, for the repetition penalty. Logits are left as they are. */
   sample(logits: F32, options: SamplingOptions, random: Random, seen: Iterable<number> = []): Sampled {
-    return sampled(draw(this.distribution(logits, options, seen), random), logits, options);
+    return this.sampled(draw(this.distribution(logits, options, seen), random), logits, options);
+  }
+
+  /** A token with its log probability, where the options ask for it. */
+  sampled(id: number, logits: F32, { logprobs = false }: SamplingOptions): Sampled {
+    return { id, logprob: logprobs ? this.logprob(id, logits) : null };
+  }
+
+  /** log p of a token in the softmax of logits: a cross entropy with the token as target. */
+  logprob(id: number, logits: F32): number {
+    const { kernels, target: targets, loss: losses } = this;
+    targets[0] = id;
+    kernels.crossEntropy({ logits, losses, targets, T: 1, V: logits.length, gradScale: null });
+    return -losses[0];
   }
 
   /** What the next token is drawn from: the tokens that the options leave, with weights that need not add up to 1. Greedy: one token. */

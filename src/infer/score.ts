@@ -2,7 +2,6 @@
 import { type Batch, batchOf } from "../model/index.ts";
 import { type F32, InputError, Tape } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
-import { logSumExp } from "./sampler.ts";
 
 export interface Score {
   ids: number[];
@@ -51,7 +50,7 @@ export function score(model: Model, ids: ArrayLike<number>, onLogits?: (logits: 
     onLogits?.(logits, from);
     for (let row = from; row < to && row + 1 < list.length; row++) {
       const own = logits.subarray((row - from) * V, (row - from + 1) * V);
-      logprobs.push(own[list[row + 1]] - logSumExp(own));
+      logprobs.push(model.sampler.logprob(list[row + 1], own));
     }
     model.arena.release(mark);
   }

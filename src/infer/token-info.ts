@@ -3,7 +3,7 @@ import type { RouterTrace } from "../model/index.ts";
 import type { F32 } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TokenInfo } from "./engine.ts";
-import { logSumExp } from "./sampler.ts";
+import type { Sampler } from "./sampler.ts";
 
 /** Text and bytes of an id; empty for an id that has no token. */
 export function spell(tokenizer: Tokenizer, id: number): { id: number; text: string; bytes: number[] } {
@@ -11,14 +11,18 @@ export function spell(tokenizer: Tokenizer, id: number): { id: number; text: str
   return { id, text: new TextDecoder().decode(bytes), bytes: [...bytes] };
 }
 
-/**
- * A token in the distribution that logits [V] stand for (null: not asked for), with its `top` likeliest rivals.
- */
-export function tokenInfo(tokenizer: Tokenizer, id: number, logits: F32 | null, top: number): TokenInfo {
+/** A token in the distribution that logits [V] stand for (null: not asked for), with its `top` likeliest rivals. */
+export function tokenInfo(
+  { tokenizer, sampler }: { tokenizer: Tokenizer; sampler: Sampler },
+  id: number,
+  logits: F32 | null,
+  top: number,
+): TokenInfo {
   if (!logits) return { ...spell(tokenizer, id), logprob: null, top: [] };
-  const norm = logSumExp(logits);
+  const logprob = sampler.logprob(id, logits);
+  const norm = logits[id] - logprob;
   const rivals = likeliest(logits, top).map((rival) => ({ ...spell(tokenizer, rival), logprob: logits[rival] - norm }));
-  return { ...spell(tokenizer, id), logprob: logits[id] - norm, top: rivals };
+  return { ...spell(tokenizer, id), logprob, top: rivals };
 }
 
 /** Ids of the `most` largest numbers, the largest first; of equals, the lower id. */
