@@ -35,7 +35,9 @@ function run(models: LocalModels): void {
     });
     return;
   }
-  if (!running || performance.now() - flushed >= MESSAGE_EVERY) flush();
+  // Somebody waits for the first token of an answer.
+  const begins = events.some(([, event]) => "type" in event && event.type === "start");
+  if (!running || begins || performance.now() - flushed >= MESSAGE_EVERY) flush();
   if (running) setImmediate(run, models);
 }
 
