@@ -1,4 +1,5 @@
-// One query over the latent cache: a few heads meet a few of the cache's rows in registers, tile by tile with a running softmax.
+// One query over the latent cache: a few heads meet a few of the cache's rows in registers, tile by tile with a running softmax. Where the cache is in
+// bf16, queries are rounded to it too, so that its rows can be multiplied as they are.
 #pragma once
 #include <math.h>
 
@@ -8,7 +9,7 @@
 namespace SHOAL_ISA {
 
 constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a tile: widened once for all heads
-constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
+constexpr int kAhead = 16;                          // rows by which reading goes ahead
 constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
 /** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
@@ -19,6 +20,15 @@ struct CacheRows {
 
   ptrdiff_t padded() const { return (R + P + kLanes - 1) / kLanes * kLanes; }
   ptrdiff_t columns() const { return (R + kLanes - 1) / kLanes * kLanes; }
+  /** Whether queries are rounded to bf16, as the rows are; and whether they are then multiplied as they are. */
+  bool rounds() const { return !scales && data->isBf16(); }
+  bool inHalves() const {
+#if defined(SHOAL_BF16_DOT)
+    return rounds();
+#else
+    return false;
+#endif
+  }
 
   /** A row as f32, filled up with zeros. */
   void widen(ptrdiff_t row, float* to) const {
@@ -150,15 +160,124 @@ static void attendTile(const Tile& t, ptrdiff_t h) {
   sumRows<heads>(t, h, corrections);
 }
 
+#if defined(SHOAL_BF16_DOT)
+
+constexpr int kHalves = 2 * kLanes;  // numbers in bf16 of a vector
+
+/** Up to kHalves numbers, the others 0. */
+SHOAL_INLINE __m512bh loadHalves(const uint16_t* p, ptrdiff_t count) {
+  return (__m512bh)(count >= kHalves ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi16((__mmask32)((1u << count) - 1), p));
+}
+
+/** As scoresOf, of rows in bf16 and queries in halves [heads][padded to kHalves]. */
+template <int heads>
+static void scoresOfHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h) {
+  constexpr int together = kTogether / heads;
+  const ptrdiff_t step = (width + kHalves - 1) / kHalves * kHalves;
+  const uint16_t* q = (const uint16_t*)t.q + h * step;
+  for (ptrdiff_t j = 0; j < t.count; j += together) {
+    const uint16_t* row[together];
+    for (int i = 0; i < together; i++) row[i] = rows + (j + i < t.count ? j + i : t.count - 1) * width;
+    if (h == 0)
+      for (ptrdiff_t c = 0; c < together * width; c += kHalves) __builtin_prefetch(rows + (j + kAhead) * width + c);
+    Vf lanes[kTogether] = {};
+    for (ptrdiff_t c = 0; c < width; c += kHalves) {
+      __m512bh x[heads];
+#pragma GCC unroll 4
+      for (int k = 0; k < heads; k++) x[k] = (__m512bh)_mm512_loadu_si512(q + k * step + c);
+#pragma GCC unroll 16
+      for (int i = 0; i < together; i++) {
+        const __m512bh numbers = loadHalves(row[i] + c, width - c);
+#pragma GCC unroll 4
+        for (int k = 0; k < heads; k++) lanes[k * together + i] = (Vf)_mm512_dpbf16_ps((__m512)lanes[k * together + i], numbers, x[k]);
+      }
+    }
+    float sums[kTogether];
+    sumEach(lanes, sums);
+    for (int k = 0; k < heads; k++)
+      for (int i = 0; i < together; i++) t.scores[(h + k) * kCacheRows + j + i] = sums[k * together + i] * t.scale;
+  }
+}
+
+/** As sumColumns, of rows in bf16, widened on the way: rounding the weights as well would cost more of what they say than the rows' rounding does. */
+template <int heads, int vectors>
+SHOAL_INLINE void sumHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
+  Vf sum[heads][vectors];
+#pragma GCC unroll 4
+  for (int k = 0; k < heads; k++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[k][v] = load(t.sums + (h + k) * t.columns + c + v * kLanes) * splat(corrections[k]);
+  const __mmask16 last = width - c >= vectors * kLanes ? 0xffff : (__mmask16)((1u << (width - c - (vectors - 1) * kLanes)) - 1);
+  for (ptrdiff_t j = 0; j < t.count; j++) {
+    Vf row[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) {
+      const uint16_t* from = rows + j * width + c + v * kLanes;
+      row[v] = v + 1 < vectors ? loadBf16(from) : (Vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(last, from)), 16);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < heads; k++) {
+      const Vf weight = splat(t.scores[(h + k) * kCacheRows + j]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) sum[k][v] = sum[k][v] + weight * row[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < heads; k++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) store(t.sums + (h + k) * t.columns + c + v * kLanes, sum[k][v]);
+}
+
+template <int heads>
+static void attendHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h) {
+  scoresOfHalves<heads>(t, rows, width, h);
+  float corrections[heads];
+  for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
+  constexpr int vectors = heads == 4 ? 4 : 8;
+  ptrdiff_t c = 0;
+  for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumHalves<heads, vectors>(t, rows, width, h, c, corrections);
+  for (; c < t.columns; c += kLanes) sumHalves<heads, 1>(t, rows, width, h, c, corrections);
+}
+
+/** The upper halves of a query's heads, which are rounded, in the memory of the whole. */
+static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
+  const ptrdiff_t step = (width + kHalves - 1) / kHalves * kHalves;
+  uint16_t* to = (uint16_t*)t.q;
+  for (ptrdiff_t h = 0; h < heads; h++) {
+    const float* from = t.q + h * t.padded;
+    for (ptrdiff_t c = 0; c < t.padded; c += kLanes)
+      _mm256_storeu_si256((__m256i*)(to + h * step + c), _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)loadBits(from + c), 16)));
+    for (ptrdiff_t c = t.padded; c < step; c++) to[h * step + c] = 0;
+  }
+}
+
+#endif
+
 /**
  * sums[h] = softmax(scale · q[h] · rows) · c_kv over cache rows first … first+count−1, for a query whose heads stand in t.q, filled up with
- * zeros. A head's numbers are the same whichever heads are with it.
+ * zeros; its memory is used up. A head's numbers are the same whichever heads are with it.
  */
 static inline void attend(Tile t, const CacheRows& cache, ptrdiff_t first, ptrdiff_t count, ptrdiff_t heads) {
   memset(t.sums, 0, (size_t)(heads * t.columns) * 4);
   for (ptrdiff_t h = 0; h < heads; h++) t.peaks[h] = -INFINITY, t.totals[h] = 0;
+  if (cache.rounds())
+    for (ptrdiff_t c = 0; c < heads * t.padded; c += kLanes) store(t.q + c, roundToBf16(load(t.q + c)));
+#if defined(SHOAL_BF16_DOT)
+  const ptrdiff_t width = cache.R + cache.P;
+  if (cache.inHalves()) halveQuery(t, width, heads);
+#endif
   for (ptrdiff_t from = 0; from < count; from += kCacheRows) {
     t.count = count - from < kCacheRows ? count - from : kCacheRows;
+#if defined(SHOAL_BF16_DOT)
+    if (cache.inHalves()) {
+      const uint16_t* rows = cache.data->bf16() + (first + from) * width;
+      ptrdiff_t h = 0;
+      for (; h + kHeads <= heads; h += kHeads) attendHalves<kHeads>(t, rows, width, h);
+      if (h + 2 <= heads) attendHalves<2>(t, rows, width, h), h += 2;
+      for (; h < heads; h++) attendHalves<1>(t, rows, width, h);
+      continue;
+    }
+#endif
     for (ptrdiff_t j = 0; j < t.count; j++) cache.widen(first + from + j, t.rows + j * t.padded);
     ptrdiff_t h = 0;
     for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, h);

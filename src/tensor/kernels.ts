@@ -164,6 +164,7 @@ export interface AttentionBackward extends AttentionShape {
  * Attention in the absorbed form over the latent cache (decoding). A cache row is [c_kv (R) | k_rope (P)], after its norm and rotation.
  * Query n is one token of one sequence; it sees cache rows rowStart[n] … rowStart[n] + rowCount[n] − 1.
  *   score = scale · (qLatent·c_kv + qRope·k_rope),  out[n,h] = Σ softmax(score) · c_kv
+ * Over a cache in bf16 queries are rounded to it.
  */
 export interface LatentAttention {
   /** [Nq, H, R] */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { F32, I32 } from "../dtype.ts";
+import { bf16ToF32, type F32, type I32 } from "../dtype.ts";
 import type { Kernels } from "../kernels.ts";
 import {
   describeTwins,
@@ -154,7 +154,24 @@ describeTwins("attention", (native) => {
         };
         expectClose(run(native), run(reference), 2e-5, "out");
       }),
-      runs(60),
+      runs(120),
     );
+  });
+
+  it("over a latent cache in bf16, is the mean of its rows to the last digits where all weigh the same", () => {
+    const operands = new Operands(3);
+    const [H, R, P, count] = [5, 40, 6, 133];
+    const cache = operands.bf16(count * (R + P));
+    const out: F32 = new Float32Array(H * R);
+    const shape = { Nq: 1, H, R, P, ldq: H * P, qHeadStride: P, scale: 1 };
+    const places = { rowStart: Int32Array.of(0), rowCount: Int32Array.of(count), cacheScales: null };
+    const queries = { qLatent: new Float32Array(H * R), qRope: new Float32Array(H * P) };
+    native.latentAttention({ ...shape, ...places, ...queries, cache, out });
+    const mean = Float64Array.from({ length: R }, (_, r) => {
+      let sum = 0;
+      for (let j = 0; j < count; j++) sum += bf16ToF32(cache[j * (R + P) + r]);
+      return sum / count;
+    });
+    for (let h = 0; h < H; h++) expectClose(out.subarray(h * R, (h + 1) * R), mean, 1e-6, `head ${h}`);
   });
 });

@@ -119,6 +119,7 @@ function cacheRows({ cache, cacheScales, R, P }: LatentAttention, start: number,
 
 function latentAttention(p: LatentAttention): void {
   const { out, qLatent, qRope, rowStart, rowCount, Nq, H, R, P, ldq, qHeadStride, scale } = p;
+  const asHeld = p.cache instanceof Uint16Array ? (x: number) => bf16ToF32(f32ToBf16(x)) : (x: number) => x;
   for (let n = 0; n < Nq; n++) {
     const rows = cacheRows(p, rowStart[n], rowCount[n]);
     for (let h = 0; h < H; h++) {
@@ -129,8 +130,8 @@ function latentAttention(p: LatentAttention): void {
       for (let j = 0; j < scores.length; j++) {
         const at = j * (R + P);
         let sum = 0;
-        for (let r = 0; r < R; r++) sum += qLatent[latentAt + r] * rows[at + r];
-        for (let i = 0; i < P; i++) sum += qRope[ropeAt + i] * rows[at + R + i];
+        for (let r = 0; r < R; r++) sum += asHeld(qLatent[latentAt + r]) * rows[at + r];
+        for (let i = 0; i < P; i++) sum += asHeld(qRope[ropeAt + i]) * rows[at + R + i];
         scores[j] = sum * scale;
         largest = Math.max(largest, scores[j]);
       }
