@@ -10,6 +10,9 @@ export interface Candidates {
   weights: F32;
 }
 
+/** A temperature at which only the likeliest tokens have a weight. */
+const COLD = 1e-30;
+
 /** Bits of the weight 1, the largest; those of positive numbers rise with them. */
 const BITS_OF_ONE = 0x3f800000;
 /** A bin is an eighth of an octave: what is below these bits. */
@@ -31,6 +34,16 @@ export class CandidateFinder {
     this.ids = new Int32Array(vocabSize);
     this.weights = new Float32Array(vocabSize);
     this.bits = new Int32Array(this.weights.buffer);
+  }
+
+  /** The likeliest token, of equals the first. */
+  likeliest(scores: F32): number {
+    const { ids, weights, sum } = this;
+    const all = { ids, weights, sum, scores, V: scores.length, temperature: COLD, share: 1 };
+    const count = this.kernels.tokenWeights(all);
+    let best = 0;
+    for (let i = 1; i < count; i++) if (scores[ids[i]] > scores[ids[best]]) best = i;
+    return ids[best];
   }
 
   /** The tokens that are left, in no order; never none. Scores of at most vocabSize ids, the first. */

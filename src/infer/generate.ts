@@ -6,6 +6,9 @@ import { draw, type Sampled, type SamplingOptions, verify } from "./sampler.ts";
 import { Sequence } from "./sequence.ts";
 import { StopMatcher } from "./stop.ts";
 
+/** Milliseconds for which tokens follow each other before anything else is let in: a look at the event loop costs a fifth of a short pass. */
+const TURN = 1;
+
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate (default: as many as the context has room for). */
   maxTokens?: number;
@@ -81,9 +84,13 @@ export async function* generate(
   let cutOff = false;
   // Tokens that are certain and not shown yet: one, or two where a draft was right.
   let certain = maxTokens > 0 ? [model.sampler.sample(logits, options, random, sequence.ids)] : [];
+  let paused = performance.now();
   while (certain.length > 0) {
-    // Lets Ctrl-C, timers and other streams in between tokens.
-    await new Promise((resume) => setImmediate(resume));
+    if (performance.now() - paused > TURN) {
+      // Lets Ctrl-C, timers and other streams in.
+      await new Promise((resume) => setImmediate(resume));
+      paused = performance.now();
+    }
     if (signal?.aborted) {
       finishReason = "abort";
       break;

@@ -25,19 +25,6 @@ export interface Sampled {
   logprob: number | null;
 }
 
-/** The place of the largest; of equals the first. */
-export function argmax(x: ArrayLike<number>): number {
-  let best = 0;
-  let largest = x[0];
-  for (let i = 1; i < x.length; i++) {
-    if (x[i] > largest) {
-      largest = x[i];
-      best = i;
-    }
-  }
-  return best;
-}
-
 /** Finds what tokens are drawn from, and how likely they are; one for a model, because it keeps memory as large as the vocabulary. */
 export class Sampler {
   private readonly kernels: Kernels;
@@ -75,7 +62,7 @@ export class Sampler {
   distribution(logits: F32, options: SamplingOptions, seen: Iterable<number> = []): Candidates {
     const { temperature = 0.7, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
     const scores = repetitionPenalty === 1 ? logits : this.penalised(logits, repetitionPenalty, seen);
-    if (temperature === 0) return { ids: Int32Array.of(argmax(scores)), weights: Float32Array.of(1) };
+    if (temperature === 0) return { ids: Int32Array.of(this.finder.likeliest(scores)), weights: Float32Array.of(1) };
     return this.finder.find(scores, temperature, topK, topP, minP);
   }
 
