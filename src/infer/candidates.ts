@@ -54,7 +54,7 @@ export class CandidateFinder {
     const share = most < V ? 0 : Math.max(0, 1 - topP);
     const { ids, weights, sum } = this;
     let count = this.kernels.tokenWeights({ ids, weights, sum, scores, V, temperature, share });
-    if (most < V || topP < 1) count = this.keepLikeliest(count, most, topP, scores);
+    if (count > 1 && (most < V || topP < 1)) count = this.keepLikeliest(count, most, topP, scores);
     // The likeliest token has weight 1.
     if (minP > 0) count = this.keepWhere(count, (i) => weights[i] >= minP);
     return { ids: ids.slice(0, count), weights: weights.slice(0, count) };

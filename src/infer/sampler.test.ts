@@ -56,6 +56,12 @@ describe("sample", () => {
     expectShares(shares({ temperature: 1, topK: 4, topP: 0.999, minP: 0.2 }), among([0, 1, 5]));
   });
 
+  it("takes the first token where none is possible, whatever the filters", () => {
+    const impossible = new Float32Array(9).fill(Number.NEGATIVE_INFINITY);
+    const filters = [{}, { topK: 4 }, { topP: 0.5 }, { topK: 4, topP: 0.5, minP: 0.1 }, { temperature: 0 }];
+    for (const options of filters) expect(sampler.sample(impossible, options, new Random(1)).id).toBe(0);
+  });
+
   it("top-p 0 and min-p 1 leave the likeliest", () => {
     expect(shares({ temperature: 1, topP: 0 }, 100)[0]).toBe(1);
     expect(shares({ temperature: 1, minP: 1 }, 100)[0]).toBe(1);
