@@ -4,12 +4,12 @@
 #include <math.h>
 
 #include "args.h"
-#include "vec.h"
+#include "dots.h"
 
 namespace SHOAL_ISA {
 
 constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a tile: widened once for all heads
-constexpr int kAhead = 16;                          // rows by which reading goes ahead
+constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
 constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
 /** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
@@ -20,15 +20,8 @@ struct CacheRows {
 
   ptrdiff_t padded() const { return (R + P + kLanes - 1) / kLanes * kLanes; }
   ptrdiff_t columns() const { return (R + kLanes - 1) / kLanes * kLanes; }
-  /** Whether queries are rounded to bf16, as the rows are; and whether they are then multiplied as they are. */
+  /** Whether queries are rounded to bf16, as the rows are. */
   bool rounds() const { return !scales && data->isBf16(); }
-  bool inHalves() const {
-#if defined(SHOAL_BF16_DOT)
-    return rounds();
-#else
-    return false;
-#endif
-  }
 
   /** A row as f32, filled up with zeros. */
   void widen(ptrdiff_t row, float* to) const {
@@ -75,9 +68,18 @@ static inline Tile tileIn(float* memory, const CacheRows& cache, ptrdiff_t heads
   return t;
 }
 
+/** A tile's rows, widened: `step` apart. */
+struct WideRows {
+  const float* at;
+  ptrdiff_t step;
+
+  SHOAL_INLINE Vf load(const WideRows& r, ptrdiff_t j, ptrdiff_t c) { return SHOAL_ISA::load(r.at + j * r.step + c); }
+  SHOAL_INLINE Vf loadLast(const WideRows& r, ptrdiff_t j, ptrdiff_t c) { return load(r, j, c); }
+};
+
 /** scores[h][j] = scale · q[h] · rows[j] of heads h … h+heads−1. Rows past the count hold old numbers; their scores are not used. */
 template <int heads>
-static void scoresOf(const Tile& t, ptrdiff_t h) {
+static void scoresOf(const Tile& t, const WideRows&, ptrdiff_t h) {
   constexpr int rows = kTogether / heads;
   for (ptrdiff_t j = 0; j < t.count; j += rows) {
     Vf lanes[kTogether] = {};
@@ -99,6 +101,48 @@ static void scoresOf(const Tile& t, ptrdiff_t h) {
   }
 }
 
+#if defined(SHOAL_BF16_DOT)
+
+/** A tile's rows as the cache has them, in bf16: `width` numbers each. */
+struct HalfRows {
+  const uint16_t* at;
+  ptrdiff_t width;
+
+  SHOAL_INLINE Vf load(const HalfRows& r, ptrdiff_t j, ptrdiff_t c) { return loadBf16(r.at + j * r.width + c); }
+  /** A vector that may reach over the row's end, and with that over the cache's: zeros there. */
+  SHOAL_INLINE Vf loadLast(const HalfRows& r, ptrdiff_t j, ptrdiff_t c) {
+    if (r.width - c >= kLanes) return load(r, j, c);
+    const __m256i there = _mm256_maskz_loadu_epi16((__mmask16)((1u << (r.width - c)) - 1), r.at + j * r.width + c);
+    return (Vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(there), 16);
+  }
+};
+
+/** Rounds a query's heads to bf16, into their own memory: [heads][width]. */
+static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
+  uint16_t* to = (uint16_t*)t.q;
+  // What is written lies before what is still to be read; the zeros behind a head's numbers are written over by the next head's.
+  for (ptrdiff_t h = 0; h < heads; h++)
+    for (ptrdiff_t c = 0; c < t.padded; c += kLanes)
+      _mm256_storeu_si256((__m256i*)(to + h * width + c), _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)roundBits(loadBits(t.q + h * t.padded + c)), 16)));
+}
+
+/** As above, of queries that are halved. */
+template <int heads>
+static void scoresOf(const Tile& t, const HalfRows& rows, ptrdiff_t h) {
+  constexpr int lines = kTogether / heads;
+  const uint16_t* q[heads];
+  for (int k = 0; k < heads; k++) q[k] = (const uint16_t*)t.q + (h + k) * rows.width;
+  float* scores = t.scores + h * kCacheRows;
+  const auto from = [&](ptrdiff_t j) { return rows.at + j * rows.width; };
+  ptrdiff_t j = 0;
+  for (; j + lines <= t.count; j += lines) dotsOfLines<heads, lines, HalvesDot>(q, rows.width, from(j), rows.width, scores + j, kCacheRows);
+  for (; j < t.count; j++) dotsOfLines<heads, 1, HalvesDot>(q, rows.width, from(j), rows.width, scores + j, kCacheRows);
+  for (int k = 0; k < heads; k++)
+    for (j = 0; j < t.count; j += kLanes) store(scores + k * kCacheRows + j, load(scores + k * kCacheRows + j) * splat(t.scale));
+}
+
+#endif
+
 /** Turns a head's scores into weights exp(score − peak), with the running peak and total. Returns what the sums so far shrink by. */
 static float weigh(const Tile& t, ptrdiff_t h) {
   float* s = t.scores + h * kCacheRows;
@@ -119,8 +163,8 @@ static float weigh(const Tile& t, ptrdiff_t h) {
 }
 
 /** `vectors` vectors of sums[h][c …] = sums · correction + Σ_j weight[h][j] · rows[j], of `heads` heads. */
-template <int heads, int vectors>
-SHOAL_INLINE void sumColumns(const Tile& t, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
+template <int heads, int vectors, class Rows>
+SHOAL_INLINE void sumColumns(const Tile& t, const Rows& rows, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
   Vf sum[heads][vectors];
 #pragma GCC unroll 4
   for (int k = 0; k < heads; k++)
@@ -129,7 +173,7 @@ SHOAL_INLINE void sumColumns(const Tile& t, ptrdiff_t h, ptrdiff_t c, const floa
   for (ptrdiff_t j = 0; j < t.count; j++) {
     Vf row[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) row[v] = load(t.rows + j * t.padded + c + v * kLanes);
+    for (int v = 0; v < vectors; v++) row[v] = v + 1 < vectors ? Rows::load(rows, j, c + v * kLanes) : Rows::loadLast(rows, j, c + v * kLanes);
 #pragma GCC unroll 4
     for (int k = 0; k < heads; k++) {
       const Vf weight = splat(t.scores[(h + k) * kCacheRows + j]);
@@ -143,115 +187,30 @@ SHOAL_INLINE void sumColumns(const Tile& t, ptrdiff_t h, ptrdiff_t c, const floa
     for (int v = 0; v < vectors; v++) store(t.sums + (h + k) * t.columns + c + v * kLanes, sum[k][v]);
 }
 
-/** In the last vector numbers past R belong to k_rope; they land in padding. */
-template <int heads>
-static void sumRows(const Tile& t, ptrdiff_t h, const float* corrections) {
-  constexpr int vectors = 8 / heads;
+/** In the last vector numbers past R belong to k_rope; they land in padding. Weights stay in f32: rounding them costs more than rounding the rows. */
+template <int heads, class Rows>
+static void sumRows(const Tile& t, const Rows& rows, ptrdiff_t h, const float* corrections) {
+  constexpr int vectors = kTogether / heads < 8 ? kTogether / heads : 8;
   ptrdiff_t c = 0;
-  for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumColumns<heads, vectors>(t, h, c, corrections);
-  for (; c < t.columns; c += kLanes) sumColumns<heads, 1>(t, h, c, corrections);
+  for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumColumns<heads, vectors>(t, rows, h, c, corrections);
+  for (; c < t.columns; c += kLanes) sumColumns<heads, 1>(t, rows, h, c, corrections);
 }
 
-template <int heads>
-static void attendTile(const Tile& t, ptrdiff_t h) {
-  scoresOf<heads>(t, h);
+template <int heads, class Rows>
+static void attendTile(const Tile& t, const Rows& rows, ptrdiff_t h) {
+  scoresOf<heads>(t, rows, h);
   float corrections[heads];
   for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
-  sumRows<heads>(t, h, corrections);
+  sumRows<heads>(t, rows, h, corrections);
 }
 
-#if defined(SHOAL_BF16_DOT)
-
-constexpr int kHalves = 2 * kLanes;  // numbers in bf16 of a vector
-
-/** Up to kHalves numbers, the others 0. */
-SHOAL_INLINE __m512bh loadHalves(const uint16_t* p, ptrdiff_t count) {
-  return (__m512bh)(count >= kHalves ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi16((__mmask32)((1u << count) - 1), p));
+template <class Rows>
+static void attendHeads(const Tile& t, const Rows& rows, ptrdiff_t heads) {
+  ptrdiff_t h = 0;
+  for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, rows, h);
+  if (h + 2 <= heads) attendTile<2>(t, rows, h), h += 2;
+  for (; h < heads; h++) attendTile<1>(t, rows, h);
 }
-
-/** As scoresOf, of rows in bf16 and queries in halves [heads][padded to kHalves]. */
-template <int heads>
-static void scoresOfHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h) {
-  constexpr int together = kTogether / heads;
-  const ptrdiff_t step = (width + kHalves - 1) / kHalves * kHalves;
-  const uint16_t* q = (const uint16_t*)t.q + h * step;
-  for (ptrdiff_t j = 0; j < t.count; j += together) {
-    const uint16_t* row[together];
-    for (int i = 0; i < together; i++) row[i] = rows + (j + i < t.count ? j + i : t.count - 1) * width;
-    if (h == 0)
-      for (ptrdiff_t c = 0; c < together * width; c += kHalves) __builtin_prefetch(rows + (j + kAhead) * width + c);
-    Vf lanes[kTogether] = {};
-    for (ptrdiff_t c = 0; c < width; c += kHalves) {
-      __m512bh x[heads];
-#pragma GCC unroll 4
-      for (int k = 0; k < heads; k++) x[k] = (__m512bh)_mm512_loadu_si512(q + k * step + c);
-#pragma GCC unroll 16
-      for (int i = 0; i < together; i++) {
-        const __m512bh numbers = loadHalves(row[i] + c, width - c);
-#pragma GCC unroll 4
-        for (int k = 0; k < heads; k++) lanes[k * together + i] = (Vf)_mm512_dpbf16_ps((__m512)lanes[k * together + i], numbers, x[k]);
-      }
-    }
-    float sums[kTogether];
-    sumEach(lanes, sums);
-    for (int k = 0; k < heads; k++)
-      for (int i = 0; i < together; i++) t.scores[(h + k) * kCacheRows + j + i] = sums[k * together + i] * t.scale;
-  }
-}
-
-/** As sumColumns, of rows in bf16, widened on the way: rounding the weights as well would cost more of what they say than the rows' rounding does. */
-template <int heads, int vectors>
-SHOAL_INLINE void sumHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
-  Vf sum[heads][vectors];
-#pragma GCC unroll 4
-  for (int k = 0; k < heads; k++)
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) sum[k][v] = load(t.sums + (h + k) * t.columns + c + v * kLanes) * splat(corrections[k]);
-  const __mmask16 last = width - c >= vectors * kLanes ? 0xffff : (__mmask16)((1u << (width - c - (vectors - 1) * kLanes)) - 1);
-  for (ptrdiff_t j = 0; j < t.count; j++) {
-    Vf row[vectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) {
-      const uint16_t* from = rows + j * width + c + v * kLanes;
-      row[v] = v + 1 < vectors ? loadBf16(from) : (Vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(last, from)), 16);
-    }
-#pragma GCC unroll 4
-    for (int k = 0; k < heads; k++) {
-      const Vf weight = splat(t.scores[(h + k) * kCacheRows + j]);
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) sum[k][v] = sum[k][v] + weight * row[v];
-    }
-  }
-#pragma GCC unroll 4
-  for (int k = 0; k < heads; k++)
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) store(t.sums + (h + k) * t.columns + c + v * kLanes, sum[k][v]);
-}
-
-template <int heads>
-static void attendHalves(const Tile& t, const uint16_t* rows, ptrdiff_t width, ptrdiff_t h) {
-  scoresOfHalves<heads>(t, rows, width, h);
-  float corrections[heads];
-  for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
-  constexpr int vectors = heads == 4 ? 4 : 8;
-  ptrdiff_t c = 0;
-  for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumHalves<heads, vectors>(t, rows, width, h, c, corrections);
-  for (; c < t.columns; c += kLanes) sumHalves<heads, 1>(t, rows, width, h, c, corrections);
-}
-
-/** The upper halves of a query's heads, which are rounded, in the memory of the whole. */
-static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
-  const ptrdiff_t step = (width + kHalves - 1) / kHalves * kHalves;
-  uint16_t* to = (uint16_t*)t.q;
-  for (ptrdiff_t h = 0; h < heads; h++) {
-    const float* from = t.q + h * t.padded;
-    for (ptrdiff_t c = 0; c < t.padded; c += kLanes)
-      _mm256_storeu_si256((__m256i*)(to + h * step + c), _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)loadBits(from + c), 16)));
-    for (ptrdiff_t c = t.padded; c < step; c++) to[h * step + c] = 0;
-  }
-}
-
-#endif
 
 /**
  * sums[h] = softmax(scale · q[h] · rows) · c_kv over cache rows first … first+count−1, for a query whose heads stand in t.q, filled up with
@@ -260,29 +219,23 @@ static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
 static inline void attend(Tile t, const CacheRows& cache, ptrdiff_t first, ptrdiff_t count, ptrdiff_t heads) {
   memset(t.sums, 0, (size_t)(heads * t.columns) * 4);
   for (ptrdiff_t h = 0; h < heads; h++) t.peaks[h] = -INFINITY, t.totals[h] = 0;
-  if (cache.rounds())
-    for (ptrdiff_t c = 0; c < heads * t.padded; c += kLanes) store(t.q + c, roundToBf16(load(t.q + c)));
 #if defined(SHOAL_BF16_DOT)
   const ptrdiff_t width = cache.R + cache.P;
-  if (cache.inHalves()) halveQuery(t, width, heads);
+  if (cache.rounds()) halveQuery(t, width, heads);
+#else
+  if (cache.rounds())
+    for (ptrdiff_t c = 0; c < heads * t.padded; c += kLanes) store(t.q + c, roundToBf16(load(t.q + c)));
 #endif
   for (ptrdiff_t from = 0; from < count; from += kCacheRows) {
     t.count = count - from < kCacheRows ? count - from : kCacheRows;
 #if defined(SHOAL_BF16_DOT)
-    if (cache.inHalves()) {
-      const uint16_t* rows = cache.data->bf16() + (first + from) * width;
-      ptrdiff_t h = 0;
-      for (; h + kHeads <= heads; h += kHeads) attendHalves<kHeads>(t, rows, width, h);
-      if (h + 2 <= heads) attendHalves<2>(t, rows, width, h), h += 2;
-      for (; h < heads; h++) attendHalves<1>(t, rows, width, h);
+    if (cache.rounds()) {
+      attendHeads(t, HalfRows{cache.data->bf16() + (first + from) * width, width}, heads);
       continue;
     }
 #endif
     for (ptrdiff_t j = 0; j < t.count; j++) cache.widen(first + from + j, t.rows + j * t.padded);
-    ptrdiff_t h = 0;
-    for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, h);
-    if (h + 2 <= heads) attendTile<2>(t, h), h += 2;
-    for (; h < heads; h++) attendTile<1>(t, h);
+    attendHeads(t, WideRows{t.rows, t.padded}, heads);
   }
   for (ptrdiff_t h = 0; h < heads; h++) {
     const Vf inverse = splat(1 / t.totals[h]);
