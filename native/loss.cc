@@ -20,6 +20,28 @@ SHOAL_INLINE float largest(const float* numbers, ptrdiff_t count) {
   return most;
 }
 
+/** The sum of weigh(score) over all of a row's scores, −∞ weighing nothing; the weights are kept, where there is room for them. */
+template <class Weigh>
+SHOAL_INLINE double weighAll(const float* scores, ptrdiff_t V, float* weights, const Weigh& weigh) {
+  Vf lanes = {};
+  double total = 0;
+  ptrdiff_t v = 0;
+  for (; v + kLanes <= V; v += kLanes) {
+    const Vf weight = weigh(load(scores + v));
+    if (weights) store(weights + v, weight);
+    lanes = lanes + weight;
+    // A few thousand terms at a time in f32, the rest of the way in f64.
+    if ((v / kLanes) % 256 == 255) total += lanesSum(lanes), lanes = Vf{};
+  }
+  total += lanesSum(lanes);
+  if (v < V) {
+    const Vf weight = weigh(loadPart(scores + v, (int)(V - v), -INFINITY));
+    if (weights) storePart(weights + v, weight, (int)(V - v));
+    total += lanesSum(weight);
+  }
+  return total;
+}
+
 /** logits, losses, targets, T, V, gradScale (null: no gradient) */
 double crossEntropy(const Arg* args) {
   float *logits = args[0].f32(), *losses = args[1].f32();
@@ -37,27 +59,12 @@ double crossEntropy(const Arg* args) {
         continue;
       }
       const float peak = largest(row, V), own = row[target];
-      Vf lanes = {};
-      double total = 0;
-      ptrdiff_t v = 0;
-      for (; v + kLanes <= V; v += kLanes) {
-        const Vf e = exp(load(row + v) - splat(peak));
-        if (wanted) store(row + v, e);
-        lanes = lanes + e;
-        // A few thousand terms at a time in f32, the rest of the way in f64.
-        if ((v / kLanes) % 256 == 255) total += lanesSum(lanes), lanes = Vf{};
-      }
-      total += lanesSum(lanes);
-      if (v < V) {
-        const int rest = (int)(V - v);
-        const Vf e = exp(loadPart(row + v, rest, -INFINITY) - splat(peak));
-        if (wanted) storePart(row + v, e, rest);
-        total += lanesSum(e);
-      }
+      const double total = weighAll(row, V, wanted ? row : nullptr, [&](Vf logit) { return exp(logit - splat(peak)); });
       losses[t] = (float)((double)peak + log(total) - (double)own);
       if (!wanted) continue;
       const float factor = (float)(scale / total);
-      for (v = 0; v + kLanes <= V; v += kLanes) store(row + v, load(row + v) * splat(factor));
+      ptrdiff_t v = 0;
+      for (; v + kLanes <= V; v += kLanes) store(row + v, load(row + v) * splat(factor));
       for (; v < V; v++) row[v] *= factor;
       row[target] -= scale;
     }
@@ -93,26 +100,11 @@ double tokenWeights(const Arg* args) {
   const ptrdiff_t V = args[4].size();
   const float perUnit = (float)fmin(1e30, 1 / args[5].number);
   const float best = largest(scores, V);
-  // NaN fails the comparison.
-  const auto weigh = [&](Vf score) {
+  const double total = weighAll(scores, V, weights, [&](Vf score) {
     const Vf distance = (score - splat(best)) * splat(perUnit);
+    // NaN fails the comparison.
     return distance > splat(-87.0f) ? exp(distance) : Vf{};
-  };
-  Vf lanes = {};
-  double total = 0;
-  ptrdiff_t v = 0;
-  for (; v + kLanes <= V; v += kLanes) {
-    const Vf weight = weigh(load(scores + v));
-    store(weights + v, weight);
-    lanes = lanes + weight;
-    if ((v / kLanes) % 256 == 255) total += lanesSum(lanes), lanes = Vf{};
-  }
-  total += lanesSum(lanes);
-  if (v < V) {
-    const Vf weight = weigh(loadPart(scores + v, (int)(V - v), -INFINITY));
-    storePart(weights + v, weight, (int)(V - v));
-    total += lanesSum(weight);
-  }
+  });
   sum[0] = total > 0 ? (float)total : 1;
   if (V > 0 && !(total > 0)) {
     ids[0] = 0;
@@ -123,8 +115,8 @@ double tokenWeights(const Arg* args) {
   }
   const float least = (float)(args[6].number * total / (double)V);
   // Kept to the front of the same memory: never further than what is read.
-  ptrdiff_t count = 0;
-  for (v = 0; v + kLanes <= V; v += kLanes) count += keep(load(weights + v), least, (int32_t)v, ids + count, weights + count);
+  ptrdiff_t count = 0, v = 0;
+  for (; v + kLanes <= V; v += kLanes) count += keep(load(weights + v), least, (int32_t)v, ids + count, weights + count);
   for (; v < V; v++) {
     const float weight = weights[v];
     ids[count] = (int32_t)v;

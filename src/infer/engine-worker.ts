@@ -14,6 +14,8 @@ const TURN = 1;
 
 const port = parentPort!;
 let events: (FromEngine & { type: "events" })["events"] = [];
+/** Whether somebody waits for the first token of an answer among them. */
+let begins = false;
 let running = false;
 let flushed = 0;
 
@@ -24,12 +26,8 @@ function send(message: FromEngine): void {
 function flush(): void {
   if (events.length > 0) send({ type: "events", events });
   events = [];
+  begins = false;
   flushed = performance.now();
-}
-
-/** Whether somebody waits for the first token of an answer. */
-function begins(): boolean {
-  return events.some(([, event]) => "type" in event && event.type === "start");
 }
 
 /** Passes until nothing is left to do; between them messages come in. */
@@ -40,7 +38,7 @@ function run(models: LocalModels): void {
     do {
       running = models.step();
       now = performance.now();
-    } while (running && now - began < TURN && !begins());
+    } while (running && now - began < TURN && !begins);
   } catch (error) {
     // What the failed pass left behind cannot be trusted: everybody who waits is told, and the thread ends.
     process.nextTick(() => {
@@ -48,7 +46,7 @@ function run(models: LocalModels): void {
     });
     return;
   }
-  if (!running || begins() || now - flushed >= MESSAGE_EVERY) flush();
+  if (!running || begins || now - flushed >= MESSAGE_EVERY) flush();
   if (running) setImmediate(run, models);
 }
 
@@ -76,7 +74,10 @@ function receive(models: LocalModels, message: ToEngine): void {
 }
 
 try {
-  const models = new LocalModels(workerData as EngineOptions, (id, event) => events.push([id, event]));
+  const models = new LocalModels(workerData as EngineOptions, (id, event) => {
+    events.push([id, event]);
+    begins ||= "type" in event && event.type === "start";
+  });
   port.on("message", (message: ToEngine) => receive(models, message));
   send({ type: "ready", models: models.models });
 } catch (error) {
