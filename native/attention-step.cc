@@ -43,22 +43,34 @@ void writeCacheRow(const Arg& cache, float* scales, ptrdiff_t row, const float* 
   }
 }
 
+/** Rows of M queries, and where what a matrix [N,R] makes of them goes: out[m][r] = Σ_n q[m][n] · w[n][r]. */
+struct Absorbed {
+  float* out[kRowsAtOnce];
+  const float* q[kRowsAtOnce];
+  ptrdiff_t N, R;
+};
+
 constexpr ptrdiff_t kRowsAhead = 8;
 
-/** `vectors` vectors of out[m][r] = Σ_n q[m][n] · w[n][r], of M tokens with a matrix [N,R] whose rows run along r. */
+/** Asks for the row that comes kRowsAhead after row n of a matrix, or for one of the matrix that is read after it. */
+template <class T>
+SHOAL_INLINE void askAhead(const Absorbed& a, const T* w, const T* next, ptrdiff_t n) {
+  const T* row = n + kRowsAhead < a.N ? w + (n + kRowsAhead) * a.R : next + (n + kRowsAhead - a.N) * a.R;
+  for (ptrdiff_t c = 0; c < a.R; c += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(row + c);
+}
+
+/** `vectors` vectors of columns from r on, of M queries. */
 template <int M, int vectors, class T>
-SHOAL_INLINE void absorbColumns(float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t r, ptrdiff_t R) {
+SHOAL_INLINE void absorbColumns(const Absorbed& a, const T* w, const T* next, ptrdiff_t r) {
   Vf sum[M][vectors] = {};
-  for (ptrdiff_t n = 0; n < N; n++) {
-    // The first columns ask for whole rows, some ahead; behind the last row stand the matrix's values, which come next.
-    if (r == 0)
-      for (ptrdiff_t c = 0; c < R; c += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(w + (n + kRowsAhead) * R + c);
+  for (ptrdiff_t n = 0; n < a.N; n++) {
+    if (r == 0) askAhead(a, w, next, n);
     Vf row[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) row[v] = loadAs(w + n * R + r + v * kLanes);
+    for (int v = 0; v < vectors; v++) row[v] = loadAs(w + n * a.R + r + v * kLanes);
 #pragma GCC unroll 4
     for (int m = 0; m < M; m++) {
-      const Vf x = splat(q[m][n]);
+      const Vf x = splat(a.q[m][n]);
 #pragma GCC unroll 8
       for (int v = 0; v < vectors; v++) sum[m][v] = sum[m][v] + x * row[v];
     }
@@ -66,28 +78,79 @@ SHOAL_INLINE void absorbColumns(float* const* out, const float* const* q, ptrdif
 #pragma GCC unroll 4
   for (int m = 0; m < M; m++)
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) store(out[m] + r + v * kLanes, sum[m][v]);
+    for (int v = 0; v < vectors; v++) store(a.out[m] + r + v * kLanes, sum[m][v]);
 }
 
-template <int M, class T>
-void absorb(float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t R) {
-  constexpr int vectors = M == 1 ? 8 : 4;
+#if defined(SHOAL_BF16_DOT)
+/** As above of queries that are rounded to bf16, `pairs` · 32 columns: two rows of the matrix meet two numbers of a query at a time. */
+template <int M, int pairs>
+SHOAL_INLINE void absorbPairs(const Absorbed& a, const uint16_t* w, const uint16_t* next, ptrdiff_t r) {
+  __m512 even[M][pairs] = {}, odd[M][pairs] = {};
+  for (ptrdiff_t n = 0; n < a.N; n += 2) {
+    if (r == 0) askAhead(a, w, next, n), askAhead(a, w, next, n + 1);
+    __m512i low[pairs], high[pairs];
+#pragma GCC unroll 8
+    for (int v = 0; v < pairs; v++) {
+      const __m512i first = _mm512_loadu_si512(w + n * a.R + r + v * 32), second = _mm512_loadu_si512(w + (n + 1) * a.R + r + v * 32);
+      low[v] = _mm512_unpacklo_epi16(first, second), high[v] = _mm512_unpackhi_epi16(first, second);
+    }
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++) {
+      const __m512bh two = (__m512bh)_mm512_set1_epi32((int)(bitsOf(a.q[m][n]) >> 16 | (bitsOf(a.q[m][n + 1]) & 0xffff0000u)));
+#pragma GCC unroll 8
+      for (int v = 0; v < pairs; v++) {
+        even[m][v] = _mm512_dpbf16_ps(even[m][v], two, (__m512bh)low[v]);
+        odd[m][v] = _mm512_dpbf16_ps(odd[m][v], two, (__m512bh)high[v]);
+      }
+    }
+  }
+  // Of each eight columns, `even` has the first four.
+  const __m512i front = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23), back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 8
+    for (int v = 0; v < pairs; v++) {
+      _mm512_storeu_ps(a.out[m] + r + v * 32, _mm512_permutex2var_ps(even[m][v], front, odd[m][v]));
+      _mm512_storeu_ps(a.out[m] + r + v * 32 + 16, _mm512_permutex2var_ps(even[m][v], back, odd[m][v]));
+    }
+}
+#endif
+
+/** Columns that vectors of the widest kind take, from the first on; returns how many. */
+template <int M>
+SHOAL_INLINE ptrdiff_t absorbWide(const Absorbed& a, const uint16_t* w, const uint16_t* next) {
   ptrdiff_t r = 0;
-  for (; r + vectors * kLanes <= R; r += vectors * kLanes) absorbColumns<M, vectors>(out, q, N, w, r, R);
-  for (; r + kLanes <= R; r += kLanes) absorbColumns<M, 1>(out, q, N, w, r, R);
-  for (; r < R; r++) {
+#if defined(SHOAL_BF16_DOT)
+  constexpr int pairs = 8 / M;
+  if (a.N % 2) return 0;
+  for (; r + pairs * 32 <= a.R; r += pairs * 32) absorbPairs<M, pairs>(a, w, next, r);
+  for (; r + 32 <= a.R; r += 32) absorbPairs<M, 1>(a, w, next, r);
+#endif
+  return r;
+}
+template <int M>
+SHOAL_INLINE ptrdiff_t absorbWide(const Absorbed&, const float*, const float*) { return 0; }
+
+template <int M, class T>
+void absorb(const Absorbed& a, const T* w, const T* next) {
+  constexpr int vectors = M == 1 ? 8 : 4;
+  ptrdiff_t r = absorbWide<M>(a, w, next);
+  for (; r + vectors * kLanes <= a.R; r += vectors * kLanes) absorbColumns<M, vectors>(a, w, next, r);
+  for (; r + kLanes <= a.R; r += kLanes) absorbColumns<M, 1>(a, w, next, r);
+  for (; r < a.R; r++) {
     for (int m = 0; m < M; m++) {
       float sum = 0;
-      for (ptrdiff_t n = 0; n < N; n++) sum += q[m][n] * loadOneAs(w + n * R + r);
-      out[m][r] = sum;
+      for (ptrdiff_t n = 0; n < a.N; n++) sum += a.q[m][n] * loadOneAs(w + n * a.R + r);
+      a.out[m][r] = sum;
     }
   }
 }
 
+/** M queries with a matrix, and the matrix that will be read after it. */
 template <class T>
-void absorb(int M, float* const* out, const float* const* q, ptrdiff_t N, const T* w, ptrdiff_t R) {
-  if (M == 4) absorb<4>(out, q, N, w, R);
-  else for (int m = 0; m < M; m++) absorb<1>(out + m, q + m, N, w, R);
+void absorb(int M, Absorbed a, const T* w, const T* next) {
+  if (M == kRowsAtOnce) return absorb<kRowsAtOnce>(a, w, next);
+  for (int m = 0; m < M; m++, a.out[0] = a.out[m], a.q[0] = a.q[m]) absorb<1>(a, w, next);
 }
 
 /**
@@ -171,20 +234,20 @@ double attentionStep(const Arg* args) {
   const auto absorbHead = [&](ptrdiff_t h, ptrdiff_t from, ptrdiff_t end) {
     for (ptrdiff_t t0 = from; t0 < end; t0 += kRowsAtOnce) {
       const int M = (int)(end - t0 < kRowsAtOnce ? end - t0 : kRowsAtOnce);
-      const float* q[kRowsAtOnce];
-      float* to[kRowsAtOnce];
+      Absorbed a{{}, {}, N, R};
       for (int m = 0; m < M; m++) {
         const ptrdiff_t t = t0 + m, angle = positions[t] * (P / 2);
-        float* own = qRow + t * qWidth + h * (N + P);
-        q[m] = own, to[m] = queries + (t * H + h) * padded;
+        float *own = qRow + t * qWidth + h * (N + P), *query = queries + (t * H + h) * padded;
+        a.q[m] = own, a.out[m] = query;
         turn(own + N, cosines + angle, sines + angle, P, interleaved);
-        memcpy(to[m] + R, own + N, (size_t)P * 4);
-        memset(to[m] + R + P, 0, (size_t)(padded - R - P) * 4);
+        memcpy(query + R, own + N, (size_t)P * 4);
+        memset(query + R + P, 0, (size_t)(padded - R - P) * 4);
         if (kvB.isBf16())
           for (ptrdiff_t n = 0; n < N; n++) own[n] = roundToBf16(own[n]);
       }
-      if (kvB.isBf16()) absorb(M, to, q, N, kvB.bf16() + h * perHead, R);
-      else absorb(M, to, q, N, kvB.f32() + h * perHead, R);
+      // The next head's matrix begins where this head's ends.
+      if (kvB.isBf16()) absorb(M, a, kvB.bf16() + h * perHead, kvB.bf16() + (h + 1) * perHead);
+      else absorb(M, a, kvB.f32() + h * perHead, kvB.f32() + (h + 1) * perHead);
     }
   };
   const auto attendHeads = [&](ptrdiff_t t, ptrdiff_t h0, ptrdiff_t h1) {

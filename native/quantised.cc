@@ -16,10 +16,10 @@ struct Group {
 };
 
 template <int bits, int M>
-void groupRows(const Group<bits>& g, ptrdiff_t panel, ptrdiff_t row) {
+void groupRows(const Group<bits>& g, ptrdiff_t panel, ptrdiff_t count, ptrdiff_t row) {
   ptrdiff_t rows[M];
   for (int m = 0; m < M; m++) rows[m] = row + m;
-  panelRows<bits, M>(g.codes + bytesOf<bits>(panel * kPanel * g.K), g.scales + panel * kPanel * (g.K / kBlock), g.a, rows, g.K, g.out + row * g.N + panel * kPanel, g.N);
+  panelsRows<bits, M>(g.codes + bytesOf<bits>(panel * kPanel * g.K), g.scales + panel * kPanel * (g.K / kBlock), count, g.a, rows, g.K, g.out + row * g.N + panel * kPanel, g.N);
 }
 
 constexpr ptrdiff_t kRowsAtOnce = 32;  // rows whose codes stay in the nearest cache while a task's panels meet them
@@ -28,12 +28,13 @@ template <int bits>
 void panels(const Group<bits>& g, ptrdiff_t from, ptrdiff_t to) {
   for (ptrdiff_t first = 0; first < g.M; first += kRowsAtOnce) {
     const ptrdiff_t end = first + kRowsAtOnce < g.M ? first + kRowsAtOnce : g.M;
-    for (ptrdiff_t panel = from; panel < to; panel++) {
+    for (ptrdiff_t panel = from; panel < to; panel += kPanelsAtOnce<kMostRows>) {
+      const ptrdiff_t count = panel + kPanelsAtOnce<kMostRows> < to ? kPanelsAtOnce<kMostRows> : to - panel;
       ptrdiff_t m = first;
-      for (; m + kMostRows <= end; m += kMostRows) groupRows<bits, kMostRows>(g, panel, m);
-      if (end - m == 3) groupRows<bits, 3>(g, panel, m);
-      if (end - m == 2) groupRows<bits, 2>(g, panel, m);
-      if (end - m == 1) groupRows<bits, 1>(g, panel, m);
+      for (; m + kMostRows <= end; m += kMostRows) groupRows<bits, kMostRows>(g, panel, count, m);
+      if (end - m == 3) groupRows<bits, 3>(g, panel, count, m);
+      if (end - m == 2) groupRows<bits, 2>(g, panel, count, m);
+      if (end - m == 1) groupRows<bits, 1>(g, panel, count, m);
     }
   }
 }

@@ -115,54 +115,80 @@ SHOAL_INLINE int32_t roundBlock(const float* block, int8_t* codes, float* scale)
 #endif
 }
 
+/** Panels of which M rows of activations share what is loaded of them, where registers suffice for their sums. Few rows wait for memory: it comes panel by panel. */
+template <int M>
+constexpr int kPanelsAtOnce = M == kMostRows && kLanes == 16 ? 2 : 1;
+
 /**
- * out[m][16] (rows ldo apart) = rows[m] of the activations with one panel. The rows' sums run side by side, so that one does not wait for its own
- * last product; each is formed in the same order whatever M is.
+ * out[m][16 p …] (rows ldo apart) = rows[m] of the activations with the panels that begin at `codes`. Their sums run side by side, so that one does
+ * not wait for its own last product; each is formed in the same order whatever M and `panels` are.
  */
-template <int bits, int M>
+template <int bits, int M, int panels>
 SHOAL_INLINE void panelRows(const uint8_t* codes, const uint16_t* scales, const Activations& a, const ptrdiff_t* rows, ptrdiff_t K, float* out, ptrdiff_t ldo) {
+  constexpr ptrdiff_t blockBytes = bytesOf<bits>(kPanel * kBlock);
   const ptrdiff_t blocks = K / kBlock;
   const int8_t* own[M];
   const float* ownScales[M];
   const int32_t* starts[M];
   for (int m = 0; m < M; m++) own[m] = a.codes + rows[m] * K, ownScales[m] = a.scales + rows[m] * blocks, starts[m] = a.starts + rows[m] * blocks;
-  Vf sum[M][kParts] = {};
+  Vf sum[panels][M][kParts] = {};
   for (ptrdiff_t b = 0; b < blocks; b++) {
-    const uint8_t* block = codes + b * bytesOf<bits>(kPanel * kBlock);
-    // 4 bits at full speed outrun the processor's own prefetching; with 8 bits there is nothing to win.
-    if (bits == 4 && M == 1)
-      for (int line = 0; line < kPanel * kBlock / 2; line += 64) __builtin_prefetch(block + 4096 + line);
+    const uint8_t* block = codes + b * blockBytes;
+    // One row with 8 bits waits for nothing but memory, and the processor's own prefetching does as well.
+    if (bits == 4 || M > 1)
+      for (int p = 0; p < panels; p++)
+        for (int line = 0; line < blockBytes; line += 64) __builtin_prefetch(block + p * blocks * blockBytes + 4096 + line);
 #pragma GCC unroll 4
     for (int part = 0; part < kParts; part++) {
-      Vi whole[M];
+      Vi whole[panels][M];
+#pragma GCC unroll 2
+      for (int p = 0; p < panels; p++)
 #pragma GCC unroll 4
-      for (int m = 0; m < M; m++) whole[m] = Vi{} + (kUsesStarts<bits> ? starts[m][b] : 0);
-      const uint8_t* from = block + part * kLanes * 4;
-      if (bits == 8) {
+        for (int m = 0; m < M; m++) whole[p][m] = Vi{} + (kUsesStarts<bits> ? starts[m][b] : 0);
 #pragma GCC unroll 8
-        for (int q = 0; q < kQuads; q++) {
-          const Codes w = loadCodes(from + q * kPanel * 4);
-#pragma GCC unroll 4
-          for (int m = 0; m < M; m++) whole[m] = addQuad<bits>(whole[m], w, everywhere(own[m] + b * kBlock + q * 4));
+      for (int q = 0; q < (bits == 8 ? kQuads : kQuads / 2); q++) {
+        Codes first[panels], second[panels];
+#pragma GCC unroll 2
+        for (int p = 0; p < panels; p++) {
+          first[p] = loadCodes(block + p * blocks * blockBytes + q * kPanel * 4 + part * kLanes * 4);
+          // Byte j of a quad in 4 bits holds number j of k in its low half, number j + 16 in its high half.
+          if (bits == 4) {
+            const Codes low = Codes{} + 0x0f0f0f0fu;
+            second[p] = (first[p] >> 4) & low, first[p] &= low;
+          }
         }
-      } else {
-        // Byte j of a quad holds number j of k in its low half, number j + 16 in its high half.
 #pragma GCC unroll 4
-        for (int q = 0; q < kQuads / 2; q++) {
-          const Codes both = loadCodes(from + q * kPanel * 4), low = Codes{} + 0x0f0f0f0fu, first = both & low, second = (both >> 4) & low;
-#pragma GCC unroll 4
-          for (int m = 0; m < M; m++) whole[m] = addQuad<bits>(whole[m], first, everywhere(own[m] + b * kBlock + q * 4));
-#pragma GCC unroll 4
-          for (int m = 0; m < M; m++) whole[m] = addQuad<bits>(whole[m], second, everywhere(own[m] + b * kBlock + kBlock / 2 + q * 4));
+        for (int m = 0; m < M; m++) {
+          const Vi x = everywhere(own[m] + b * kBlock + q * 4);
+#pragma GCC unroll 2
+          for (int p = 0; p < panels; p++) whole[p][m] = addQuad<bits>(whole[p][m], first[p], x);
+          if (bits == 8) continue;
+          const Vi y = everywhere(own[m] + b * kBlock + kBlock / 2 + q * 4);
+#pragma GCC unroll 2
+          for (int p = 0; p < panels; p++) whole[p][m] = addQuad<bits>(whole[p][m], second[p], y);
         }
       }
-      const Vf scale = loadBf16(scales + b * kPanel + part * kLanes);
+#pragma GCC unroll 2
+      for (int p = 0; p < panels; p++) {
+        const Vf scale = loadBf16(scales + (p * blocks + b) * kPanel + part * kLanes);
 #pragma GCC unroll 4
-      for (int m = 0; m < M; m++) sum[m][part] = sum[m][part] + toFloat(whole[m]) * (scale * splat(ownScales[m][b]));
+        for (int m = 0; m < M; m++) sum[p][m][part] = sum[p][m][part] + toFloat(whole[p][m]) * (scale * splat(ownScales[m][b]));
+      }
     }
   }
-  for (int m = 0; m < M; m++)
-    for (int part = 0; part < kParts; part++) store(out + m * ldo + part * kLanes, sum[m][part]);
+  for (int p = 0; p < panels; p++)
+    for (int m = 0; m < M; m++)
+      for (int part = 0; part < kParts; part++) store(out + m * ldo + p * kPanel + part * kLanes, sum[p][m][part]);
+}
+
+/** As panelRows, of `count` panels one after the other. */
+template <int bits, int M>
+static void panelsRows(const uint8_t* codes, const uint16_t* scales, ptrdiff_t count, const Activations& a, const ptrdiff_t* rows, ptrdiff_t K, float* out, ptrdiff_t ldo) {
+  const ptrdiff_t bytes = bytesOf<bits>(kPanel * K), numbers = kPanel * (K / kBlock);
+  constexpr int together = kPanelsAtOnce<M>;
+  ptrdiff_t p = 0;
+  for (; p + together <= count; p += together) panelRows<bits, M, together>(codes + p * bytes, scales + p * numbers, a, rows, K, out + p * kPanel, ldo);
+  for (; p < count; p++) panelRows<bits, M, 1>(codes + p * bytes, scales + p * numbers, a, rows, K, out + p * kPanel, ldo);
 }
 
 }  // namespace SHOAL_ISA

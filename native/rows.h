@@ -119,11 +119,9 @@ void multiplyRows(const Matrix& w, ptrdiff_t first, int columns, const Rows& a, 
 #else
   if (w.held == kHeldBf16) return dots<M, WideDot<uint16_t>>(a.rounded, a.K, rows, (const uint16_t*)part.data, a.K, columns, out, ldo);
 #endif
-  for (int c = 0; c < columns; c += kPanel) {
-    const Matrix panel = part.from(c);
-    if (w.held == kHeld8) panelRows<8, M>((const uint8_t*)panel.data, panel.scales, {a.codes, a.scales, a.starts8}, rows, a.K, out + c, ldo);
-    else panelRows<4, M>((const uint8_t*)panel.data, panel.scales, {a.codes, a.scales, a.starts4}, rows, a.K, out + c, ldo);
-  }
+  const uint8_t* codes = (const uint8_t*)part.data;
+  if (w.held == kHeld8) panelsRows<8, M>(codes, part.scales, columns / kPanel, {a.codes, a.scales, a.starts8}, rows, a.K, out, ldo);
+  else panelsRows<4, M>(codes, part.scales, columns / kPanel, {a.codes, a.scales, a.starts4}, rows, a.K, out, ldo);
 }
 
 constexpr int kRowsAtOnce = kMostRows;  // rows of activations of one call below
@@ -137,7 +135,7 @@ static inline void multiply(const Matrix& w, ptrdiff_t first, int columns, const
 }
 
 /** Columns of the output that one unit of work forms. */
-constexpr int kUnitColumns = 16;
+constexpr int kUnitColumns = 32;
 static inline ptrdiff_t unitsOf(ptrdiff_t N) { return (N + kUnitColumns - 1) / kUnitColumns; }
 static inline int columnsOfUnit(ptrdiff_t N, ptrdiff_t unit) { return (int)(N - unit * kUnitColumns < kUnitColumns ? N - unit * kUnitColumns : kUnitColumns); }
 
