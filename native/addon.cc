@@ -158,6 +158,12 @@ napi_value prepare(napi_env env, napi_callback_info info) {
   return function;
 }
 
+void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
 napi_value firstArg(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -165,7 +171,14 @@ napi_value firstArg(napi_env env, napi_callback_info info) {
   return value;
 }
 
-/** table(isa): an object of kernels, and `prepare`. */
+napi_value runAlone(napi_env env, napi_callback_info info) {
+  bool alone = false;
+  if (napi_get_value_bool(env, firstArg(env, info), &alone) != napi_ok) return fail(env, "runAlone(alone): alone must be true or false"), nullptr;
+  workAlone(alone);
+  return nullptr;
+}
+
+/** table(isa): an object of kernels, `prepare` and `runAlone`. */
 napi_value table(napi_env env, napi_callback_info info) {
   char name[32];
   if (!readText(env, firstArg(env, info), name, sizeof name)) return fail(env, "table(isa): isa must be a name"), nullptr;
@@ -183,6 +196,7 @@ napi_value table(napi_env env, napi_callback_info info) {
     napi_value function;
     napi_create_function(env, "prepare", NAPI_AUTO_LENGTH, prepare, (void*)sets[i].families(), &function);
     napi_set_named_property(env, object, "prepare", function);
+    define(env, object, "runAlone", runAlone);
     return object;
   }
   return fail(env, "table(isa): this machine lacks that instruction set"), nullptr;
@@ -293,12 +307,6 @@ napi_value releaseMapped(napi_env env, napi_callback_info info) {
   if (!data || !mappedFiles().starts.count(data) || !(from >= 0 && from <= to && to <= (double)length)) return nullptr;
   releasePages((char*)data + (size_t)from, (char*)data + (size_t)to);
   return nullptr;
-}
-
-void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
-  napi_set_named_property(env, exports, name, function);
 }
 
 napi_value initialise(napi_env env, napi_value exports) {

@@ -192,6 +192,9 @@ Pool* pool() {
   return instance;
 }
 
+// Whether this thread calls no others.
+thread_local bool alone = false;
+
 // A thread's place in the team at hand, −1 without one, and the last of its rounds.
 thread_local int place = -1;
 thread_local int teamSize = 1;
@@ -281,7 +284,9 @@ void setThreads(int count) {
   for (Share& share : p.shares) share.word.store(p.lastRound << 32 | kTask, std::memory_order_relaxed);
 }
 
-int threads() { return pool()->wanted; }
+int threads() { return alone ? 1 : pool()->wanted; }
+
+void workAlone(bool on) { alone = on; }
 
 int member() { return place < 0 ? 0 : place; }
 
@@ -294,7 +299,7 @@ void parallelRun(ptrdiff_t tasks, TaskFunction run, void* context) {
     const Round round{++teamRound, tasks, teamSize, run, context};
     pool()->work(place, round);
     meetAt(round.number);
-  } else if (tasks == 1 || pool()->wanted == 1) {
+  } else if (tasks == 1 || threads() == 1) {
     for (ptrdiff_t task = 0; task < tasks; task++) run(context, task);
   } else {
     pool()->start(run, context, tasks, false);
@@ -309,7 +314,7 @@ void teamRun(TaskFunction run, void* context) {
     uint64_t round;
   };
   Pool& p = *pool();
-  if (p.wanted == 1 || ticks() < p.pauseEnds) return run(context, 0);
+  if (threads() == 1 || ticks() < p.pauseEnds) return run(context, 0);
   Team team{run, context, p.wanted, p.lastRound + 1};
   const auto join = [](void* data, ptrdiff_t task) {
     const Team& team = *(const Team*)data;

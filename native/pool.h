@@ -6,7 +6,10 @@
 
 /** Total threads that take part in a parallelFor, the caller included (1 … 256). Takes effect at the next call. */
 void setThreads(int count);
+/** Threads that take part in what the calling thread does. */
 int threads();
+/** Whether the calling thread works alone from now on: jobs so short that calling others and waiting for them takes longer than they save. */
+void workAlone(bool alone);
 
 typedef void (*TaskFunction)(void* context, ptrdiff_t task);
 void parallelRun(ptrdiff_t tasks, TaskFunction run, void* context);

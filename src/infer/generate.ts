@@ -75,7 +75,8 @@ export async function* generate(
   const cachedTokens = Math.max(0, Math.min(sharedPrefix(sequence.ids, prompt), prompt.length - 1));
   sequence.truncate(cachedTokens);
   const started = performance.now();
-  const logits = sequence.append(Array.prototype.slice.call(prompt, cachedTokens));
+  const unread: number[] = Array.prototype.slice.call(prompt, cachedTokens);
+  const logits = model.threads.run(unread.length, () => sequence.append(unread));
   const decodeStarted = performance.now();
   const ids: number[] = [];
   const drafts = { drafted: 0, accepted: 0 };
@@ -110,7 +111,10 @@ export async function* generate(
       break;
     }
     if (prompt.length + ids.length > sequence.limit || ids.length === maxTokens) break;
-    certain = certain.length > 1 ? certain.slice(1) : step(sequence, id, options, random, drafts);
+    certain =
+      certain.length > 1
+        ? certain.slice(1)
+        : model.threads.run(sequence.canDraft ? 2 : 1, () => step(sequence, id, options, random, drafts));
   }
   const ended = performance.now();
   if (!cutOff) {

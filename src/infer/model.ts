@@ -14,6 +14,7 @@ import { Arena, createKernels, InputError, type Isa, type Kernels, type Precisio
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 import type { ModelInfo } from "./engine.ts";
 import { Sampler } from "./sampler.ts";
+import { ThreadChoice } from "./thread-choice.ts";
 
 export interface LoadOptions {
   /** How weights are held: f32, bf16 (the default where the folder stores them in 16 bits or fewer), or quantised to int8 or int4. */
@@ -31,6 +32,8 @@ export interface Model {
   tokenizer: Tokenizer;
   kernels: Kernels;
   sampler: Sampler;
+  /** Which threads its steps run on. */
+  threads: ThreadChoice;
   /** How the weights are held. */
   dtype: WeightDtype;
   /** How the latent cache is held. */
@@ -41,6 +44,9 @@ export interface Model {
   /** Scratch memory of passes: reset before each. */
   arena: Arena;
 }
+
+/** Bytes that a weight takes, without scales. */
+export const WEIGHT_BYTES: Record<WeightDtype, number> = { f32: 4, bf16: 2, int8: 1, int4: 0.5 };
 
 /** Loads a folder's weights and tokenizer. @throws InputError saying what is wrong with which file */
 export function loadModel(dir: string, options: LoadOptions = {}): Model {
@@ -65,7 +71,21 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const cacheDtype = options.cache ?? precision;
   const arena = new Arena(16 << 20);
   const sampler = new Sampler(kernels, config.vocabSize);
-  return { dir, config, transformer, tokenizer, kernels, sampler, dtype: held, cacheDtype, precision, stopIds, arena };
+  const threads = new ThreadChoice(kernels, config, WEIGHT_BYTES[held]);
+  return {
+    dir,
+    config,
+    transformer,
+    tokenizer,
+    kernels,
+    sampler,
+    threads,
+    dtype: held,
+    cacheDtype,
+    precision,
+    stopIds,
+    arena,
+  };
 }
 
 /** eos_token_id of generation_config.json, which may name more than config.json. */

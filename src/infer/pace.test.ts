@@ -1,28 +1,42 @@
 import { describe, expect, it } from "vitest";
 import { Pace } from "./pace.ts";
 
-/** The share of `steps` steps that guess, at these seconds a token. */
-function share(pace: Pace, guessing: number, plain: number, steps: number) {
-  const guesses = Array.from({ length: steps }, () => {
-    const { guesses } = pace;
-    // Right guesses give two tokens a step.
-    if (guesses) pace.took(2 * guessing, 2);
-    else pace.took(plain, 1);
-    return guesses;
+/** The share of `steps` steps that go the first way, at these seconds a token. */
+function share(pace: Pace, first: number, second: number, steps: number) {
+  const ways = Array.from({ length: steps }, () => {
+    const way = pace.first;
+    // The first way gives two tokens a step.
+    if (way) pace.took(2 * first, 2);
+    else pace.took(second, 1);
+    return way;
   });
-  return guesses.filter(Boolean).length / steps;
+  return ways.filter(Boolean).length / steps;
 }
 
-describe("the pace of guessing", () => {
-  it("keeps to what is quicker, and to the other only for trials", () => {
+describe("the quicker of two ways", () => {
+  it("is kept to, and the other is for trials", () => {
     expect(share(new Pace(), 0.9, 1, 4000)).toBeGreaterThan(0.9);
     expect(share(new Pace(), 1.1, 1, 4000)).toBeLessThan(0.1);
   });
 
-  it("finds out when that changes", () => {
+  it("has to be quicker by what it is worth", () => {
+    expect(share(new Pace(1.2), 0.9, 1, 4000)).toBeLessThan(0.1);
+    expect(share(new Pace(1.2), 0.8, 1, 4000)).toBeGreaterThan(0.9);
+  });
+
+  it("is tried against the other the more seldom the clearer it wins", () => {
+    const [near, clear] = [new Pace(), new Pace()];
+    expect(1 - share(near, 0.9, 1, 40_000)).toBeCloseTo(0.04, 2);
+    expect(1 - share(clear, 0.5, 1, 40_000)).toBeLessThan(0.01);
+  });
+
+  it("is found out anew when that changes", () => {
     const pace = new Pace();
     share(pace, 0.9, 1, 2000);
     expect(share(pace, 1.1, 1, 4000)).toBeLessThan(0.25);
     expect(share(pace, 0.9, 1, 4000)).toBeGreaterThan(0.75);
+    share(pace, 0.1, 1, 40_000);
+    share(pace, 1, 0.1, 7000);
+    expect(share(pace, 1, 0.1, 4000)).toBeLessThan(0.1);
   });
 });

@@ -8,7 +8,7 @@ import { EngineError, type EngineStats } from "./engine.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import { Memory, type Reading } from "./memory.ts";
-import type { Model } from "./model.ts";
+import { type Model, WEIGHT_BYTES } from "./model.ts";
 import { Pace } from "./pace.ts";
 import { type Part, Pass, sharePrefill } from "./passes.ts";
 
@@ -29,7 +29,6 @@ const HEADROOM = 64;
 const MOST_DRAFTING = 4;
 /** Guesses pay by themselves where a pass waits for weights to be read: where those that fire are more than caches hold, in bytes. */
 const READ_BOUND = 64 << 20;
-const WEIGHT_BYTES = { f32: 4, bf16: 2, int8: 1, int4: 0.5 };
 /** Steps that may pass a waiting request over because its rows are not free, before nobody else is let in. */
 const MOST_PASSED_OVER = 64;
 
@@ -39,6 +38,7 @@ export class Scheduler {
   private readonly memory: Memory;
   private readonly drafter: Drafter | null;
   private readonly readBound: boolean;
+  /** Whether guessing ahead is worth it for a sequence alone: the first way guesses. */
   private readonly pace = new Pace();
   private readonly queue = new FairQueue<Job>();
   /** Jobs that gave their rows up for others and go on before anybody new. */
@@ -98,7 +98,8 @@ export class Scheduler {
     this.admit();
     const parts = this.plan();
     if (parts.length === 0) return false;
-    this.pass(parts);
+    const tokens = parts.reduce((sum, { count }) => sum + count, 0);
+    this.model.threads.run(tokens, () => this.pass(parts));
     return true;
   }
 
@@ -209,7 +210,7 @@ export class Scheduler {
     const drafting =
       this.drafter && this.running.length <= MOST_DRAFTING ? reads.filter((read) => this.wantsGuess(read)) : [];
     this.drafter?.guess(pass, drafting);
-    if (tells && checked === this.pace.guesses && checked === (first.guess !== null))
+    if (tells && checked === this.pace.first && checked === (first.guess !== null))
       this.pace.took((performance.now() - started) / 1000, first.tokens.length - length);
   }
 
@@ -255,7 +256,7 @@ export class Scheduler {
   private wantsGuess({ job }: Read): boolean {
     const { draft, temperature } = job.request.settings;
     // Of a greedy text most guesses are right, which may pay for a sequence alone even where reading weights does not bind.
-    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.guesses);
+    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.first);
     return job.region !== null && (draft ?? pays);
   }
 

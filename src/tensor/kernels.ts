@@ -381,4 +381,9 @@ export interface Kernels extends FeedForwardKernels, LossKernels {
    * small model that takes as long as the step. What comes back runs them for the first T tokens of the buffers.
    */
   prepareLayers(layers: readonly LayerStep[]): (T: number) => void;
+  /**
+   * Whether the kernels that this JavaScript thread calls run on it alone from now on, or on all threads (the default): of a small model a step may be
+   * over sooner than others have been called.
+   */
+  runAlone(alone: boolean): void;
 }

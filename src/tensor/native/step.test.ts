@@ -328,6 +328,22 @@ describeTwins("prepareLayers", (native) => {
     }
   });
 
+  it("gives the same on the caller's thread alone", () => {
+    const passes = (aloneIn: (pass: number) => boolean) => {
+      const layers = make();
+      const run = native.prepareLayers(layers);
+      for (let pass = 0; pass < 60; pass++) {
+        native.runAlone(aloneIn(pass));
+        withThreads(3, () => run(1 + (pass % 5)));
+      }
+      native.runAlone(false);
+      return layers;
+    };
+    const together = passes(() => false);
+    expect(passes(() => true)).toEqual(together);
+    expect(passes((pass) => pass % 3 === 1)).toEqual(together);
+  });
+
   it("gives the same on threads that change in number, are more than the processor's, or have fallen asleep", () => {
     const passes = (threadsOf: (pass: number) => number) => {
       const layers = make();

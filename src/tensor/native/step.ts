@@ -92,7 +92,7 @@ function checkPlaces({ positions, rowStart, rowCount, cos, sin, cache, cacheScal
 export function nativeSteps(
   table: NativeTable,
   isa: NativeIsa,
-): Pick<Kernels, "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers"> {
+): Pick<Kernels, "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers" | "runAlone"> {
   return {
     // Tiles need many rows at once.
     mostStepTokens: isa === "amx" ? 32 : 64,
@@ -117,6 +117,10 @@ export function nativeSteps(
         for (const { attention } of layers) checkPlaces(attention, T);
         run(T);
       };
+    },
+
+    runAlone(alone) {
+      table.runAlone(alone);
     },
   };
 }

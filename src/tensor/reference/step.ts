@@ -36,7 +36,10 @@ function feedForward(w: { gateUp: HeldMatrix; down: HeldMatrix; F: number }, e: 
   return linear(w.down, e, hidden, J, D, w.F);
 }
 
-export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers"> = {
+export const stepKernels: Pick<
+  Kernels,
+  "feedForwardStep" | "attentionStep" | "mostStepTokens" | "prepareLayers" | "runAlone"
+> = {
   feedForwardStep({ out, x, norm, eps, T, D, shared, experts }) {
     const h = normed(x, norm, T, D, eps);
     out.set(x.subarray(0, T * D));
@@ -141,4 +144,7 @@ export const stepKernels: Pick<Kernels, "feedForwardStep" | "attentionStep" | "m
       }
     };
   },
+
+  // It is always alone.
+  runAlone() {},
 };
