@@ -175,11 +175,9 @@ const load = new Command("load")
     if (!result.passed) process.exitCode = 1;
   });
 
-export const benchCommand = new Command("bench")
-  .description("how fast, and how near to what the machine can do")
-  .addHelpText(
-    "after",
-    `
+export const benchCommand = new Command("bench").addHelpText(
+  "after",
+  `
 Every figure stands beside the machine's measured ceilings. Timings need an otherwise idle machine; compare ratios of one run.
 
 Examples:
@@ -189,5 +187,5 @@ Examples:
   shoal bench startup --dtype int4
   shoal bench load --clients 16 -- --model models/minnow --dtype int8
   SHOAL_ISA=avx2 shoal bench prefill`,
-  );
+);
 for (const command of [train, prefill, decode, drafting, kernels, startup, load]) benchCommand.addCommand(command);

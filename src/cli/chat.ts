@@ -26,7 +26,6 @@ const HELP = `/reset            begin a new conversation
 Ctrl-C stops a reply; again, at the prompt, it leaves.`;
 
 export const chatCommand = addSamplingOptions(addModelOptions(new Command("chat")))
-  .description("talk with a model in the terminal")
   .option("--system <text>", "a system prompt")
   .addHelpText(
     "after",

@@ -297,7 +297,7 @@ const tasks = new Command("tasks")
           await new Promise((resume) => process.stdout.once("drain", resume));
   });
 
-export const dataCommand = new Command("data").description("look at data, and clean it").addHelpText(
+export const dataCommand = new Command("data").addHelpText(
   "after",
   `
 Reads .txt, .md, .jsonl and .parquet, plain, .gz or .zst; see docs/data.md.

@@ -19,7 +19,6 @@ interface Flags extends ModelOptions, SamplingFlags {
 }
 
 export const generateCommand = addSamplingOptions(addModelOptions(new Command("generate")))
-  .description("continue a text, or with --chat answer a question")
   .requiredOption("--prompt <text>", "the text to continue")
   .option("--chat", "put the prompt into the model's chat template", false)
   .option(

@@ -14,7 +14,6 @@ interface Flags {
 }
 
 export const inspectCommand = new Command("inspect")
-  .description("what a model is made of: parameters, cache per token, sizes, tensors")
   .option("--model <dir>", "a Hugging Face folder (default: Minnow)", MINNOW)
   .option("--config <path>", "a config.json alone: counts without any weights")
   .option("--tensors", "list every tensor", false)

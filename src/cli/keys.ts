@@ -57,5 +57,5 @@ const revoke = subcommand("revoke", "end a key; at once, also at a running serve
     console.log(flags.json ? JSON.stringify({ id, revoked: true }) : `revoked ${id}`);
   });
 
-export const keysCommand = new Command("keys").description("API keys of the server: create, list, revoke");
+export const keysCommand = new Command("keys");
 for (const command of [create, list, revoke]) keysCommand.addCommand(command);

@@ -22,24 +22,77 @@ function prepare(command: Command): Command {
   return command;
 }
 
+/** A command as --help lists it, and the command itself. */
+interface Listed {
+  about: string;
+  /** Its arguments, where it has any. */
+  takes?: string;
+  load: () => Promise<Command>;
+}
+
 /** In the order of --help. Only what is asked for is loaded: the server's packages would double the time that `shoal generate` takes to start. */
-const COMMANDS: Record<string, () => Promise<Command>> = {
-  serve: async () => (await import("./serve.ts")).serveCommand,
-  keys: async () => (await import("./keys.ts")).keysCommand,
-  chat: async () => (await import("./chat.ts")).chatCommand,
-  generate: async () => (await import("./generate.ts")).generateCommand,
-  score: async () => (await import("./score.ts")).scoreCommand,
-  inspect: async () => (await import("./inspect.ts")).inspectCommand,
-  data: async () => (await import("./data.ts")).dataCommand,
-  train: async () => (await import("./train.ts")).trainCommand,
-  report: async () => (await import("./report.ts")).reportCommand,
-  plan: async () => (await import("./plan.ts")).planCommand,
-  bench: async () => (await import("./bench.ts")).benchCommand,
+const COMMANDS: Record<string, Listed> = {
+  serve: {
+    about: "the chat site and the API, on this computer or for others",
+    load: async () => (await import("./serve.ts")).serveCommand,
+  },
+  keys: {
+    about: "API keys of the server: create, list, revoke",
+    load: async () => (await import("./keys.ts")).keysCommand,
+  },
+  chat: {
+    about: "talk with a model in the terminal",
+    load: async () => (await import("./chat.ts")).chatCommand,
+  },
+  generate: {
+    about: "continue a text, or with --chat answer a question",
+    load: async () => (await import("./generate.ts")).generateCommand,
+  },
+  score: {
+    about: "how likely the model finds a text: log probabilities and bits per byte",
+    load: async () => (await import("./score.ts")).scoreCommand,
+  },
+  inspect: {
+    about: "what a model is made of: parameters, cache per token, sizes, tensors",
+    load: async () => (await import("./inspect.ts")).inspectCommand,
+  },
+  data: {
+    about: "look at data, and clean it",
+    load: async () => (await import("./data.ts")).dataCommand,
+  },
+  train: {
+    about: "run a recipe: tokenizer, training stages, a finished model folder",
+    takes: "<recipe>",
+    load: async () => (await import("./train.ts")).trainCommand,
+  },
+  report: {
+    about: "a run's report card, its model card, or its live page",
+    takes: "<run>",
+    load: async () => (await import("./report.ts")).reportCommand,
+  },
+  plan: {
+    about: "what would it cost, how long, on what; or: what can this budget buy",
+    load: async () => (await import("./plan.ts")).planCommand,
+  },
+  bench: {
+    about: "how fast, and how near to what the machine can do",
+    load: async () => (await import("./bench.ts")).benchCommand,
+  },
 };
 
-const named = process.argv.slice(2).find((word) => Object.hasOwn(COMMANDS, word));
-for (const load of named ? [COMMANDS[named]] : Object.values(COMMANDS)) program.addCommand(prepare(await load()));
-if (!named) program.version((await import("../serve/index.ts")).VERSION, "--version", "print the version");
+const said = process.argv.slice(2);
+const named = said.find((word) => Object.hasOwn(COMMANDS, word));
+if (named) {
+  const { about, load } = COMMANDS[named];
+  program.addCommand(prepare((await load()).description(about)));
+} else {
+  for (const [name, { about, takes }] of Object.entries(COMMANDS)) {
+    const listed = new Command(name).description(about);
+    program.addCommand(prepare(takes ? listed.arguments(takes) : listed));
+  }
+  const version = said.includes("--version") ? (await import("../serve/index.ts")).VERSION : "";
+  program.version(version, "--version", "print the version");
+}
 
 // A reader that goes away (shoal generate | head) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

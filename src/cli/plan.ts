@@ -16,13 +16,13 @@ import {
   findHardware,
   HARDWARE,
   type Hardware,
-  PUBLISHED_RUNS,
   parseDense,
   parseHardware,
   planBudget,
   planPage,
   planServing,
   planTraining,
+  publishedRuns,
   type ServePlan,
   type TrainPlan,
   type TrainRequest,
@@ -196,7 +196,7 @@ const deepseekPlan = new Command("deepseek-v3")
   .action((flags: { json: boolean; html?: string }) => {
     const bill = deepseekBill();
     if (flags.html !== undefined) {
-      writePage(flags.html, bill.pretraining, PUBLISHED_RUNS[0].request);
+      writePage(flags.html, bill.pretraining, publishedRuns()[0].request);
     }
     if (flags.json) console.log(JSON.stringify(bill));
     else printBill(bill);
@@ -242,7 +242,6 @@ const hardwarePlan = new Command("hardware")
   });
 
 export const planCommand = machineOptions(new Command("plan"))
-  .description("what would it cost, how long, on what; or: what can this budget buy")
   .option("--budget <usd>", "a sum, as 5.6M or 0.50: the best model that it buys", amount)
   .addOption(new Option("--precision <p>", "of the matrix products").choices(["bf16", "fp8"]).default("bf16"))
   .addHelpText(

@@ -27,7 +27,6 @@ interface ReportFlags {
 }
 
 export const reportCommand = new Command("report")
-  .description("a run's report card, its model card, or its live page")
   .argument("<run>", "the folder of a run, finished or not")
   .option("--html <file>", "write the report card: one page that needs nothing else")
   .option("--markdown <file>", "write the model card, and its curves as a picture beside it")

@@ -15,7 +15,6 @@ interface Flags extends ModelOptions {
 }
 
 export const scoreCommand = addModelOptions(new Command("score"))
-  .description("how likely the model finds a text: log probabilities and bits per byte")
   .option("--text <text>", "the text")
   .option("--file <path>", "a file that holds the text, in UTF-8")
   .option("--ids <list>", "token ids, as 1,2,3 (nothing is added to them)")

@@ -66,7 +66,6 @@ const collect = (value: string, before: string[] = []): string[] => [...before, 
 const SHARED_RATE = 600;
 
 export const serveCommand = new Command("serve")
-  .description("the chat site and the API, on this computer or for others")
   .option(
     "--model <dir>",
     "a Hugging Face folder with model_type deepseek_v3; may be given again (default: Minnow)",

@@ -7,7 +7,6 @@ import { type LedgerRecord, loadRecipe, type RunProgress, type StepRecord, train
 import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
 
 export const trainCommand = new Command("train")
-  .description("run a recipe: tokenizer, training stages, a finished model folder")
   .argument("<recipe>", "a recipe file; recipes/ holds some to start from")
   .option("--out <dir>", "folder of the run (default: runs/NAME)")
   .option("--data <dir>", "where the recipe's relative paths begin (default: SHOAL_DATA, else this folder)")

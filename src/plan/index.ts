@@ -23,6 +23,6 @@ export { CALIBRATION, efficiency } from "./efficiency.ts";
 export { findHardware, HARDWARE, type Hardware, parseHardware } from "./hardware.ts";
 export { planPage } from "./html.ts";
 export { chooseLayout, type Layout } from "./layout.ts";
-export { againstPublished, DEEPSEEK_V3, PUBLISHED_RUNS } from "./published.ts";
+export { againstPublished, DEEPSEEK_V3, publishedRuns } from "./published.ts";
 export { planServing, type ServePlan, type ServeRequest } from "./serve.ts";
 export { planTraining, type Range, type TrainPlan, type TrainRequest } from "./train.ts";
