@@ -158,7 +158,7 @@ double attentionStep(const Arg* args) {
   };
   if (few) {
     // A task is a few heads from end to end.
-    const ptrdiff_t together = H >= threads() * 2 * kHeads ? 2 * kHeads : H >= threads() * kHeads ? kHeads : H >= threads() * 2 ? 2 : 1;
+    const ptrdiff_t share = (H + threads() - 1) / threads(), together = share < 2 * kHeads ? share : 2 * kHeads;
     parallelRange(H, together, [&](ptrdiff_t h0, ptrdiff_t h1) {
       for (ptrdiff_t h = h0; h < h1; h++) absorbHead(h, 0, T);
       for (ptrdiff_t t = 0; t < T; t++) attendHeads(t, h0, h1);

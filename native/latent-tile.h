@@ -12,6 +12,10 @@ constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a ti
 constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
 constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
+/** Sums that each of some heads has in registers at once. */
+template <int heads>
+constexpr int kSumsEach = kTogether / (heads == 3 ? 4 : heads);
+
 /** The cache: rows [c_kv (R) | k_rope (P)] in f32, bf16, or codes with two scales a row. */
 struct CacheRows {
   const Arg* data;
@@ -80,7 +84,7 @@ struct WideRows {
 /** scores[h][j] = scale · q[h] · rows[j] of heads h … h+heads−1. Rows past the count hold old numbers; their scores are not used. */
 template <int heads>
 static void scoresOf(const Tile& t, const WideRows&, ptrdiff_t h) {
-  constexpr int rows = kTogether / heads;
+  constexpr int rows = kSumsEach<heads>;
   for (ptrdiff_t j = 0; j < t.count; j += rows) {
     Vf lanes[kTogether] = {};
     for (ptrdiff_t c = 0; c < t.padded; c += kLanes) {
@@ -129,7 +133,7 @@ static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
 /** As above, of queries that are halved. */
 template <int heads>
 static void scoresOf(const Tile& t, const HalfRows& rows, ptrdiff_t h) {
-  constexpr int lines = kTogether / heads;
+  constexpr int lines = kSumsEach<heads>;
   const uint16_t* q[heads];
   for (int k = 0; k < heads; k++) q[k] = (const uint16_t*)t.q + (h + k) * rows.width;
   float* scores = t.scores + h * kCacheRows;
@@ -187,13 +191,11 @@ SHOAL_INLINE void sumColumns(const Tile& t, const Rows& rows, ptrdiff_t h, ptrdi
     for (int v = 0; v < vectors; v++) store(t.sums + (h + k) * t.columns + c + v * kLanes, sum[k][v]);
 }
 
-/** In the last vector numbers past R belong to k_rope; they land in padding. Weights stay in f32: rounding them costs more than rounding the rows. */
-template <int heads, class Rows>
-static void sumRows(const Tile& t, const Rows& rows, ptrdiff_t h, const float* corrections) {
-  constexpr int vectors = kTogether / heads < 8 ? kTogether / heads : 8;
-  ptrdiff_t c = 0;
+/** Columns from c on, as many vectors at once as there are; in the last one numbers past R belong to k_rope, and land in padding. */
+template <int heads, int vectors, class Rows>
+static void sumFrom(const Tile& t, const Rows& rows, ptrdiff_t h, ptrdiff_t c, const float* corrections) {
   for (; c + vectors * kLanes <= t.columns; c += vectors * kLanes) sumColumns<heads, vectors>(t, rows, h, c, corrections);
-  for (; c < t.columns; c += kLanes) sumColumns<heads, 1>(t, rows, h, c, corrections);
+  if constexpr (vectors > 1) sumFrom<heads, vectors / 2>(t, rows, h, c, corrections);
 }
 
 template <int heads, class Rows>
@@ -201,15 +203,17 @@ static void attendTile(const Tile& t, const Rows& rows, ptrdiff_t h) {
   scoresOf<heads>(t, rows, h);
   float corrections[heads];
   for (int k = 0; k < heads; k++) corrections[k] = weigh(t, h + k);
-  sumRows<heads>(t, rows, h, corrections);
+  // Weights stay in f32: rounding them costs more than rounding the rows.
+  sumFrom<heads, kSumsEach<heads> < 8 ? kSumsEach<heads> : 8>(t, rows, h, 0, corrections);
 }
 
 template <class Rows>
 static void attendHeads(const Tile& t, const Rows& rows, ptrdiff_t heads) {
   ptrdiff_t h = 0;
   for (; h + kHeads <= heads; h += kHeads) attendTile<kHeads>(t, rows, h);
-  if (h + 2 <= heads) attendTile<2>(t, rows, h), h += 2;
-  for (; h < heads; h++) attendTile<1>(t, rows, h);
+  if (heads - h == 3) attendTile<3>(t, rows, h);
+  if (heads - h == 2) attendTile<2>(t, rows, h);
+  if (heads - h == 1) attendTile<1>(t, rows, h);
 }
 
 /**
