@@ -77,27 +77,11 @@ SHOAL_INLINE void absorbPairs(const Absorbed& a, const uint16_t* w, const uint16
 }
 #endif
 
-/** Columns that vectors of the widest kind take, from the first on; returns how many. */
-template <int M>
-SHOAL_INLINE ptrdiff_t absorbWide(const Absorbed& a, const uint16_t* w, const uint16_t* next) {
-  ptrdiff_t r = 0;
-#if defined(SHOAL_BF16_DOT)
-  constexpr int pairs = 8 / M;
-  if (a.N % 2) return 0;
-  for (; r + pairs * 32 <= a.R; r += pairs * 32) absorbPairs<M, pairs>(a, w, next, r);
-  for (; r + 32 <= a.R; r += 32) absorbPairs<M, 1>(a, w, next, r);
-#endif
-  return r;
-}
-template <int M>
-SHOAL_INLINE ptrdiff_t absorbWide(const Absorbed&, const float*, const float*) { return 0; }
-
-template <int M, class T>
-static void absorb(const Absorbed& a, const T* w, const T* next) {
-  constexpr int vectors = M == 1 ? 8 : 4;
-  ptrdiff_t r = absorbWide<M>(a, w, next);
+/** Columns from r on, as many vectors at once as there are. */
+template <int M, int vectors, class T>
+static void absorbFrom(const Absorbed& a, const T* w, const T* next, ptrdiff_t r) {
   for (; r + vectors * kLanes <= a.R; r += vectors * kLanes) absorbColumns<M, vectors>(a, w, next, r);
-  for (; r + kLanes <= a.R; r += kLanes) absorbColumns<M, 1>(a, w, next, r);
+  if constexpr (vectors > 1) return absorbFrom<M, vectors / 2>(a, w, next, r);
   for (; r < a.R; r++) {
     for (int m = 0; m < M; m++) {
       float sum = 0;
@@ -105,6 +89,26 @@ static void absorb(const Absorbed& a, const T* w, const T* next) {
       a.out[m][r] = sum;
     }
   }
+}
+
+#if defined(SHOAL_BF16_DOT)
+/** As above of pairs; returns the first column that is left. */
+template <int M, int pairs>
+static ptrdiff_t absorbPairsFrom(const Absorbed& a, const uint16_t* w, const uint16_t* next, ptrdiff_t r) {
+  for (; r + pairs * 32 <= a.R; r += pairs * 32) absorbPairs<M, pairs>(a, w, next, r);
+  if constexpr (pairs > 1) return absorbPairsFrom<M, pairs / 2>(a, w, next, r);
+  return r;
+}
+#endif
+
+template <int M, class T>
+static void absorb(const Absorbed& a, const T* w, const T* next) {
+  ptrdiff_t r = 0;
+#if defined(SHOAL_BF16_DOT)
+  if constexpr (sizeof(T) == 2)
+    if (a.N % 2 == 0) r = absorbPairsFrom<M, 8 / M>(a, w, next, r);
+#endif
+  absorbFrom<M, M == 1 ? 8 : 4>(a, w, next, r);
 }
 
 /** M ≤ kRowsAtOnce queries with a matrix, and the matrix that will be read after it. */
