@@ -33,7 +33,7 @@ export function addModelOptions(command: Command): Command {
         "int8",
       ]),
     )
-    .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256));
+    .option("--threads <n>", "most threads to compute on (default: all cores)", integer("--threads", 1, 256));
 }
 
 export function openModel(options: ModelOptions): Model {
