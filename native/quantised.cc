@@ -81,20 +81,28 @@ double product(const Arg* x) {
 /** out, a, codes, scales, offsets (null: one group of J rows), J, E, N, K, bits */
 double quantisedMatmul(const Arg* x) { return x[9].count() == 8 ? product<8>(x) : product<4>(x); }
 
+/** The number that is farthest from 0, the first of several. */
+float farthest(const float* block) {
+  Vf most = {};
+  for (int v = 0; v < kBlock; v += kLanes) most = max(most, max(load(block + v), -load(block + v)));
+  const float distance = lanesMax(most);
+  int j = 0;
+  while (j < kBlock - 1 && __builtin_fabsf(block[j]) != distance) j++;
+  return block[j];
+}
+
 /** codes, scales, x, N, K, bits */
 double quantise(const Arg* args) {
   uint8_t* codes = args[0].u8();
   uint16_t* scales = args[1].bf16();
   const float* x = args[2].f32();
   const ptrdiff_t K = args[4].size(), blocks = K / kBlock;
-  const int bits = args[5].count(), least = bits == 8 ? -127 : -8, most = bits == 8 ? 127 : 7;
+  const int bits = args[5].count(), least = bits == 8 ? -127 : -8, most = bits == 8 ? 127 : 7, offset = bits == 8 ? 128 : 8;
   parallelFor(args[3].size() / kPanel * blocks, [&](ptrdiff_t task) {
     uint8_t* to = codes + task * kPanel * kBlock * bits / 8;
     for (int r = 0; r < kPanel; r++) {
       const float* block = x + (task / blocks * kPanel + r) * K + task % blocks * kBlock;
-      float largest = 0;
-      for (int j = 0; j < kBlock; j++)
-        if (__builtin_fabsf(block[j]) > __builtin_fabsf(largest)) largest = block[j];
+      const float largest = farthest(block);
       // 4 bits reach from −8 to 7: the scale's sign is such that the largest number becomes −8.
       const float scale = roundToBf16(bits == 8 ? __builtin_fabsf(largest) / 127 : largest / -8);
       scales[task * kPanel + r] = (uint16_t)(bitsOf(scale) >> 16);
@@ -102,10 +110,11 @@ double quantise(const Arg* args) {
       uint8_t q[kBlock];
       for (int j = 0; j < kBlock; j++) {
         const int code = (int)__builtin_floorf(block[j] * inverse + 0.5f);
-        q[j] = (uint8_t)((code > most ? most : code < least ? least : code) + (bits == 8 ? 128 : 8));
+        q[j] = (uint8_t)((code > most ? most : code < least ? least : code) + offset);
       }
-      for (int j = 0; j < kBlock * bits / 8; j++)
-        to[(j / 4 * kPanel + r) * 4 + j % 4] = bits == 8 ? q[j] : (uint8_t)(q[j] | q[j + kBlock / 2] << 4);
+      if (bits == 4)
+        for (int j = 0; j < kBlock / 2; j++) q[j] |= (uint8_t)(q[j + kBlock / 2] << 4);
+      for (int quad = 0; quad < kBlock * bits / 32; quad++) memcpy(to + (quad * kPanel + r) * 4, q + quad * 4, 4);
     }
   });
   return 0;

@@ -36,12 +36,13 @@ export function loadWeights(
   dtype: WeightDtype,
   kernels: Kernels,
 ): ModelWeights {
+  const scratch = new Scratch();
   return buildWeights(config, (slot) => {
     const length = size(slot.shape);
     if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot))
       return {
         data: new Uint16Array(0),
-        quantised: readQuantised(folder, slot, dtype, kernels),
+        quantised: readQuantised(folder, slot, dtype, kernels, scratch),
         shape: slot.shape,
         grad: null,
       };
@@ -71,19 +72,30 @@ export function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
   );
 }
 
+/** Memory for one stored tensor after the other: fresh pages for each would take as long as quantising it. */
+class Scratch {
+  private numbers = new Float32Array(0);
+
+  take(length: number): F32 {
+    if (length > this.numbers.length) this.numbers = new Float32Array(length);
+    return this.numbers.subarray(0, length);
+  }
+}
+
 /** Reads a slot part by part, so that only one stored tensor stands in memory as f32. */
 function readQuantised(
   folder: CheckpointFolder,
   slot: Slot,
   dtype: "int8" | "int4",
   kernels: Kernels,
+  scratch: Scratch,
 ): QuantisedBlocks {
   const bits = dtype === "int8" ? 8 : 4;
   const n = size(slot.shape);
   const codes: I8 = new Int8Array(allocate((n * bits) / 8));
   const scales: Bf16 = new Uint16Array(allocate((n / 32) * 2));
   for (const { name, shape, offset } of slot.stored) {
-    const x = new Float32Array(size(shape));
+    const x = scratch.take(size(shape));
     folder.read(name, shape, x, kernels);
     const part = { codes: codes.subarray((offset * bits) / 8), scales: scales.subarray(offset / 32) };
     kernels.quantise({ ...part, bits, x, N: shape[0], K: shape[1] });
