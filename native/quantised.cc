@@ -107,11 +107,18 @@ double quantise(const Arg* args) {
       const float scale = roundToBf16(bits == 8 ? __builtin_fabsf(largest) / 127 : largest / -8);
       scales[task * kPanel + r] = (uint16_t)(bitsOf(scale) >> 16);
       const float inverse = scale == 0 ? 0 : 1 / scale;
-      uint8_t q[kBlock];
-      for (int j = 0; j < kBlock; j++) {
-        const int code = (int)__builtin_floorf(block[j] * inverse + 0.5f);
-        q[j] = (uint8_t)((code > most ? most : code < least ? least : code) + offset);
+      int32_t wide[kBlock];
+      for (int v = 0; v < kBlock; v += kLanes) {
+        // To the nearest, halves up: rounded towards 0, and one down where that went up.
+        const Vf x = load(block + v) * splat(inverse) + 0.5f;
+        Vi code = __builtin_convertvector(x, Vi);
+        code += toFloat(code) > x;
+        code = code > most ? Vi{} + most : code < least ? Vi{} + least : code;
+        code += offset;
+        memcpy(wide + v, &code, sizeof code);
       }
+      uint8_t q[kBlock];
+      for (int j = 0; j < kBlock; j++) q[j] = (uint8_t)wide[j];
       if (bits == 4)
         for (int j = 0; j < kBlock / 2; j++) q[j] |= (uint8_t)(q[j + kBlock / 2] << 4);
       for (int quad = 0; quad < kBlock * bits / 32; quad++) memcpy(to + (quad * kPanel + r) * 4, q + quad * 4, 4);
