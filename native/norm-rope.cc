@@ -94,8 +94,6 @@ double rope(const Arg* args) {
     // Of interleaved pairs, what each number and what its neighbour is multiplied by: the same for every head.
     float* own = (float*)scratch(2, (size_t)(4 * half + 2 * kLanes) * 4);
     float* neighbour = own + 2 * half + kLanes;
-    Vi across;
-    for (int lane = 0; lane < kLanes; lane++) across[lane] = lane ^ 1;
     for (ptrdiff_t t = from; t < to; t++) {
       const float *c = cosines + positions[t] * half, *s = sines + positions[t] * half;
       ptrdiff_t whole = 0;
@@ -111,7 +109,7 @@ double rope(const Arg* args) {
         float* head = x + t * ld + h * headStride;
         for (ptrdiff_t i = 0; i < whole; i += kLanes) {
           const Vf v = load(head + i);
-          store(head + i, v * load(own + i) + __builtin_shuffle(v, across) * load(neighbour + i));
+          store(head + i, v * load(own + i) + swapPairs(v) * load(neighbour + i));
         }
         for (ptrdiff_t i = whole / 2; i < half; i++) {
           float *a = head + i * pairStep, *b = a + second;

@@ -96,6 +96,17 @@ SHOAL_INLINE float lanesMax(Vf v) {
   return lanes[0];
 }
 
+/** Each number in the place of its neighbour: 1, 0, 3, 2, … */
+SHOAL_INLINE Vf swapPairs(Vf v) {
+#if SHOAL_VECTOR_BYTES == 64
+  return (Vf)_mm512_permute_ps((__m512)v, 0xb1);
+#elif SHOAL_VECTOR_BYTES == 32
+  return (Vf)_mm256_permute_ps((__m256)v, 0xb1);
+#else
+  return Vf{v[1], v[0], v[3], v[2]};
+#endif
+}
+
 constexpr int kTogether = kLanes == 16 ? 16 : 8;  // vectors of sums that fit the registers
 
 /** The sum of each vector's lanes; a number is the same whatever stands beside it. */
