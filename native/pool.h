@@ -47,7 +47,7 @@ static inline void parallelRange(ptrdiff_t n, ptrdiff_t grain, const Body& body)
   });
 }
 
-/** How many of `units` pieces of work, which read `bytes` each, a task should take: long runs of memory, but many tasks for each thread. */
+/** How many of `units` pieces of work, which read `bytes` each, a task should take: long runs of memory, but some tasks for each thread. */
 static inline ptrdiff_t grainOf(ptrdiff_t units, ptrdiff_t bytes) {
   const ptrdiff_t share = units / (threads() * 4), most = 1 + 524288 / (bytes + 1), least = 1 + 8192 / (bytes + 1);
   return share > most ? most : share < least ? least : share;

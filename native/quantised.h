@@ -137,7 +137,7 @@ SHOAL_INLINE void panelRows(const uint8_t* codes, const uint16_t* scales, const 
     // One row with 8 bits waits for nothing but memory, and the processor's own prefetching does as well.
     if (bits == 4 || M > 1)
       for (int p = 0; p < panels; p++)
-        for (int line = 0; line < blockBytes; line += 64) __builtin_prefetch(block + p * blocks * blockBytes + 4096 + line);
+        for (int line = 0; line < blockBytes; line += 64) __builtin_prefetch(block + p * blocks * blockBytes + kFetchAhead + line);
 #pragma GCC unroll 4
     for (int part = 0; part < kParts; part++) {
       Vi whole[panels][M];

@@ -1,5 +1,5 @@
 // Products of a few rows of activations with a matrix as it is held: f32, bf16, or in 8 or 4 bits. What the steps of decoding are made of:
-// a task forms 16 numbers of a few rows at a time and goes on with them while they are in a register or the nearest cache.
+// a task forms 32 numbers of a few rows at a time and goes on with them while they are in a register or the nearest cache.
 #pragma once
 #include "args.h"
 #include "dots.h"

@@ -17,6 +17,7 @@
 namespace SHOAL_ISA {
 
 constexpr int kLanes = SHOAL_VECTOR_BYTES / 4;
+constexpr ptrdiff_t kFetchAhead = 4096;  // bytes by which memory is asked for ahead
 
 typedef float Vf __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
 typedef int32_t Vi __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
