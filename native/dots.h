@@ -49,7 +49,7 @@ struct HalvesDot {
 };
 #endif
 
-constexpr ptrdiff_t kLongRow = 1024;     // rows of so many bytes come from memory at its best one after the other, and their sums' lanes weigh little
+constexpr ptrdiff_t kLongRow = 1024;  // rows of so many bytes come from memory at its best one after the other, and their sums' lanes weigh little
 
 /** M rows of activations with `lines` rows of weights, one after the other from w on. Those behind them are asked for in the order of memory. */
 template <int M, int lines, class Dot>
