@@ -158,10 +158,10 @@ napi_value prepare(napi_env env, napi_callback_info info) {
   return function;
 }
 
-void define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+void define(napi_env env, napi_value object, const char* name, napi_callback callback, const void* data = nullptr) {
   napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
-  napi_set_named_property(env, exports, name, function);
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, (void*)data, &function);
+  napi_set_named_property(env, object, name, function);
 }
 
 napi_value firstArg(napi_env env, napi_callback_info info) {
@@ -186,16 +186,9 @@ napi_value table(napi_env env, napi_callback_info info) {
     if (strcmp(sets[i].name, name) != 0 || !sets[i].available) continue;
     napi_value object;
     napi_create_object(env, &object);
-    for (const Family* family = sets[i].families(); *family; family++) {
-      for (const Entry* entry = *family; entry->name; entry++) {
-        napi_value function;
-        napi_create_function(env, entry->name, NAPI_AUTO_LENGTH, callKernel, (void*)entry, &function);
-        napi_set_named_property(env, object, entry->name, function);
-      }
-    }
-    napi_value function;
-    napi_create_function(env, "prepare", NAPI_AUTO_LENGTH, prepare, (void*)sets[i].families(), &function);
-    napi_set_named_property(env, object, "prepare", function);
+    for (const Family* family = sets[i].families(); *family; family++)
+      for (const Entry* entry = *family; entry->name; entry++) define(env, object, entry->name, callKernel, entry);
+    define(env, object, "prepare", prepare, sets[i].families());
     define(env, object, "runAlone", runAlone);
     return object;
   }

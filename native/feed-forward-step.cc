@@ -26,13 +26,14 @@ constexpr int kHiddenColumns = kBlock;
 /** Columns that are formed at once of few rows: weights come from memory at its best in long runs, first the gate's and then up's. */
 constexpr int kMostHiddenColumns = 256;
 
-/** hidden[…][from … to−1] = silu(gate) · up of a group's rows. */
-void hiddenColumns(const Group& g, ptrdiff_t F, const Rows& inputs, Rows& hidden, ptrdiff_t from, ptrdiff_t to) {
+/** hidden[…][f …] = silu(gate) · up of a group's rows: the numbers of units from … to−1. */
+void hiddenUnits(const Group& g, ptrdiff_t F, const Rows& inputs, Rows& hidden, ptrdiff_t from, ptrdiff_t to) {
+  const ptrdiff_t end = to * kHiddenColumns < F ? to * kHiddenColumns : F;
   // Of many rows, as many columns as stay in the nearest cache until the last of the rows has met them.
   const int most = g.rows > kRowsAtOnce ? kHiddenColumns : kMostHiddenColumns;
   alignas(64) float gates[kRowsAtOnce * kMostHiddenColumns], ups[kRowsAtOnce * kMostHiddenColumns];
-  for (ptrdiff_t f = from; f < to; f += most) {
-    const int columns = (int)(to - f < most ? to - f : most);
+  for (ptrdiff_t f = from * kHiddenColumns; f < end; f += most) {
+    const int columns = (int)(end - f < most ? end - f : most);
     for (ptrdiff_t first = 0; first < g.rows; first += kRowsAtOnce) {
       const int M = (int)(g.rows - first < kRowsAtOnce ? g.rows - first : kRowsAtOnce);
       ptrdiff_t rows[kRowsAtOnce] = {};
@@ -41,14 +42,10 @@ void hiddenColumns(const Group& g, ptrdiff_t F, const Rows& inputs, Rows& hidden
       multiply(g.gateUp, F + f, columns, inputs, rows, M, ups, most);
       for (int m = 0; m < M; m++) {
         float *gate = gates + m * most, *up = ups + m * most;
-        int c = 0;
-        for (; c + kLanes <= columns; c += kLanes) {
+        for (int c = columns; c % kLanes; c++) gate[c] = up[c] = 0;
+        for (int c = 0; c < columns; c += kLanes) {
           const Vf x = load(gate + c);
           store(gate + c, x * sigmoid(x) * load(up + c));
-        }
-        if (c < columns) {
-          const Vf x = loadPart(gate + c, columns - c);
-          storePart(gate + c, x * sigmoid(x) * loadPart(up + c, columns - c), columns - c);
         }
         hidden.set(g.hidden + first + m, f, gate, columns);
       }
@@ -131,7 +128,7 @@ double feedForwardStep(const Arg* args) {
       return;
     }
     const ptrdiff_t from = (task - routerUnits) * sharedGrain, to = from + sharedGrain < sharedUnits ? from + sharedGrain : sharedUnits;
-    hiddenColumns(everyRow, sharedF, inputs, sharedHidden, from * kHiddenColumns, to * kHiddenColumns < sharedF ? to * kHiddenColumns : sharedF);
+    hiddenUnits(everyRow, sharedF, inputs, sharedHidden, from, to);
   });
 
   ptrdiff_t count = 0;
@@ -161,7 +158,7 @@ double feedForwardStep(const Arg* args) {
     const ptrdiff_t grain = grainOf(units * count, routed.gateUp.rowBytes() * 2 * kHiddenColumns), perGroup = (units + grain - 1) / grain;
     parallelFor(count * perGroup, [&](ptrdiff_t task) {
       const ptrdiff_t from = task % perGroup * grain, to = from + grain < units ? from + grain : units;
-      hiddenColumns(groups[task / perGroup], F, inputs, hidden, from * kHiddenColumns, to * kHiddenColumns < F ? to * kHiddenColumns : F);
+      hiddenUnits(groups[task / perGroup], F, inputs, hidden, from, to);
     });
   }
 

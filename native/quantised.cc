@@ -26,10 +26,11 @@ constexpr ptrdiff_t kRowsAtOnce = 32;  // rows whose codes stay in the nearest c
 
 template <int bits>
 void panels(const Group<bits>& g, ptrdiff_t from, ptrdiff_t to) {
+  constexpr ptrdiff_t together = kPanelsAtOnce<kMostRows>;
   for (ptrdiff_t first = 0; first < g.M; first += kRowsAtOnce) {
     const ptrdiff_t end = first + kRowsAtOnce < g.M ? first + kRowsAtOnce : g.M;
-    for (ptrdiff_t panel = from; panel < to; panel += kPanelsAtOnce<kMostRows>) {
-      const ptrdiff_t count = panel + kPanelsAtOnce<kMostRows> < to ? kPanelsAtOnce<kMostRows> : to - panel;
+    for (ptrdiff_t panel = from; panel < to; panel += together) {
+      const ptrdiff_t count = panel + together < to ? together : to - panel;
       ptrdiff_t m = first;
       for (; m + kMostRows <= end; m += kMostRows) groupRows<bits, kMostRows>(g, panel, count, m);
       if (end - m == 3) groupRows<bits, 3>(g, panel, count, m);
@@ -83,11 +84,9 @@ double quantisedMatmul(const Arg* x) { return x[9].count() == 8 ? product<8>(x) 
 
 /** The number that is farthest from 0, the first of several. */
 float farthest(const float* block) {
-  Vf most = {};
-  for (int v = 0; v < kBlock; v += kLanes) most = max(most, max(load(block + v), -load(block + v)));
-  const float distance = lanesMax(most);
+  const float reach = reachOf(block);
   int j = 0;
-  while (j < kBlock - 1 && __builtin_fabsf(block[j]) != distance) j++;
+  while (j < kBlock - 1 && __builtin_fabsf(block[j]) != reach) j++;
   return block[j];
 }
 

@@ -81,11 +81,16 @@ struct Activations {
   const int32_t* starts;
 };
 
-/** Rounds one block: scale = largest / 127, codes to the nearest (ties to even). Returns the codes' sum. */
-SHOAL_INLINE int32_t roundBlock(const float* block, int8_t* codes, float* scale) {
+/** How far from 0 the numbers of a block reach. */
+SHOAL_INLINE float reachOf(const float* block) {
   Vf most = {};
   for (int v = 0; v < kBlock; v += kLanes) most = max(most, max(load(block + v), -load(block + v)));
-  *scale = lanesMax(most) / 127;
+  return lanesMax(most);
+}
+
+/** Rounds one block: scale = largest / 127, codes to the nearest (ties to even). Returns the codes' sum. */
+SHOAL_INLINE int32_t roundBlock(const float* block, int8_t* codes, float* scale) {
+  *scale = reachOf(block) / 127;
   const Vf inverse = splat(*scale == 0 ? 0 : 1 / *scale);
 #if SHOAL_VECTOR_BYTES == 64
   const __m512i first = (__m512i)nearest(load(block) * inverse), second = (__m512i)nearest(load(block + 16) * inverse);

@@ -8,7 +8,16 @@ import {
   type Slot,
   type TrainingWeights,
 } from "../model/index.ts";
-import { allocate, type Bf16, type F32, type I8, type Kernels, type QuantisedBlocks, size } from "../tensor/index.ts";
+import {
+  Arena,
+  allocate,
+  type Bf16,
+  type F32,
+  type I8,
+  type Kernels,
+  type QuantisedBlocks,
+  size,
+} from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 
 /** The folder's configuration, with as many MTP depths as it really holds: published configs name some that files leave out. */
@@ -36,7 +45,7 @@ export function loadWeights(
   dtype: WeightDtype,
   kernels: Kernels,
 ): ModelWeights {
-  const scratch = new Scratch();
+  const scratch = new Arena();
   return buildWeights(config, (slot) => {
     const length = size(slot.shape);
     if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot))
@@ -72,30 +81,21 @@ export function isQuantisable({ shape, keepF32, stored }: Slot): boolean {
   );
 }
 
-/** Memory for one stored tensor after the other: fresh pages for each would take as long as quantising it. */
-class Scratch {
-  private numbers = new Float32Array(0);
-
-  take(length: number): F32 {
-    if (length > this.numbers.length) this.numbers = new Float32Array(length);
-    return this.numbers.subarray(0, length);
-  }
-}
-
 /** Reads a slot part by part, so that only one stored tensor stands in memory as f32. */
 function readQuantised(
   folder: CheckpointFolder,
   slot: Slot,
   dtype: "int8" | "int4",
   kernels: Kernels,
-  scratch: Scratch,
+  scratch: Arena,
 ): QuantisedBlocks {
   const bits = dtype === "int8" ? 8 : 4;
   const n = size(slot.shape);
   const codes: I8 = new Int8Array(allocate((n * bits) / 8));
   const scales: Bf16 = new Uint16Array(allocate((n / 32) * 2));
   for (const { name, shape, offset } of slot.stored) {
-    const x = scratch.take(size(shape));
+    scratch.reset();
+    const x = scratch.take("f32", size(shape));
     folder.read(name, shape, x, kernels);
     const part = { codes: codes.subarray((offset * bits) / 8), scales: scales.subarray(offset / 32) };
     kernels.quantise({ ...part, bits, x, N: shape[0], K: shape[1] });

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { WeightDtype } from "../checkpoint/index.ts";
-import { type CacheDtype, countParameters } from "../model/index.ts";
+import type { CacheDtype } from "../model/index.ts";
 import { InputError, type Isa } from "../tensor/index.ts";
 import {
   type ChatRequest,
@@ -147,7 +147,7 @@ function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof
   if (rows < 16) throw new InputError(`${dir}: a cache of ${spec.cacheBytes} bytes holds ${rows} tokens; give it more`);
   const scheduler = new Scheduler(model, { running: maxRunning, waiting: maxWaiting, rows, prefill: prefillTokens });
   const ability = chatAbility(model.tokenizer);
-  const { total, active } = countParameters(config);
+  const { total, active } = model.parameters;
   const layers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
   const info: ModelInfo = {
     id,

@@ -9,7 +9,13 @@ import {
   readJsonObject,
   type WeightDtype,
 } from "../checkpoint/index.ts";
-import { type CacheDtype, type ModelConfig, Transformer } from "../model/index.ts";
+import {
+  type CacheDtype,
+  countParameters,
+  type ModelConfig,
+  type ParameterCounts,
+  Transformer,
+} from "../model/index.ts";
 import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 import type { ModelInfo } from "./engine.ts";
@@ -28,6 +34,9 @@ export interface LoadOptions {
 export interface Model {
   dir: string;
   config: ModelConfig;
+  parameters: ParameterCounts;
+  /** Bytes of the weights that fire for a token. */
+  firingBytes: number;
   transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
@@ -46,7 +55,7 @@ export interface Model {
 }
 
 /** Bytes that a weight takes, without scales. */
-export const WEIGHT_BYTES: Record<WeightDtype, number> = { f32: 4, bf16: 2, int8: 1, int4: 0.5 };
+const WEIGHT_BYTES: Record<WeightDtype, number> = { f32: 4, bf16: 2, int8: 1, int4: 0.5 };
 
 /** Loads a folder's weights and tokenizer. @throws InputError saying what is wrong with which file */
 export function loadModel(dir: string, options: LoadOptions = {}): Model {
@@ -71,10 +80,14 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const cacheDtype = options.cache ?? precision;
   const arena = new Arena(16 << 20);
   const sampler = new Sampler(kernels, config.vocabSize);
-  const threads = new ThreadChoice(kernels, config, WEIGHT_BYTES[held]);
+  const parameters = countParameters(config);
+  const firingBytes = parameters.active * WEIGHT_BYTES[held];
+  const threads = new ThreadChoice(kernels, firingBytes);
   return {
     dir,
     config,
+    parameters,
+    firingBytes,
     transformer,
     tokenizer,
     kernels,

@@ -2,13 +2,12 @@
  * Many requests, one model: each step is one pass over the next tokens of every running sequence (continuous batching). Sequences that
  * generate give one token each; prompts share what the step's budget leaves, so that streams stay smooth while a long prompt is read.
  */
-import { countParameters } from "../model/index.ts";
 import { Drafter, type Read } from "./drafter.ts";
 import { EngineError, type EngineStats } from "./engine.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import { Memory, type Reading } from "./memory.ts";
-import { type Model, WEIGHT_BYTES } from "./model.ts";
+import type { Model } from "./model.ts";
 import { Pace } from "./pace.ts";
 import { type Part, Pass, sharePrefill } from "./passes.ts";
 
@@ -64,7 +63,7 @@ export class Scheduler {
     const drafts = Drafter.has(model);
     this.memory = new Memory(model, limits.rows, drafts);
     this.drafter = drafts ? new Drafter(model, this.memory.cache) : null;
-    this.readBound = countParameters(model.config).active * WEIGHT_BYTES[model.dtype] > READ_BOUND;
+    this.readBound = model.firingBytes > READ_BOUND;
   }
 
   /** @throws EngineError "overloaded" if too many requests wait already */

@@ -1,30 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parseConfig } from "../model/index.ts";
 import type { Kernels } from "../tensor/index.ts";
 import { ThreadChoice } from "./thread-choice.ts";
-
-const config = (width: number) =>
-  parseConfig(
-    {
-      model_type: "deepseek_v3",
-      vocab_size: 256,
-      hidden_size: width,
-      num_hidden_layers: 2,
-      num_attention_heads: 2,
-      intermediate_size: 64,
-      moe_intermediate_size: 32,
-      n_routed_experts: 4,
-      num_experts_per_tok: 2,
-      first_k_dense_replace: 2,
-      kv_lora_rank: 32,
-      q_lora_rank: null,
-      qk_nope_head_dim: 16,
-      qk_rope_head_dim: 8,
-      v_head_dim: 16,
-      max_position_embeddings: 128,
-    },
-    "config",
-  );
 
 /** Kernels that only note whether they run alone. */
 class Noted {
@@ -62,9 +38,9 @@ describe("the choice of threads", () => {
     }
     return ran / steps;
   };
-  const make = (width = 64) => {
+  const make = (firingBytes = 1 << 20) => {
     const kernels = new Noted();
-    return { kernels, choice: new ThreadChoice(kernels as unknown as Kernels, config(width), 2) };
+    return { kernels, choice: new ThreadChoice(kernels as unknown as Kernels, firingBytes) };
   };
 
   it("is made for each number of tokens by itself", () => {
@@ -77,7 +53,7 @@ describe("the choice of threads", () => {
   it("is not made for prompts and for large models", () => {
     const { kernels, choice } = make();
     expect(share(choice, kernels, 65, 2, 1)).toBe(0);
-    const large = make(16_384);
+    const large = make(32 << 20);
     expect(share(large.choice, large.kernels, 1, 2, 1)).toBe(0);
   });
 

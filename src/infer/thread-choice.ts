@@ -2,7 +2,6 @@
  * Whether steps run on all threads or on the caller's alone. Of a small model a pass is over in less time than some meetings of threads take, and the
  * processor that is left free serves whoever is waiting for the text. Which is quicker is measured, by how many tokens a step has.
  */
-import { countParameters, type ModelConfig } from "../model/index.ts";
 import type { Kernels } from "../tensor/index.ts";
 import { Pace } from "./pace.ts";
 
@@ -17,10 +16,10 @@ export class ThreadChoice {
   /** By the binary logarithm of a step's tokens, rounded up: the first way is all threads. */
   private readonly paces: Pace[] = [];
 
-  /** @param bytes what one of the model's weights takes */
-  constructor(kernels: Kernels, config: ModelConfig, bytes: number) {
+  /** @param firingBytes of the weights that fire for a token */
+  constructor(kernels: Kernels, firingBytes: number) {
     this.kernels = kernels;
-    this.most = countParameters(config).active * bytes > SMALL ? 0 : kernels.mostStepTokens;
+    this.most = firingBytes > SMALL ? 0 : kernels.mostStepTokens;
   }
 
   /** Runs a step over `tokens` new tokens on as many threads as have been quickest. */
