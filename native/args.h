@@ -22,6 +22,14 @@ struct Arg {
 
 enum Type { kF32 = 0, kBf16 = 1, kF8 = 2, kI8 = 3, kI32 = 4, kNumber = 5 };
 
+/** body(data), f32 or bf16 as the data is: what products alone will read may be in bf16. */
+template <class Body>
+static inline double inItsType(const Arg& x, const Body& body) {
+  if (x.isBf16()) body(x.bf16());
+  else body(x.f32());
+  return 0;
+}
+
 /** A kernel returns a number, or 0 where it has none to return. */
 typedef double (*Kernel)(const Arg* args);
 

@@ -36,8 +36,8 @@ void writeCacheRow(const Arg& cache, float* scales, ptrdiff_t row, const float* 
     scales[row * 2 + 1] = roundPart(kRope, P, codes + R);
   } else if (cache.isBf16()) {
     uint16_t* to = cache.bf16() + at;
-    for (ptrdiff_t i = 0; i < R; i++) to[i] = (uint16_t)(roundBits(bitsOf(cKv[i])) >> 16);
-    for (ptrdiff_t i = 0; i < P; i++) to[R + i] = (uint16_t)(roundBits(bitsOf(kRope[i])) >> 16);
+    for (ptrdiff_t i = 0; i < R; i++) store(to + i, cKv[i]);
+    for (ptrdiff_t i = 0; i < P; i++) store(to + R + i, kRope[i]);
   } else {
     memcpy(cache.f32() + at, cKv, (size_t)R * 4);
     memcpy(cache.f32() + at + R, kRope, (size_t)P * 4);

@@ -26,8 +26,8 @@ static void copyRow(float* to, const float* from, int count) {
 }
 
 /** 32 rows from `row` on, zeros beyond the last, put together in `memory` [32][width]. */
-static TokenRows joinParts(const Parts& x, ptrdiff_t row, float* memory) {
-  TokenRows rows;
+static TokenRows<float> joinParts(const Parts& x, ptrdiff_t row, float* memory) {
+  TokenRows<float> rows;
   for (int i = 0; i < kTokens; i++) {
     float* to = memory + i * x.width;
     rows.at[i] = row + i < x.count ? to : nullptr;
@@ -207,10 +207,10 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
   const Parts qRows{head.q, head.qStep, head.q + s.N, head.qStep, head.qLen, s.N, s.P, width};
   const Parts dRows{g.dout, outStep, nullptr, 0, head.qLen, s.V, 0, vWidth};
   for (ptrdiff_t query = 0; query < queries; query += kTokens) {
-    const TokenRows rows = joinParts(qRows, query, memory);
+    const auto rows = joinParts(qRows, query, memory);
     packTokens(q + query * width / 2, rows, width);
     packAcrossTokens(qAcross + query / 2 * 32, across, rows, width);
-    const TokenRows gradientRows = joinParts(dRows, query, memory);
+    const auto gradientRows = joinParts(dRows, query, memory);
     packTokens(dout + query * vWidth / 2, gradientRows, vWidth);
     packAcrossTokens(doutAcross + query / 2 * 32, across, gradientRows, vWidth);
     for (int t = 0; t < kTokens; t++) {

@@ -10,15 +10,22 @@ namespace {
 
 ptrdiff_t rowsPerTask(ptrdiff_t D) { return 1 + 16384 / (D + 1); }
 
-/** out, x, T, F */
-double swiglu(const Arg* args) {
-  float* out = args[0].f32();
-  const float* x = args[1].f32();
-  const ptrdiff_t F = args[3].size();
-  parallelRange(args[2].size(), rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
+/** The first `count` numbers of a vector into `to`, or added to what stands there. */
+SHOAL_INLINE void put(float* to, Vf x, int count, bool fresh) {
+  if (count == kLanes) store(to, fresh ? x : load(to) + x);
+  else storePart(to, fresh ? x : loadPart(to, count) + x, count);
+}
+SHOAL_INLINE void put(uint16_t* to, Vf x, int count, bool) {
+  if (count == kLanes) store(to, x);
+  else storePart(to, x, count);
+}
+
+template <class T>
+void swigluRows(T* out, const float* x, ptrdiff_t rows, ptrdiff_t F) {
+  parallelRange(rows, rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t t = from; t < to; t++) {
       const float *gates = x + t * 2 * F, *ups = gates + F;
-      float* row = out + t * F;
+      T* row = out + t * F;
       ptrdiff_t f = 0;
       for (; f + kLanes <= F; f += kLanes) {
         const Vf gate = load(gates + f);
@@ -31,36 +38,36 @@ double swiglu(const Arg* args) {
       }
     }
   });
-  return 0;
 }
 
-/** dx, dy, x, T, F, fresh */
-double swigluBackward(const Arg* args) {
-  float* dx = args[0].f32();
-  const bool fresh = args[5].flag();
-  const float *dy = args[1].f32(), *x = args[2].f32();
-  const ptrdiff_t F = args[4].size();
-  parallelRange(args[3].size(), rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
+/** out, x, T, F */
+double swiglu(const Arg* args) {
+  return inItsType(args[0], [&](auto* out) { swigluRows(out, args[1].f32(), args[2].size(), args[3].size()); });
+}
+
+/** Writes the gradient of `rows` rows, or adds to it where it is in f32 and not fresh. */
+template <class T>
+void swigluBackwardRows(T* dx, bool fresh, const float* dy, const float* x, ptrdiff_t rows, ptrdiff_t F) {
+  parallelRange(rows, rowsPerTask(F), [&](ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t t = from; t < to; t++) {
       const float *gates = x + t * 2 * F, *ups = gates + F, *gradients = dy + t * F;
-      float *dGates = dx + t * 2 * F, *dUps = dGates + F;
+      T *dGates = dx + t * 2 * F, *dUps = dGates + F;
       for (ptrdiff_t f = 0; f < F; f += kLanes) {
         const int rest = (int)(F - f < kLanes ? F - f : kLanes);
         const bool whole = rest == kLanes;
         const Vf gate = whole ? load(gates + f) : loadPart(gates + f, rest), up = whole ? load(ups + f) : loadPart(ups + f, rest);
         const Vf gradient = whole ? load(gradients + f) : loadPart(gradients + f, rest), s = sigmoid(gate);
         const Vf dGate = gradient * up * s * (1.0f + gate * (1.0f - s)), dUp = gradient * gate * s;
-        if (whole) {
-          store(dGates + f, fresh ? dGate : load(dGates + f) + dGate);
-          store(dUps + f, fresh ? dUp : load(dUps + f) + dUp);
-        } else {
-          storePart(dGates + f, fresh ? dGate : loadPart(dGates + f, rest) + dGate, rest);
-          storePart(dUps + f, fresh ? dUp : loadPart(dUps + f, rest) + dUp, rest);
-        }
+        put(dGates + f, dGate, rest, fresh);
+        put(dUps + f, dUp, rest, fresh);
       }
     }
   });
-  return 0;
+}
+
+/** dx (f32, or bf16 where it is fresh), dy, x, T, F, fresh */
+double swigluBackward(const Arg* args) {
+  return inItsType(args[0], [&](auto* dx) { swigluBackwardRows(dx, args[5].flag(), args[1].f32(), args[2].f32(), args[3].size(), args[4].size()); });
 }
 
 /** scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale */
@@ -163,23 +170,28 @@ double dispatch(const Arg* args) {
   return 0;
 }
 
+void copyRow(float* to, const float* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 4); }
+void copyRow(uint16_t* to, const uint16_t* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 2); }
+void copyRow(float* to, const uint16_t* from, ptrdiff_t D) {
+  for (ptrdiff_t d = 0; d < D; d++) to[d] = loadBf16One(from + d);
+}
+void copyRow(uint16_t* to, const float* from, ptrdiff_t D) {
+  ptrdiff_t d = 0;
+  for (; d + kLanes <= D; d += kLanes) store(to + d, load(from + d));
+  for (; d < D; d++) store(to + d, from[d]);
+}
+
 /** out, x, rows, J, D */
 double gatherRows(const Arg* args) {
-  float* out = args[0].f32();
   const int32_t* rows = args[2].i32();
   const ptrdiff_t D = args[4].size();
-  const Arg& x = args[1];
-  parallelRange(args[3].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t j = from; j < to; j++) {
-      if (!x.isBf16()) {
-        memcpy(out + j * D, x.f32() + (ptrdiff_t)rows[j] * D, (size_t)D * 4);
-        continue;
-      }
-      const uint16_t* row = x.bf16() + (ptrdiff_t)rows[j] * D;
-      for (ptrdiff_t d = 0; d < D; d++) out[j * D + d] = loadBf16One(row + d);
-    }
+  return inItsType(args[0], [&](auto* out) {
+    inItsType(args[1], [&](const auto* x) {
+      parallelRange(args[3].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+        for (ptrdiff_t j = from; j < to; j++) copyRow(out + j * D, x + (ptrdiff_t)rows[j] * D, D);
+      });
+    });
   });
-  return 0;
 }
 
 /** into[0…D) += factor · from[0…D) */
@@ -214,27 +226,32 @@ double combine(const Arg* args) {
   return 0;
 }
 
-/** dy, dWeights, dout, y, weights, place, T, K, D, fresh */
+/** dy (f32, or bf16 where it is fresh), dWeights, dout, y, weights, place, T, K, D, fresh */
 double combineBackward(const Arg* args) {
-  float *dy = args[0].f32(), *dWeights = args[1].f32();
+  float* dWeights = args[1].f32();
   const float *dout = args[2].f32(), *y = args[3].f32(), *weights = args[4].f32();
   const int32_t* place = args[5].i32();
   const ptrdiff_t K = args[7].size(), D = args[8].size();
   const bool fresh = args[9].flag();
-  parallelRange(args[6].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t i = from * K; i < to * K; i++) {
-      if (fresh) memset(dy + (ptrdiff_t)place[i] * D, 0, (size_t)D * 4);
-      const float *gradient = dout + i / K * D, *row = y + (ptrdiff_t)place[i] * D;
-      addRow(dy + (ptrdiff_t)place[i] * D, gradient, weights[i], D);
-      Vf lanes = {};
-      ptrdiff_t d = 0;
-      for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(gradient + d) * load(row + d);
-      float sum = lanesSum(lanes);
-      for (; d < D; d++) sum += gradient[d] * row[d];
-      dWeights[i] += sum;
-    }
+  return inItsType(args[0], [&](auto* dy) {
+    parallelRange(args[6].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+      for (ptrdiff_t i = from * K; i < to * K; i++) {
+        const float *gradient = dout + i / K * D, *row = y + (ptrdiff_t)place[i] * D;
+        auto* into = dy + (ptrdiff_t)place[i] * D;
+        Vf lanes = {};
+        ptrdiff_t d = 0;
+        for (; d + kLanes <= D; d += kLanes) {
+          const Vf own = load(gradient + d);
+          put(into + d, splat(weights[i]) * own, kLanes, fresh);
+          lanes = lanes + own * load(row + d);
+        }
+        float sum = lanesSum(lanes);
+        if (d < D) put(into + d, splat(weights[i]) * loadPart(gradient + d, (int)(D - d)), (int)(D - d), fresh);
+        for (; d < D; d++) sum += gradient[d] * row[d];
+        dWeights[i] += sum;
+      }
+    });
   });
-  return 0;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ struct Block {
 };
 
 struct Experts {
-  const float* x;
+  Arg x;
   const int32_t *tokens, *offsets;  // tokens null: row j is token j
   ptrdiff_t E, D, F;
   Block* blocks;  // with room for those of all rows
@@ -26,7 +26,7 @@ struct Experts {
 
 /** x, rows, offsets and E, D, F from two places of the arguments. */
 Experts expertsOf(const Arg* x, const Arg* sizes) {
-  Experts s{x[0].f32(), x[1].i32(), x[2].i32(), sizes[0].size(), sizes[1].size(), sizes[2].size(), nullptr};
+  Experts s{x[0], x[1].i32(), x[2].i32(), sizes[0].size(), sizes[1].size(), sizes[2].size(), nullptr};
   s.blocks = (Block*)sharedScratch(0, (size_t)(s.E + s.offsets[s.E] / kBlockTokens + 1) * sizeof(Block));
   return s;
 }
@@ -38,8 +38,9 @@ ptrdiff_t addBlocks(const Experts& s, ptrdiff_t count, ptrdiff_t expert, ptrdiff
 }
 
 /** Rows of `matrix` [T][D] that panel p of a block reads. */
-TokenRows rowsOfPanel(const Experts& s, const Block& block, int p, const float* matrix) {
-  TokenRows rows;
+template <class T>
+TokenRows<T> rowsOfPanel(const Experts& s, const Block& block, int p, const T* matrix) {
+  TokenRows<T> rows;
   for (int t = 0; t < kTokens; t++) {
     const ptrdiff_t i = p * kTokens + t;
     rows.at[t] = i < block.count ? matrix + s.tokenOf(block.from + i) * s.D : nullptr;
@@ -114,9 +115,11 @@ double feedForward(const Arg* args) {
     const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
     for (ptrdiff_t i = 0; i < kMR * D; i += 32) __builtin_prefetch(gate + i, 0, 2);
     for (int p = 0; p < panels; p++) {
-      const TokenRows rows = rowsOfPanel(s, block, p, s.x);
-      fetchRows(rows, (int)D);
-      packTokens(x + p * xPanel, rows, (int)D);
+      inItsType(s.x, [&](const auto* matrix) {
+        const auto rows = rowsOfPanel(s, block, p, matrix);
+        fetchRows(rows, (int)D);
+        packTokens(x + p * xPanel, rows, (int)D);
+      });
     }
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
@@ -224,13 +227,16 @@ void gradientBlock(const Gradient& g, const Block& block) {
     sums[i] = 0;
   }
   for (int p = 0; p < panels; p++) {
-    const TokenRows rows = rowsOfPanel(s, block, p, s.x), gradients = rowsOfPanel(s, block, p, g.dout);
     const ptrdiff_t unit = (at / 2 + p * kTokens / 2) * kNR;
-    fetchRows(rows, (int)D);
-    fetchRows(gradients, (int)D);
-    packTokens(x + p * panel, rows, (int)D);
+    const auto gradients = rowsOfPanel(s, block, p, g.dout);
+    inItsType(s.x, [&](const auto* matrix) {
+      const auto rows = rowsOfPanel(s, block, p, matrix);
+      fetchRows(rows, (int)D);
+      fetchRows(gradients, (int)D);
+      packTokens(x + p * panel, rows, (int)D);
+      packAcrossTokens(g.kept.panels(g.kept.x, range) + unit, range.panelStride(), rows, (int)D);
+    });
     packTokens(dout + p * panel, gradients, (int)D);
-    packAcrossTokens(g.kept.panels(g.kept.x, range) + unit, range.panelStride(), rows, (int)D);
     packAcrossTokens(g.kept.panels(g.kept.dout, range) + unit, range.panelStride(), gradients, (int)D);
   }
   const uint16_t *gateUp = g.gateUp + e * 2 * F * D, *down = g.downTurned + e * F * D, *turned = g.gateUpTurned + e * 2 * F * D;

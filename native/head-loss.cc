@@ -80,7 +80,7 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
     first[target / kMR] = t;
   }
   for (int p = 0; p < panels; p++) {
-    const TokenRows rows = rowsFrom(h.x + (from + p * kTokens) * D, D, count - p * kTokens);
+    const auto rows = rowsFrom(h.x + (from + p * kTokens) * D, D, count - p * kTokens);
     fetchRows(rows, (int)D);
     packTokens(x + p * xPanel, rows, (int)D);
     packAcrossTokens(h.xAcross + (at + p * kTokens) / 2 * kNR, kRound / 2 * kNR, rows, (int)D);

@@ -18,29 +18,30 @@ const float* weightOf(const Arg& w, ptrdiff_t D) {
 
 ptrdiff_t rowsPerTask(ptrdiff_t D) { return 1 + 16384 / (D + 1); }
 
-/** out, rstd, x, w, T, D, eps, ldx, ldo */
+/** out (f32 or bf16), rstd, x, w, T, D, eps, ldx, ldo */
 double rmsNorm(const Arg* args) {
-  float *out = args[0].f32(), *rstd = args[1].f32();
+  float* rstd = args[1].f32();
   const float* x = args[2].f32();
   const ptrdiff_t T = args[4].size(), D = args[5].size(), ldx = args[7].size(), ldo = args[8].size();
   const float* w = weightOf(args[3], D);
   const double eps = args[6].number;
-  parallelRange(T, rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t t = from; t < to; t++) {
-      const float* row = x + t * ldx;
-      Vf lanes = {};
-      ptrdiff_t d = 0;
-      for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(row + d) * load(row + d);
-      float sum = lanesSum(lanes);
-      for (; d < D; d++) sum += row[d] * row[d];
-      const float r = (float)(1.0 / sqrt((double)sum / (double)D + eps));
-      rstd[t] = r;
-      float* to = out + t * ldo;
-      for (d = 0; d + kLanes <= D; d += kLanes) store(to + d, load(row + d) * splat(r) * load(w + d));
-      for (; d < D; d++) to[d] = row[d] * r * w[d];
-    }
+  return inItsType(args[0], [&](auto* out) {
+    parallelRange(T, rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
+      for (ptrdiff_t t = from; t < to; t++) {
+        const float* row = x + t * ldx;
+        Vf lanes = {};
+        ptrdiff_t d = 0;
+        for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(row + d) * load(row + d);
+        float sum = lanesSum(lanes);
+        for (; d < D; d++) sum += row[d] * row[d];
+        const float r = (float)(1.0 / sqrt((double)sum / (double)D + eps));
+        rstd[t] = r;
+        auto* normed = out + t * ldo;
+        for (d = 0; d + kLanes <= D; d += kLanes) store(normed + d, load(row + d) * splat(r) * load(w + d));
+        for (; d < D; d++) store(normed + d, row[d] * r * w[d]);
+      }
+    });
   });
-  return 0;
 }
 
 constexpr ptrdiff_t kWeightBlocks = 32;  // partial sums of dw: a fixed number, so that their order does not hang on threads

@@ -91,11 +91,8 @@ struct Rows {
     if (wanted[kHeldBf16]) {
 #if defined(SHOAL_BF16_DOT)
       ptrdiff_t i = 0;
-      for (; i + 16 <= n; i += 16) {
-        const __m256bh sixteen = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + i));
-        memcpy(halves + at + i, &sixteen, 32);
-      }
-      for (; i < n; i++) halves[at + i] = (uint16_t)(roundBits(bitsOf(x[i])) >> 16);
+      for (; i + kLanes <= n; i += kLanes) store(halves + at + i, load(x + i));
+      for (; i < n; i++) store(halves + at + i, x[i]);
 #else
       for (ptrdiff_t i = 0; i < n; i++) rounded[at + i] = roundToBf16(x[i]);
 #endif

@@ -20,7 +20,8 @@ template <class T>
 struct Rows32 {
   T* at[kTokens];
 };
-typedef Rows32<const float> TokenRows;
+template <class T>
+using TokenRows = Rows32<const T>;  // f32 or bf16
 typedef Rows32<float> OutRows;
 
 /** Rows `step` numbers apart, of which `count` (or all 32) are there. */
@@ -32,13 +33,15 @@ static Rows32<T> rowsFrom(T* first, ptrdiff_t step, ptrdiff_t count) {
 }
 
 /** Asks for rows in the order of memory: what turns them goes across, line by line, which the processor does not foresee. */
-static void fetchRows(const TokenRows& rows, int K) {
+template <class T>
+static void fetchRows(const TokenRows<T>& rows, int K) {
   for (int t = 0; t < kTokens && rows.at[t]; t++)
-    for (int k = 0; k < K; k += 16) __builtin_prefetch(rows.at[t] + k);
+    for (int k = 0; k < K; k += 64 / sizeof(T)) __builtin_prefetch(rows.at[t] + k);
 }
 
 /** Rows of K numbers (a multiple of 32) as a panel [K/2 units][32 tokens]. */
-static void packTokens(uint32_t* panel, const TokenRows& rows, int K) {
+template <class T>
+static void packTokens(uint32_t* panel, const TokenRows<T>& rows, int K) {
 #if defined(SHOAL_BF16_DOT)
   for (int half = 0; half < kTokens; half += 16) {
     for (int u = 0; u < K / 2; u += 16) {
@@ -55,15 +58,16 @@ static void packTokens(uint32_t* panel, const TokenRows& rows, int K) {
 }
 
 /** The same rows for a sum over tokens: panels [16 units of two tokens][32 numbers], `panelStride` units apart. */
-static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRows& rows, int K) {
+template <class T>
+static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRows<T>& rows, int K) {
   for (int t = 0; t < kTokens; t += 2, dst += kNR) {
-    const float *first = rows.at[t], *second = rows.at[t + 1];
+    const T *first = rows.at[t], *second = rows.at[t + 1];
     for (int k = 0; k < K; k += kNR) {
       uint32_t* units = dst + k / kNR * panelStride;
 #if defined(SHOAL_BF16_DOT)
       packAcross512(units, kNR, first ? first + k : nullptr, second ? second + k : nullptr, first ? kNR : 0);
 #else
-      for (int i = 0; i < kNR; i++) units[i] = first ? unitOf<Mode::kPair>(first[k + i], second ? second[k + i] : 0.0f) : 0;
+      for (int i = 0; i < kNR; i++) units[i] = first ? unitOf<Mode::kPair>(first[k + i], second ? second[k + i] : T(0)) : 0;
 #endif
     }
   }

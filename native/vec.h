@@ -149,11 +149,6 @@ SHOAL_INLINE Vf loadPart(const float* p, int count, float fill = 0) {
   for (int i = 0; i < kLanes; i++) lanes[i] = i < count ? p[i] : fill;
   return load(lanes);
 }
-SHOAL_INLINE void storePart(float* p, Vf v, int count) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int i = 0; i < count; i++) p[i] = lanes[i];
-}
 
 // bf16: the upper half of an f32.
 SHOAL_INLINE uint32_t bitsOf(float x) {
@@ -183,6 +178,27 @@ SHOAL_INLINE Vf loadBf16(const uint16_t* p) {
 #endif
 }
 SHOAL_INLINE float loadBf16One(const uint16_t* p) { return fromBits((uint32_t)*p << 16); }
+/** As `store`, rounded to bf16, one number or a vector of them. */
+SHOAL_INLINE void store(uint16_t* p, float x) { *p = (uint16_t)(roundBits(bitsOf(x)) >> 16); }
+SHOAL_INLINE void store(uint16_t* p, Vf v) {
+#if defined(SHOAL_BF16_DOT)
+  const __m256bh rounded = _mm512_cvtneps_pbh((__m512)v);
+  memcpy(p, &rounded, 32);
+#elif SHOAL_VECTOR_BYTES == 32
+  const __m256i upper = (__m256i)(roundBits((Vu)v) >> 16);
+  _mm_storeu_si128((__m128i*)p, _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1)));
+#else
+  *(VhAny*)p = __builtin_convertvector(roundBits((Vu)v) >> 16, Vh);
+#endif
+}
+SHOAL_INLINE void store(float* p, float x) { *p = x; }
+/** The first `count` < kLanes of them. */
+template <class T>
+SHOAL_INLINE void storePart(T* p, Vf v, int count) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int i = 0; i < count; i++) store(p + i, lanes[i]);
+}
 
 /** exp, relative error below 2e-7 between −87 and 88; nothing, or next to it, below −87.3, +∞ or +∞-like saturation above 88. */
 SHOAL_INLINE Vf exp(Vf x) {

@@ -6,7 +6,7 @@
  * The absorbed form moves kv_b_proj to the other side, q_nope·W_UK into the query and W_UV behind the sum, and attends to the cached
  * latents themselves: R + P numbers read per token and layer (decoding). Both give the same numbers.
  */
-import { type F32, type I32, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
+import { type F32, type I32, type Operand, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
 import type { LayerCache, SequenceSpan } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
 import type { AttentionWeights } from "./parameters.ts";
@@ -19,7 +19,7 @@ export interface Positions {
 }
 
 /** Queries [T, H(N+P)] and latents [T, R+P] of each token, rotated; c_kv [T,R] is the latent after its norm. */
-function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Tensor, at: Positions) {
+function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Operand, at: Positions) {
   const {
     numAttentionHeads: H,
     qkNopeHeadDim: N,
@@ -29,7 +29,7 @@ function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Ten
     ropeInterleave: interleaved,
   } = config;
   const q = w.qA
-    ? ops.linear(tape, ops.rmsNorm(tape, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q)
+    ? ops.linear(tape, ops.rmsNormFor(tape, w.q, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q)
     : ops.linear(tape, x_TD, w.q);
   const latent = ops.linear(tape, x_TD, w.kvA);
   ops.rope(tape, q, at.table, at.positions, { H, P, offset: N, headStride: N + P, interleaved });
@@ -48,7 +48,7 @@ export function attention(
   tape: Tape,
   config: ModelConfig,
   w: AttentionWeights,
-  x_TD: Tensor,
+  x_TD: Operand,
   at: Positions,
   segments: I32,
 ): Tensor {
@@ -69,7 +69,7 @@ export function cachedAttention(
   tape: Tape,
   config: ModelConfig,
   w: AttentionWeights,
-  x_TD: Tensor,
+  x_TD: Operand,
   at: Positions,
   cache: LayerCache,
   spans: readonly SequenceSpan[],

@@ -1,5 +1,5 @@
 /** The mixture of experts with a shared expert (report, section 2.1.2). */
-import { type I32, ops, type Tape, type Tensor } from "../tensor/index.ts";
+import { type I32, type Operand, ops, type Tape, type Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { ExpertsWeights } from "./parameters.ts";
 
@@ -26,7 +26,7 @@ export function mixtureOfExperts(
   tape: Tape,
   config: ModelConfig,
   w: ExpertsWeights,
-  x_TD: Tensor,
+  x_TD: Operand,
   trace: RouterTrace[],
   balance?: Balance,
 ): Tensor {

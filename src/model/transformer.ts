@@ -5,6 +5,7 @@
 import {
   type I32,
   InputError,
+  type Operand,
   ops,
   type Precision,
   type RopeTable,
@@ -195,8 +196,8 @@ export class Transformer {
 
   private mtpJoin(tape: Tape, w: MtpWeights, hidden: Tensor, nextIds: I32): Tensor {
     const { rmsNormEps: eps } = this.config;
-    const e = ops.rmsNorm(tape, ops.embed(tape, this.weights.embed, nextIds), w.eNorm, eps);
-    const h = ops.rmsNorm(tape, hidden, w.hNorm, eps);
+    const e = ops.rmsNormFor(tape, w.ehProj, ops.embed(tape, this.weights.embed, nextIds), w.eNorm, eps);
+    const h = ops.rmsNormFor(tape, w.ehProj, hidden, w.hNorm, eps);
     return ops.linear(tape, [e, h], w.ehProj);
   }
 
@@ -207,17 +208,18 @@ export class Transformer {
     x: Tensor,
     routers: RouterTrace[],
     balance: Balance | undefined,
-    attend: (tape: Tape, h: Tensor) => Tensor,
+    attend: (tape: Tape, h: Operand) => Tensor,
   ): Tensor {
-    const { config } = this;
+    const { rmsNormEps: eps } = this.config;
     let runs = 0;
     return tape.segment(x, (tape, x) => {
-      const afterAttention = ops.residual(tape, x, attend(tape, ops.rmsNorm(tape, x, w.inputNorm, config.rmsNormEps)));
-      const h = ops.rmsNorm(tape, afterAttention, w.postAttentionNorm, config.rmsNormEps);
+      const toAttention = ops.rmsNormFor(tape, w.attention.kvA, x, w.inputNorm, eps);
+      const afterAttention = ops.residual(tape, x, attend(tape, toAttention));
+      const h = ops.rmsNormFor(tape, (w.experts ?? w.dense!).gateUp, afterAttention, w.postAttentionNorm, eps);
       // A segment may run twice, and forgets its memory after the first time; the router is reported once, in memory of its own.
       const trace: RouterTrace[] = [];
       const y = w.experts
-        ? mixtureOfExperts(tape, config, w.experts, h, trace, balance)
+        ? mixtureOfExperts(tape, this.config, w.experts, h, trace, balance)
         : ops.feedForward(tape, h, w.dense!);
       if (runs++ === 0) routers.push(...trace.map(kept));
       return ops.residual(tape, afterAttention, y, x);

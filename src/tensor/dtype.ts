@@ -68,6 +68,11 @@ export function bf16ToF32(bits: number): number {
   return scratchF32[0];
 }
 
+/** out[i] = value, rounded to what the buffer holds. */
+export function put(out: F32 | Bf16, i: number, value: number): void {
+  out[i] = out instanceof Uint16Array ? f32ToBf16(value) : value;
+}
+
 const f8Table = new Float32Array(256);
 for (let code = 0; code < 256; code++) {
   const exponent = (code >> 3) & 15;

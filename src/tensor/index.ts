@@ -25,4 +25,4 @@ export { distance, nearestName } from "./names.ts";
 export type { RopeTable } from "./ops.ts";
 export * as ops from "./ops.ts";
 export { Random } from "./random.ts";
-export { size, Tape, type TapeOptions, type Tensor, type Weight } from "./tape.ts";
+export { type Operand, size, Tape, type TapeOptions, type Tensor, type Weight } from "./tape.ts";

@@ -5,7 +5,7 @@ import type { Precision } from "./kernels.ts";
 /** Rows sorted into groups (experts), each with weights of its own; E = 1 for a feed-forward that all tokens share. */
 export interface FeedForwardShape {
   /** [T,D] */
-  x: F32;
+  x: F32 | Bf16;
   /** [J]: row j is token rows[j]; null: token j */
   rows: I32 | null;
   /** [E+1], rising, offsets[0] = 0, offsets[E] = J */

@@ -7,7 +7,8 @@
  * - A buffer's dtype is told by its typed array's class (see `dtype.ts`).
  * - Outputs named `d…` are gradients and are ADDED TO; every other output is overwritten, unless `accumulate` says otherwise.
  * - Sums run in float32 or better. `precision: "bf16"` rounds the operands of a product to bf16 (nearest even) first and
- *   still sums in float32, as matrix units do.
+ *   still sums in float32, as matrix units do. A buffer that only products will read may be in bf16 then: it is written rounded,
+ *   to the same end.
  * - The result does not depend on the number of threads, bit for bit. Between instruction sets it may differ in rounding.
  * - Sizes of 0 are legal and do nothing (with `accumulate: false` and K = 0, the output becomes 0).
  * - Buffers do not overlap unless a kernel says "in place".
@@ -72,7 +73,7 @@ export interface GroupedMatmul {
 
 /** out[T,D] = x · rstd · w with rstd[T] = 1 / sqrt(mean(x²) + eps) (RMSNorm) */
 export interface RmsNorm {
-  out: F32;
+  out: F32 | Bf16;
   rstd: F32;
   x: F32;
   w: F32 | Bf16;
@@ -190,13 +191,14 @@ export interface LatentAttention {
 
 /** out[T,F] = silu(gate) · up, from x[T,2F] = [gate | up] */
 export interface Swiglu {
-  out: F32;
+  out: F32 | Bf16;
   x: F32;
   T: number;
   F: number;
 }
 export interface SwigluBackward {
-  dx: F32;
+  /** In bf16 only where it is fresh. */
+  dx: F32 | Bf16;
   /** dx is overwritten instead of added to (default false). */
   fresh?: boolean;
   dy: F32;
@@ -278,7 +280,7 @@ export interface Dispatch {
 }
 /** out[J,D] = x[rows[j], :] (experts' inputs, embeddings) */
 export interface GatherRows {
-  out: F32;
+  out: F32 | Bf16;
   x: F32 | Bf16;
   rows: I32;
   J: number;
@@ -306,7 +308,8 @@ export interface Combine {
 }
 /** dy[place[t,i], :] += weights[t,i] · dout[t, :]; dWeights[t,i] += dout[t, :] · y[place[t,i], :] */
 export interface CombineBackward {
-  dy: F32;
+  /** In bf16 only where it is fresh. */
+  dy: F32 | Bf16;
   /** dy is overwritten instead of added to (default false). */
   fresh?: boolean;
   dWeights: F32;

@@ -1,7 +1,7 @@
 /** Differentiable operations of the feed-forward half of a layer: the router, and SwiGLU of one for all tokens or of a mixture of experts. */
 import type { F32, I32 } from "./dtype.ts";
 import { linear, quantisedLinear } from "./ops-linear.ts";
-import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
+import { gradOfWeight, type Operand, type Tape, type Tensor, type Weight } from "./tape.ts";
 
 export interface RouteOptions {
   K: number;
@@ -90,8 +90,8 @@ export interface SwigluWeights {
 }
 
 /** y_TD = down(silu(gate(x)) · up(x)). */
-export function feedForward(tape: Tape, x: Tensor, w: SwigluWeights): Tensor {
-  if (!fuses(tape, w)) return linear(tape, swiglu(tape, linear(tape, x, w.gateUp)), w.down);
+export function feedForward(tape: Tape, x: Operand, w: SwigluWeights): Tensor {
+  if (!fuses(tape, w)) return linear(tape, swiglu(tape, linear(tape, x, w.gateUp), w.down), w.down);
   const [T, D] = x.shape;
   const out = tape.tensor(T, D);
   const shape = { x: x.data, rows: null, offsets: Int32Array.of(0, T), gateUp: w.gateUp.data, down: w.down.data };
@@ -106,10 +106,11 @@ export function feedForward(tape: Tape, x: Tensor, w: SwigluWeights): Tensor {
 }
 
 /** Adds to `into`_TD, in place, each token's weighted sum of its experts' feed-forwards of x_TD. */
-export function addExperts(tape: Tape, into: Tensor, x: Tensor, w: SwigluWeights, routed: Routed): void {
+export function addExperts(tape: Tape, into: Tensor, x: Operand, w: SwigluWeights, routed: Routed): void {
   const { tokens, offsets, place, weights } = routed;
   if (!fuses(tape, w)) {
-    const hidden = swiglu(tape, groupedLinear(tape, gatherForExperts(tape, x, routed), w.gateUp, offsets));
+    const gatesUps = groupedLinear(tape, gatherForExperts(tape, x, routed, w.gateUp), w.gateUp, offsets);
+    const hidden = swiglu(tape, gatesUps, w.down);
     combineExperts(tape, into, groupedLinear(tape, hidden, w.down, offsets), routed);
     return;
   }
@@ -140,24 +141,24 @@ function fuses({ kernels, precision }: Tape, { gateUp, down }: SwigluWeights): b
   return !gateUp.quantised && !down.quantised && kernels.fusesFeedForward({ D, F, precision });
 }
 
-/** out_TF = silu(gate) · up of x_T(2F) = [gate | up]. */
-function swiglu(tape: Tape, x: Tensor): Tensor {
+/** out_TF = silu(gate) · up of the product x_T(2F) = [gate | up], for the product with `reader`. */
+function swiglu(tape: Tape, x: Tensor, reader: Weight): Operand {
   const T = x.shape[0];
   const F = x.shape[1] / 2;
-  const out = tape.tensor(T, F);
+  const out = tape.operandOf(reader, T, F);
   tape.kernels.swiglu({ out: out.data, x: x.data, T, F });
   tape.record(() => {
-    const { grad: dx, fresh } = tape.gradToSet(x);
+    const { grad: dx, fresh } = tape.operandGradToSet(x);
     tape.kernels.swigluBackward({ dx, fresh, dy: tape.gradOf(out), x: x.data, T, F });
   });
   return out;
 }
 
-/** x_JD: the rows of x_TD in the order of the experts that will read them (a token appears once for each of its K experts). */
-function gatherForExperts(tape: Tape, x: Tensor, routed: Routed): Tensor {
+/** x_JD: the rows of x_TD in the order of the experts that will read them, with `reader` (a token appears once for each of its K experts). */
+function gatherForExperts(tape: Tape, x: Operand, routed: Routed, reader: Weight): Operand {
   const D = x.shape[1];
   const J = routed.tokens.length;
-  const out = tape.tensor(J, D);
+  const out = tape.operandOf(reader, J, D);
   tape.kernels.gatherRows({ out: out.data, x: x.data, rows: routed.tokens, J, D });
   tape.record(() => {
     const [T, K] = routed.weights.shape;
@@ -167,14 +168,14 @@ function gatherForExperts(tape: Tape, x: Tensor, routed: Routed): Tensor {
 }
 
 /** y_JN: each row of x_JK through the weight of its expert, w_ENK. */
-function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32): Tensor {
+function groupedLinear(tape: Tape, x: Operand, w_ENK: Weight, offsets: I32): Tensor {
   if (w_ENK.quantised) return quantisedLinear(tape, [x], w_ENK, offsets);
   const [E, N, K] = w_ENK.shape;
   const out = tape.tensor(x.shape[0], N);
   const shape = { offsets, E, N, K, precision: tape.precision };
   tape.kernels.groupedMatmul({ ...shape, kind: "forward", out: out.data, a: x.data, b: w_ENK.data });
   tape.record(() => {
-    const dy = tape.gradOf(out);
+    const dy = tape.operandGradOf(out);
     const { grad, fresh } = tape.gradToSet(x);
     tape.kernels.groupedMatmul({ ...shape, kind: "input", out: grad, a: dy, b: w_ENK.data, accumulate: !fresh });
     tape.kernels.groupedMatmul({
@@ -189,13 +190,13 @@ function groupedLinear(tape: Tape, x: Tensor, w_ENK: Weight, offsets: I32): Tens
   return out;
 }
 
-/** Adds to `into`_TD, in place, each token's weighted sum of its experts' rows y_JD. */
+/** Adds to `into`_TD, in place, each token's weighted sum of its experts' rows, the product y_JD. */
 function combineExperts(tape: Tape, into: Tensor, y: Tensor, routed: Routed): void {
   const [T, K] = routed.weights.shape;
   const shape = { T, K, D: into.shape[1], place: routed.place, y: y.data, weights: routed.weights.data };
   tape.kernels.combine({ ...shape, out: into.data });
   tape.record(() => {
-    const { grad: dy, fresh } = tape.gradToSet(y);
+    const { grad: dy, fresh } = tape.operandGradToSet(y);
     const gradients = { dy, fresh, dWeights: tape.gradOf(routed.weights), dout: tape.gradOf(into) };
     tape.kernels.combineBackward({ ...shape, ...gradients });
   });

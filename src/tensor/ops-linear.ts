@@ -1,7 +1,7 @@
 /** The differentiable linear layer, and its twin for quantised weights. */
-import type { I32 } from "./dtype.ts";
+import type { Bf16, F32, I32 } from "./dtype.ts";
 import type { Precision } from "./kernels.ts";
-import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
+import { gradOfWeight, type Operand, type Tape, type Tensor, type Weight } from "./tape.ts";
 
 /**
  * y_TN = x_TK · w_NKᵀ. Of several inputs, each meets its own columns of w, side by side: the product with their concatenation.
@@ -9,7 +9,7 @@ import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
  */
 export function linear(
   tape: Tape,
-  inputs: Tensor | Tensor[],
+  inputs: Operand | Operand[],
   w_NK: Weight,
   precision: Precision = tape.precision,
 ): Tensor {
@@ -26,7 +26,7 @@ export function linear(
     column += K;
   }
   tape.record(() => {
-    const dy = tape.gradOf(out);
+    const dy = tape.operandGradOf(out);
     let at = 0;
     for (const x of parts) {
       const K = x.shape[1];
@@ -53,13 +53,22 @@ export function linear(
 }
 
 /** As `linear` and `groupedLinear`, of a quantised weight: for inference only. */
-export function quantisedLinear(tape: Tape, parts: Tensor[], weight: Weight, offsets: I32 | null): Tensor {
+export function quantisedLinear(tape: Tape, parts: Operand[], weight: Weight, offsets: I32 | null): Tensor {
   if (tape.recording || parts.length !== 1)
     throw new Error("a quantised weight took part in a recorded pass, or in a product of several inputs");
   const [N, K] = weight.shape.slice(-2);
   const E = offsets ? weight.shape[0] : 1;
   const J = parts[0].shape[0];
   const out = tape.tensor(J, N);
-  tape.kernels.quantisedMatmul({ ...weight.quantised!, out: out.data, a: parts[0].data, offsets, J, E, N, K });
+  const a = inF32(tape, parts[0].data);
+  tape.kernels.quantisedMatmul({ ...weight.quantised!, out: out.data, a, offsets, J, E, N, K });
+  return out;
+}
+
+/** An operand that was rounded for another weight's sake. */
+function inF32({ arena, kernels }: Tape, x: F32 | Bf16): F32 {
+  if (x instanceof Float32Array) return x;
+  const out = arena.take("f32", x.length);
+  kernels.convert({ out, x, n: x.length });
   return out;
 }

@@ -3,7 +3,7 @@
  * They know shapes and gradients, not the model: what is connected to what is said in `src/model/`.
  */
 import type { F32, I32 } from "./dtype.ts";
-import { gradOfWeight, type Tape, type Tensor, type Weight } from "./tape.ts";
+import { gradOfWeight, type Operand, type Tape, type Tensor, type Weight } from "./tape.ts";
 
 export * from "./ops-feed-forward.ts";
 export { linear } from "./ops-linear.ts";
@@ -22,10 +22,18 @@ export function embed(tape: Tape, table_VD: Weight, ids: I32): Tensor {
 
 /** RMSNorm of the first D = w.length columns of x (which may be wider). */
 export function rmsNorm(tape: Tape, x: Tensor, w_D: Weight, eps: number): Tensor {
+  return normInto(tape, tape.tensor(x.shape[0], w_D.shape[0]), x, w_D, eps);
+}
+
+/** As rmsNorm, for products with weights that are held as `reader` is, and for nothing else. */
+export function rmsNormFor(tape: Tape, reader: Weight, x: Tensor, w_D: Weight, eps: number): Operand {
+  return normInto(tape, tape.operandOf(reader, x.shape[0], w_D.shape[0]), x, w_D, eps);
+}
+
+function normInto<Out extends Operand>(tape: Tape, out: Out, x: Tensor, w_D: Weight, eps: number): Out {
   const T = x.shape[0];
   const ldx = x.shape[1];
   const D = w_D.shape[0];
-  const out = tape.tensor(T, D);
   const rstd = tape.arena.take("f32", T);
   tape.kernels.rmsNorm({ out: out.data, rstd, x: x.data, w: w_D.data, T, D, eps, ldx });
   tape.record(() => {
@@ -123,10 +131,14 @@ export function residual(tape: Tape, x: Tensor, y: Tensor, place?: Tensor): Tens
   tape.kernels.add({ out: out.data, a: x.data, b: y.data, n });
   tape.record(() => {
     const dout = tape.gradOf(out);
-    if (y.grad) tape.kernels.add({ out: y.grad, a: y.grad, b: dout, n });
-    else y.grad = dout;
-    if (x.grad) tape.kernels.add({ out: x.grad, a: x.grad, b: dout, n });
-    else x.grad = dout;
+    for (const part of [y, x]) {
+      if (!part.grad) {
+        part.grad = dout;
+        continue;
+      }
+      const grad = tape.gradOf(part);
+      tape.kernels.add({ out: grad, a: grad, b: dout, n });
+    }
   });
   return out;
 }

@@ -7,12 +7,15 @@ import type { Bf16, F32 } from "./dtype.ts";
 import type { Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 
 /** A dense row-major array of numbers, and what is known of d loss / d data. */
-export interface Tensor {
-  readonly data: F32;
+export interface Tensor<Data extends F32 | Bf16 = F32> {
+  readonly data: Data;
   readonly shape: readonly number[];
   /** Null until something adds to it; a tape gives it memory from its arena. */
-  grad: F32 | null;
+  grad: F32 | Bf16 | null;
 }
+
+/** A tensor that nothing but products reads: in bf16 where they would round it to that. */
+export type Operand = Tensor<F32 | Bf16>;
 
 /** A weight. Trained ones are f32 with a gradient that outlives the tape; for inference they may be bf16, without one. */
 export interface Weight {
@@ -56,18 +59,38 @@ export class Tape {
     return { data: this.arena.take("f32", size(shape)), shape, grad: null };
   }
 
+  /** A new tensor that only a product with `reader` reads, its numbers not set. */
+  operandOf(reader: Weight, ...shape: number[]): Operand {
+    const inBf16 = this.precision === "bf16" && !reader.quantised;
+    return { data: this.arena.take(inBf16 ? "bf16" : "f32", size(shape)), shape, grad: null };
+  }
+
   /** The tensor's gradient, zeros at first. */
-  gradOf(tensor: Tensor): F32 {
+  gradOf(tensor: Operand): F32 {
     const { grad, fresh } = this.gradToSet(tensor);
     if (fresh) this.kernels.zero({ x: grad, n: grad.length });
     return grad;
   }
 
   /** The tensor's gradient for a kernel that can overwrite it: whether it is fresh, its numbers not set. */
-  gradToSet(tensor: Tensor): { grad: F32; fresh: boolean } {
+  gradToSet(tensor: Operand): { grad: F32; fresh: boolean } {
     const fresh = tensor.grad === null;
     tensor.grad ??= this.arena.take("f32", tensor.data.length);
+    if (tensor.grad instanceof Uint16Array)
+      throw new Error("a gradient that only products read was asked for by another");
     return { grad: tensor.grad, fresh };
+  }
+
+  /** As gradToSet, of the result of a product, whose gradient only products read: in bf16 where they would round it to that. */
+  operandGradToSet(product: Tensor): { grad: F32 | Bf16; fresh: boolean } {
+    if (product.grad !== null || this.precision !== "bf16") return this.gradToSet(product);
+    product.grad = this.arena.take("bf16", product.data.length);
+    return { grad: product.grad, fresh: true };
+  }
+
+  /** The gradient of the result of a product, for the products that read it; zeros at first. */
+  operandGradOf(product: Tensor): F32 | Bf16 {
+    return product.grad ?? this.gradOf(product);
   }
 
   record(step: () => void): void {

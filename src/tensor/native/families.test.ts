@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { type Bf16, type F8, type F32, f8ToF32, f32ToBf16, f32ToF8 } from "../dtype.ts";
+import { type Bf16, bf16ToF32, type F8, type F32, f8ToF32, f32ToBf16, f32ToF8 } from "../dtype.ts";
 import type { Kernels } from "../kernels.ts";
 import { describeTwins, expectClose, Operands, positiveSize, reference, runs, size } from "../testing/twins.ts";
 
@@ -15,6 +15,16 @@ function both(native: Kernels, tolerance: number, run: (kernels: Kernels) => Rec
 
 const zeros = (length: number): F32 => new Float32Array(length);
 
+/** What is written in bf16 is what the same kernel writes in f32, rounded. Numbers below the smallest normal one may be 0. */
+function expectRounded(write: (out: F32 | Bf16) => void, length: number): void {
+  const [halves, wide]: [Bf16, F32] = [new Uint16Array(length).fill(0x4000), zeros(length).fill(5)];
+  write(halves);
+  write(wide);
+  const tiny = 2 ** -126;
+  const values = (x: Iterable<number>) => Array.from(x, (value) => (Math.abs(value) < tiny ? 0 : value));
+  expect(values(Array.from(halves, bf16ToF32))).toEqual(values(Array.from(wide, (x) => bf16ToF32(f32ToBf16(x)))));
+}
+
 describeTwins("kernels", (native) => {
   it("rmsNorm and its gradient, inside wider rows", () => {
     fc.assert(
@@ -26,6 +36,7 @@ describeTwins("kernels", (native) => {
           const [out, rstd, dx, dw] = [zeros(T * D), zeros(T), zeros(T * ldx).fill(1), zeros(D).fill(1)];
           kernels.rmsNorm({ out, rstd, x, w, T, D, eps: 1e-6, ldx });
           kernels.rmsNormBackward({ dx, dw, dy, x, w, rstd, T, D, ldx, lddx: ldx });
+          expectRounded((out) => kernels.rmsNorm({ out, rstd, x, w, T, D, eps: 1e-6, ldx }), T * D);
           return { out, rstd, dx, dw };
         });
       }),
@@ -76,6 +87,8 @@ describeTwins("kernels", (native) => {
           kernels.swigluBackward({ dx, dy, x, T, F });
           const set = zeros(T * 2 * F).fill(5);
           kernels.swigluBackward({ dx: set, fresh: true, dy, x, T, F });
+          expectRounded((out) => kernels.swiglu({ out, x, T, F }), T * F);
+          expectRounded((dx) => kernels.swigluBackward({ dx, fresh: true, dy, x, T, F }), T * 2 * F);
           return { out, dx, set };
         });
       }),
@@ -155,6 +168,9 @@ describeTwins("kernels", (native) => {
           kernels.combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D });
           const set = zeros(T * K * D).fill(5);
           kernels.combineBackward({ dy: set, fresh: true, dWeights, dout, y, weights, place, T, K, D });
+          expectRounded((out) => kernels.gatherRows({ out, x, rows: tokens, J: T * K, D }), T * K * D);
+          const gradient = { fresh: true, dWeights, dout, y, weights, place, T, K, D };
+          expectRounded((dy) => kernels.combineBackward({ ...gradient, dy }), T * K * D);
           return { place, tokens, offsets, gathered, out, plain, dy, dWeights, set };
         });
       }),
@@ -171,6 +187,7 @@ describeTwins("kernels", (native) => {
           const [out, dx] = [zeros(J * D), zeros(X * D).fill(1)];
           kernels.gatherRows({ out, x: table, rows, J, D });
           kernels.scatterRows({ dx, dy, rows, J, D, X });
+          expectRounded((out) => kernels.gatherRows({ out, x: table, rows, J, D }), J * D);
           return { out, dx };
         });
       }),

@@ -38,7 +38,7 @@ describe.each(fusing)("feedForward on %s", (_isa, native) => {
           ? dispatched(o, T, E)
           : { rows: null, offsets: Int32Array.of(0, T), place: null };
         const J = offsets[E];
-        const [x, dout] = [o.f32(T * D), o.f32(T * D)];
+        const [x, dout] = [halves ? o.bf16(T * D) : o.f32(T * D), o.f32(T * D)];
         const weight = (n: number) => (halves ? o.bf16(n, 0.2) : o.f32(n, 0.2));
         const shape = { x, rows, offsets, gateUp: weight(E * 2 * F * D), down: weight(E * D * F), E, D, F };
         const [weights, started] = [o.f32(J), o.f32(E * 2 * F * D + E * D * F + J * D + J)];

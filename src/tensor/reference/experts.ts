@@ -1,5 +1,5 @@
 /** The mixture of experts: activation, router, balance loss, and the way of tokens to their experts and back. */
-import { bf16ToF32 } from "../dtype.ts";
+import { bf16ToF32, put } from "../dtype.ts";
 import type { Kernels, Route } from "../kernels.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
@@ -50,21 +50,21 @@ export const expertsKernels: Pick<
     for (let t = 0; t < T; t++) {
       for (let f = 0; f < F; f++) {
         const gate = x[t * 2 * F + f];
-        out[t * F + f] = gate * sigmoid(gate) * x[t * 2 * F + F + f];
+        put(out, t * F + f, gate * sigmoid(gate) * x[t * 2 * F + F + f]);
       }
     }
   },
 
   swigluBackward({ dx, dy, x, T, F, fresh }) {
-    if (fresh) dx.fill(0, 0, T * 2 * F);
+    const add = (i: number, value: number) => put(dx, i, fresh ? value : dx[i] + value);
     for (let t = 0; t < T; t++) {
       for (let f = 0; f < F; f++) {
         const gate = x[t * 2 * F + f];
         const up = x[t * 2 * F + F + f];
         const s = sigmoid(gate);
         const gradient = dy[t * F + f];
-        dx[t * 2 * F + f] += gradient * up * s * (1 + gate * (1 - s));
-        dx[t * 2 * F + F + f] += gradient * gate * s;
+        add(t * 2 * F + f, gradient * up * s * (1 + gate * (1 - s)));
+        add(t * 2 * F + F + f, gradient * gate * s);
       }
     }
   },
@@ -131,8 +131,8 @@ export const expertsKernels: Pick<
   gatherRows({ out, x, rows, J, D }) {
     for (let j = 0; j < J; j++) {
       const from = rows[j] * D;
-      if (x instanceof Uint16Array) for (let d = 0; d < D; d++) out[j * D + d] = bf16ToF32(x[from + d]);
-      else out.set(x.subarray(from, from + D), j * D);
+      for (let d = from; d < from + D; d++)
+        put(out, j * D + d - from, x instanceof Uint16Array ? bf16ToF32(x[d]) : x[d]);
     }
   },
 
@@ -151,14 +151,13 @@ export const expertsKernels: Pick<
   },
 
   combineBackward({ dy, dWeights, dout, y, weights, place, T, K, D, fresh }) {
-    if (fresh) dy.fill(0, 0, T * K * D);
     for (let t = 0; t < T; t++) {
       for (let i = 0; i < K; i++) {
         const row = place[t * K + i] * D;
         const weight = weights[t * K + i];
         let sum = 0;
         for (let d = 0; d < D; d++) {
-          dy[row + d] += weight * dout[t * D + d];
+          put(dy, row + d, weight * dout[t * D + d] + (fresh ? 0 : dy[row + d]));
           sum += dout[t * D + d] * y[row + d];
         }
         dWeights[t * K + i] += sum;

@@ -1,5 +1,5 @@
 /** RMSNorm (Zhang and Sennrich 2019) and rotary embedding (Su et al. 2021). */
-import { bf16ToF32 } from "../dtype.ts";
+import { bf16ToF32, put } from "../dtype.ts";
 import type { Kernels } from "../kernels.ts";
 
 export const normRopeKernels: Pick<Kernels, "rmsNorm" | "rmsNormBackward" | "rope"> = {
@@ -9,7 +9,7 @@ export const normRopeKernels: Pick<Kernels, "rmsNorm" | "rmsNormBackward" | "rop
       let sum = 0;
       for (let d = 0; d < D; d++) sum += x[t * ldx + d] ** 2;
       rstd[t] = 1 / Math.sqrt(sum / D + eps);
-      for (let d = 0; d < D; d++) out[t * ldo + d] = x[t * ldx + d] * rstd[t] * weight[d];
+      for (let d = 0; d < D; d++) put(out, t * ldo + d, x[t * ldx + d] * rstd[t] * weight[d]);
     }
   },
 
