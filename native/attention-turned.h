@@ -19,12 +19,6 @@ struct Parts {
   int N, P, width;
 };
 
-static void copyRow(float* to, const float* from, int count) {
-  int c = 0;
-  for (; c + kLanes <= count; c += kLanes) store(to + c, load(from + c));
-  for (; c < count; c++) to[c] = from[c];
-}
-
 /** 32 rows from `row` on, zeros beyond the last, put together in `memory` [32][width]. */
 static TokenRows<float> joinParts(const Parts& x, ptrdiff_t row, float* memory) {
   TokenRows<float> rows;

@@ -8,38 +8,8 @@ namespace SHOAL_ISA {
 namespace {
 
 constexpr int kQueries = kMR * (48 / kMR);  // queries of a tile
-constexpr int kKeys = 128;                  // keys of a tile: a multiple of every kNR and kMR-padded below
+constexpr int kKeys = 256;                  // keys of a tile: a multiple of every kNR and kMR-padded below
 constexpr int kKeysPadded = (kKeys + kMR - 1) / kMR * kMR;
-
-/** Units of a score's product: the part without rotation, then the rotated part, each filled up to whole units. */
-template <Mode mode>
-int scoreUnits(const Shape& s) {
-  return paddedUnits(mode, unitsFor(mode, s.N) + unitsFor(mode, s.P));
-}
-
-/** Rows of q (or of keys) as packed A: [lines][kRowStride], both parts of each. */
-template <Mode mode>
-void packHeadRows(uint32_t* dst, const float* x, ptrdiff_t step, const float* rope, ptrdiff_t ropeStep, int N, int P, int lines, int units) {
-  const int first = unitsFor(mode, N), used = first + unitsFor(mode, P);
-  packContiguous<mode>(dst, kRowStride, 1, x, step, lines, N);
-  packContiguous<mode>(dst + first, kRowStride, 1, rope, ropeStep, lines, P);
-  for (int i = 0; i < lines; i++)
-    for (int u = used; u < units; u++) dst[(ptrdiff_t)i * kRowStride + u] = 0;
-  for (int i = lines; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)units * 4);
-}
-
-/** Keys as packed B: panels [units][kNR], both parts of each key. */
-template <Mode mode>
-void packHeadPanels(uint32_t* dst, const float* x, ptrdiff_t step, const float* rope, ptrdiff_t ropeStep, int N, int P, int lines, int units) {
-  const int first = unitsFor(mode, N), used = first + unitsFor(mode, P);
-  for (int i = 0; i < lines; i += kNR, dst += (ptrdiff_t)units * kNR) {
-    const int width = lines - i < kNR ? lines - i : kNR;
-    if (width < kNR) memset(dst, 0, (size_t)used * kNR * 4);
-    packContiguous<mode>(dst, 1, kNR, x + i * step, step, width, N);
-    packContiguous<mode>(dst + (ptrdiff_t)first * kNR, 1, kNR, rope + i * ropeStep, ropeStep, width, P);
-    memset(dst + (ptrdiff_t)used * kNR, 0, (size_t)(units - used) * kNR * 4);
-  }
-}
 
 /** A matrix [K][columns] whose columns run contiguously, as packed B. Returns its units. */
 template <Mode mode>
@@ -52,20 +22,79 @@ int packColumns(uint32_t* dst, const float* x, ptrdiff_t step, int columns, int 
   return units;
 }
 
+/** Rows of `width` numbers as the columns of packed B. */
+template <Mode mode>
+void packAsColumns(uint32_t* dst, const float* x, ptrdiff_t step, int rows, int width) {
+  const int units = unitsFor(mode, width);
+  for (int n = 0; n < rows; n += kNR) packPanel<mode>(dst + (ptrdiff_t)n * units, Source{x, false, step, 1}, n, rows - n < kNR ? rows - n : kNR, 0, width);
+}
+
+/** Asks for a row of a head ahead of time: rows lie apart, which the processor does not foresee. */
+void fetchRow(const float* row, int numbers) {
+  for (int i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
+}
+
+constexpr int kRowsAhead = 8;
+
+/** The keys of a head with both their parts side by side, [keys][N+P], from `key` on; their values are asked for. */
+void joinKeys(float* joined, const Shape& s, const Head& head, ptrdiff_t key, int keys) {
+  for (int i = 0; i < keys; i++, joined += s.N + s.P) {
+    fetchRow(head.k + (key + i + kRowsAhead) * head.kvStep, s.N + s.V);
+    copyRow(joined, head.k + (key + i) * head.kvStep, s.N);
+    copyRow(joined + s.N, head.rope + (key + i) * head.ropeStep, s.P);
+  }
+}
+
+/** What the queries of a tile see of the keys of another: its row r the first ahead + r + 1 of them, so far as they are there. */
+struct Sight {
+  ptrdiff_t ahead;
+  int rows, keys;
+
+  int of(int row) const {
+    const ptrdiff_t seen = ahead + row + 1;
+    return (int)(seen < 0 ? 0 : seen < keys ? seen : keys);
+  }
+  /** By some row of the kMR from `first` on. */
+  int ofLines(int first) const { return of((first + kMR < rows ? first + kMR : rows) - 1); }
+  /** The first row that sees a key. */
+  int rowOf(int key) const { return (int)(key > ahead ? key - ahead : 0); }
+};
+
+/** scores[kQueries][kKeys] = packed rows of queries · packed keys, where a row of the same kMR sees the key; elsewhere they are not set. */
+template <Mode mode>
+void multiplySeen(float* scores, const Sight& sight, const uint32_t* rows, const uint32_t* keys, int units) {
+  for (int m = 0; m < sight.rows; m += kMR)
+    multiplyLines<mode, kRowStride, 1>(scores + m * kKeys, kKeys, rows + m * kRowStride, keys, units, {0, units}, sight.ofLines(m), false);
+}
+
+/** out[kQueries][columns] (+)= packed rows over keys · a packed matrix of the keys' numbers, over the keys that a row of the same kMR sees. */
+template <Mode mode>
+void sumSeen(float* out, ptrdiff_t step, const Sight& sight, const uint32_t* rows, const uint32_t* keys, int keyUnits, int columns, bool accumulate) {
+  for (int m = 0; m < sight.rows; m += kMR)
+    multiplyLines<mode, kRowStride, 1>(out + m * step, step, rows + m * kRowStride, keys, keyUnits, {0, unitsFor(mode, sight.ofLines(m))}, columns, accumulate);
+}
+
+/** The first of a row's keys that it does not see become 0, up to `end`. */
+void hideRest(float* row, int seen, int end) {
+  for (int j = seen; j < end; j++) row[j] = 0;
+}
+
 // ---- forward ----
 
 template <Mode mode>
 void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep, float* lse) {
-  const int units = scoreUnits<mode>(s), columns = roundUp(s.V, kNR);
+  const int width = s.N + s.P, units = unitsFor(mode, width), columns = roundUp(s.V, kNR);
   const ptrdiff_t tiles = (head.kLen + kKeys - 1) / kKeys;
   // All of the head's keys and values, packed once: K as [tile][panel][units][kNR], V as [tile][panel][units of keys][kNR].
-  const ptrdiff_t kTile = (ptrdiff_t)units * kKeys, vTile = (ptrdiff_t)paddedUnits(mode, unitsFor(mode, kKeys)) * columns;
+  const ptrdiff_t kTile = (ptrdiff_t)units * kKeys, vTile = (ptrdiff_t)unitsFor(mode, kKeys) * columns;
   uint32_t* kPacked = (uint32_t*)scratch(0, (size_t)(tiles * (kTile + vTile)) * 4);
   uint32_t* vPacked = kPacked + tiles * kTile;
+  float* joined = (float*)scratch(3, (size_t)kKeys * width * 4);
   for (ptrdiff_t tile = 0; tile < tiles; tile++) {
     const ptrdiff_t key = tile * kKeys;
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
-    packHeadPanels<mode>(kPacked + tile * kTile, head.k + key * head.kvStep, head.kvStep, head.rope + key * head.ropeStep, head.ropeStep, s.N, s.P, keys, units);
+    joinKeys(joined, s, head, key, keys);
+    packAsColumns<mode>(kPacked + tile * kTile, joined, width, keys, width);
     packColumns<mode>(vPacked + tile * vTile, head.v + key * head.kvStep, head.kvStep, s.V, keys);
   }
   uint32_t* a = (uint32_t*)scratch(1, packedABytes(kQueries) * 2);
@@ -74,47 +103,46 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
   float* sum = scores + kQueries * kKeys;
   for (ptrdiff_t query = 0; query < head.qLen; query += kQueries) {
     const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
-    packHeadRows<mode>(a, head.q + query * head.qStep, head.qStep, head.q + query * head.qStep + s.N, head.qStep, s.N, s.P, rows, units);
+    packRows<mode>(a, Source{head.q + query * head.qStep, false, head.qStep, 1}, 0, rows, 0, width);
     float peak[kQueries], total[kQueries];
-    for (int r = 0; r < rows; r++) peak[r] = -INFINITY, total[r] = 0;
-    memset(sum, 0, (size_t)kQueries * columns * 4);
     const ptrdiff_t seen = keysSeen(head, query, rows);
     for (ptrdiff_t key = 0; key < seen; key += kKeys) {
       const int keys = (int)(seen - key < kKeys ? seen - key : kKeys);
-      multiplyPacked<mode>(scores, kKeys, a, true, kPacked + key / kKeys * kTile, units, rows, keys, false);
+      const Sight sight{keysSeen(head, query, 0) - key, rows, keys};
+      multiplySeen<mode>(scores, sight, a, kPacked + key / kKeys * kTile, units);
       for (int r = 0; r < rows; r++) {
         float* row = scores + (ptrdiff_t)r * kKeys;
-        // Row r sees this many of the tile's keys; the others get probability 0.
-        const ptrdiff_t limit = keysSeen(head, query + r, 1) - key;
-        const int visible = (int)(limit < 0 ? 0 : limit < keys ? limit : keys);
+        const int visible = sight.of(r);
         Vf top = splat(-INFINITY);
         int j = 0;
         for (; j + kLanes <= visible; j += kLanes) top = max(top, load(row + j));
         float tilePeak = lanesMax(top);
         for (; j < visible; j++) tilePeak = row[j] > tilePeak ? row[j] : tilePeak;
         tilePeak *= s.scale;
-        const float newPeak = tilePeak > peak[r] ? tilePeak : peak[r];
+        // Of the first tile every row sees some key.
+        if (key == 0) peak[r] = tilePeak, total[r] = 0;
         if (visible > 0) {
-          const float correction = peak[r] == -INFINITY ? 0 : expf(peak[r] - newPeak);
-          for (int c = 0; c < columns; c += kLanes) store(sum + (ptrdiff_t)r * columns + c, load(sum + (ptrdiff_t)r * columns + c) * splat(correction));
+          const float newPeak = tilePeak > peak[r] ? tilePeak : peak[r];
+          if (newPeak > peak[r]) {
+            const float correction = expf(peak[r] - newPeak);
+            for (int c = 0; c < columns; c += kLanes) store(sum + (ptrdiff_t)r * columns + c, load(sum + (ptrdiff_t)r * columns + c) * splat(correction));
+            peak[r] = newPeak, total[r] *= correction;
+          }
           for (j = visible; j < visible + kLanes && j < kKeys; j++) row[j] = -INFINITY;
           Vf lanes = {};
           for (j = 0; j < visible; j += kLanes) {
-            const Vf p = exp(load(row + j) * splat(s.scale) - splat(newPeak));
+            const Vf p = exp(load(row + j) * splat(s.scale) - splat(peak[r]));
             store(row + j, p);
             lanes = lanes + p;
           }
-          total[r] = total[r] * correction + lanesSum(lanes);
-          peak[r] = newPeak;
+          total[r] += lanesSum(lanes);
         }
-        for (j = visible; j < keys; j++) row[j] = 0;
+        hideRest(row, visible, keys);
       }
       packRows<mode>(probabilities, Source{scores, false, kKeys, 1}, 0, rows, 0, keys);
       // The values' panels were packed with as many units as the whole tile has keys; the product stops at those seen.
-      const ptrdiff_t whole = head.kLen - key < kKeys ? head.kLen - key : kKeys;
-      const int packedUnits = paddedUnits(mode, unitsFor(mode, (int)whole)), used = paddedUnits(mode, unitsFor(mode, keys));
-      for (int n = 0; n < columns; n += kNR)
-        multiplyPacked<mode>(sum + n, columns, probabilities, true, vPacked + key / kKeys * vTile + (ptrdiff_t)n * packedUnits, used, rows, kNR, true);
+      const int whole = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
+      sumSeen<mode>(sum, columns, sight, probabilities, vPacked + key / kKeys * vTile, unitsFor(mode, whole), s.V, key > 0);
     }
     for (int r = 0; r < rows; r++) {
       float* to = out + (query + r) * outStep;
@@ -127,97 +155,95 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
 
 // ---- backward ----
 
+/** Σ a · b */
+float dot(const float* a, const float* b, int count) {
+  Vf lanes = {};
+  int c = 0;
+  for (; c + kLanes <= count; c += kLanes) lanes = lanes + load(a + c) * load(b + c);
+  float sum = lanesSum(lanes);
+  for (; c < count; c++) sum += a[c] * b[c];
+  return sum;
+}
+
+/**
+ * sums[keys][columns] += (numbers[kQueries][kKeys])ᵀ · a packed matrix of the queries' numbers, over the queries that see some key of the same kMR.
+ * Sums of keys that no query before has seen, from `before` on, begin here.
+ */
+template <Mode mode>
+void sumOverQueries(float* sums, ptrdiff_t step, const Sight& sight, int before, const float* numbers, const uint32_t* queries, int columns) {
+  const int seen = sight.of(sight.rows - 1), units = unitsFor(mode, sight.rows);
+  uint32_t* turned = (uint32_t*)scratch(5, packedABytes(kKeysPadded));
+  packTransposedPanels<mode>(turned, Source{numbers, false, 1, kKeys}, 0, seen, 0, sight.rows);
+  for (int m = 0; m < seen; m += kMR)
+    multiplyLines<mode, 1, kMR>(sums + m * step, step, turned + (ptrdiff_t)(m / kMR) * kUnits * kMR, queries, units, {sight.rowOf(m) / kPerUnit(mode), units}, columns, m < before);
+}
+
 template <Mode mode>
 void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_t outStep) {
-  const int units = scoreUnits<mode>(s), vUnits = paddedUnits(mode, unitsFor(mode, s.V));
-  const int nColumns = roundUp(s.N, kNR), pColumns = roundUp(s.P, kNR), vColumns = roundUp(s.V, kNR);
-  const int keyUnits = paddedUnits(mode, unitsFor(mode, kKeys)), queryUnits = paddedUnits(mode, unitsFor(mode, kQueries));
-  // Packed operands. Of the key tile: keys for scores, keys as columns, values as rows. Of the query tile: likewise.
-  uint32_t* kPanels = (uint32_t*)scratch(0, (size_t)((ptrdiff_t)(units + vUnits) * kKeys + (ptrdiff_t)keyUnits * (nColumns + pColumns)) * 4);
+  const int width = s.N + s.P, units = unitsFor(mode, width), vUnits = unitsFor(mode, s.V);
+  const int columns = roundUp(width, kNR), vColumns = roundUp(s.V, kNR), keyColumns = columns + vColumns;
+  // Packed operands. Of the key tile: keys for scores, values likewise, keys as a matrix. Of the query tile: rows, and as matrices.
+  uint32_t* kPanels = (uint32_t*)scratch(0, (size_t)((ptrdiff_t)(units + vUnits) * kKeys + (ptrdiff_t)unitsFor(mode, kKeys) * columns) * 4);
   uint32_t* vPanels = kPanels + (ptrdiff_t)units * kKeys;
   uint32_t* kColumns = vPanels + (ptrdiff_t)vUnits * kKeys;
-  uint32_t* ropeColumns = kColumns + (ptrdiff_t)keyUnits * nColumns;
-  uint32_t* qRows = (uint32_t*)scratch(1, packedABytes(kQueries) * 2 + packedABytes(kKeysPadded));
+  uint32_t* qRows = (uint32_t*)scratch(1, packedABytes(kQueries) * 2);
   uint32_t* dRows = qRows + packedABytes(kQueries) / 4;
-  uint32_t* transposed = dRows + packedABytes(kQueries) / 4;
-  uint32_t* qColumns = (uint32_t*)scratch(3, (size_t)queryUnits * (nColumns + pColumns + vColumns) * 4);
-  uint32_t* qRopeColumns = qColumns + (ptrdiff_t)queryUnits * nColumns;
-  uint32_t* doutColumns = qRopeColumns + (ptrdiff_t)queryUnits * pColumns;
-  // f32 tiles: probabilities, score gradients, and the sums for a key tile (dk, dRope, dv) and a query tile (dq).
-  const int keyColumns = nColumns + pColumns + vColumns;
-  float* p = (float*)scratch(2, (size_t)((ptrdiff_t)2 * kQueries * kKeys + (ptrdiff_t)kKeysPadded * keyColumns + (ptrdiff_t)kQueries * (nColumns + pColumns)) * 4);
+  uint32_t* qColumns = (uint32_t*)scratch(3, (size_t)unitsFor(mode, kQueries) * keyColumns * 4);
+  uint32_t* doutColumns = qColumns + (ptrdiff_t)unitsFor(mode, kQueries) * columns;
+  // f32 tiles: probabilities, score gradients, keys, and the sums for a key tile (dk with dRope, dv) and a query tile (dq).
+  float* p = (float*)scratch(2, (size_t)((ptrdiff_t)2 * kQueries * kKeys + (ptrdiff_t)kKeys * width + (ptrdiff_t)kKeysPadded * keyColumns + (ptrdiff_t)kQueries * columns) * 4);
   float* d = p + (ptrdiff_t)kQueries * kKeys;
-  float* keySums = d + (ptrdiff_t)kQueries * kKeys;
+  float* joined = d + (ptrdiff_t)kQueries * kKeys;
+  float* keySums = joined + (ptrdiff_t)kKeys * width;
   float* querySums = keySums + (ptrdiff_t)kKeysPadded * keyColumns;
   float* delta = (float*)scratch(4, (size_t)head.qLen * 4);
-  for (ptrdiff_t i = 0; i < head.qLen; i++) {
-    float sum = 0;
-    for (int c = 0; c < s.V; c++) sum += g.dout[i * outStep + c] * g.out[i * outStep + c];
-    delta[i] = sum;
-  }
-  if (g.fresh) {
-    for (ptrdiff_t i = 0; i < head.qLen; i++) memset(g.dq + i * head.qStep, 0, (size_t)(s.N + s.P) * 4);
-    for (ptrdiff_t i = 0; i < head.kLen; i++) memset(g.dk + i * head.kvStep, 0, (size_t)(s.N + s.V) * 4);
-  }
+  for (ptrdiff_t i = 0; i < head.qLen; i++) delta[i] = dot(g.dout + i * outStep, g.out + i * outStep, s.V);
   for (ptrdiff_t key = 0; key < head.kLen; key += kKeys) {
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
-    const float *k = head.k + key * head.kvStep, *v = head.v + key * head.kvStep, *rope = head.rope + key * head.ropeStep;
-    packHeadPanels<mode>(kPanels, k, head.kvStep, rope, head.ropeStep, s.N, s.P, keys, units);
-    for (int n = 0; n < keys; n += kNR) packPanel<mode>(vPanels + (ptrdiff_t)n * vUnits, Source{v, false, head.kvStep, 1}, n, keys - n < kNR ? keys - n : kNR, 0, s.V);
-    const int usedKeyUnits = packColumns<mode>(kColumns, k, head.kvStep, s.N, keys);
-    packColumns<mode>(ropeColumns, rope, head.ropeStep, s.P, keys);
-    memset(keySums, 0, (size_t)kKeysPadded * keyColumns * 4);
+    joinKeys(joined, s, head, key, keys);
+    packAsColumns<mode>(kPanels, joined, width, keys, width);
+    packAsColumns<mode>(vPanels, head.v + key * head.kvStep, head.kvStep, keys, s.V);
+    const int keyUnits = packColumns<mode>(kColumns, joined, width, width, keys);
+    if (head.qLen == 0) memset(keySums, 0, (size_t)kKeysPadded * keyColumns * 4);
+    int before = 0;
     // The first query that sees any key of this tile.
     ptrdiff_t first = key - (head.kLen - head.qLen);
     if (first < 0) first = 0;
     for (ptrdiff_t query = first / kQueries * kQueries; query < head.qLen; query += kQueries) {
       const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
       const float *q = head.q + query * head.qStep, *dout = g.dout + query * outStep;
-      // Keys of this tile that some of these queries see: of a tile on the diagonal about half.
-      const ptrdiff_t some = keysSeen(head, query, rows) - key;
-      const int seen = (int)(some < keys ? some : keys), seenColumns = roundUp(seen, kNR);
-      packHeadRows<mode>(qRows, q, head.qStep, q + s.N, head.qStep, s.N, s.P, rows, units);
-      multiplyPacked<mode>(p, kKeys, qRows, true, kPanels, units, rows, seen, false);
+      const Sight sight{keysSeen(head, query, 0) - key, rows, keys};
+      const int seen = sight.of(rows - 1);
+      packRows<mode>(qRows, Source{q, false, head.qStep, 1}, 0, rows, 0, width);
+      multiplySeen<mode>(p, sight, qRows, kPanels, units);
       packRows<mode>(dRows, Source{dout, false, outStep, 1}, 0, rows, 0, s.V);
-      multiplyPacked<mode>(d, kKeys, dRows, true, vPanels, vUnits, rows, seen, false);
+      multiplySeen<mode>(d, sight, dRows, vPanels, vUnits);
       for (int r = 0; r < rows; r++) {
         float *pr = p + (ptrdiff_t)r * kKeys, *dr = d + (ptrdiff_t)r * kKeys;
-        const ptrdiff_t limit = keysSeen(head, query + r, 1) - key;
-        const int visible = (int)(limit < 0 ? 0 : limit < keys ? limit : keys);
+        const int visible = sight.of(r);
         const Vf lse = splat(g.lse[(query + r) * s.H]), del = splat(delta[query + r]), scale = splat(s.scale);
         for (int j = 0; j < visible; j += kLanes) {
           const Vf x = exp(load(pr + j) * scale - lse);
           store(pr + j, x);
           store(dr + j, x * (load(dr + j) - del) * scale);
         }
-        for (int j = visible; j < seenColumns; j++) pr[j] = dr[j] = 0;
+        hideRest(pr, visible, seen);
+        hideRest(dr, visible, seen);
       }
       // dq += dScore · k
       packRows<mode>(dRows, Source{d, false, kKeys, 1}, 0, rows, 0, seen);
-      const int seenUnits = paddedUnits(mode, unitsFor(mode, seen));
-      for (int n = 0; n < nColumns; n += kNR)
-        multiplyPacked<mode>(querySums + n, nColumns + pColumns, dRows, true, kColumns + (ptrdiff_t)n * usedKeyUnits, seenUnits, rows, kNR, false);
-      for (int n = 0; n < pColumns; n += kNR)
-        multiplyPacked<mode>(querySums + nColumns + n, nColumns + pColumns, dRows, true, ropeColumns + (ptrdiff_t)n * usedKeyUnits, seenUnits, rows, kNR, false);
-      addBlock(g.dq + query * head.qStep, head.qStep, querySums, nColumns + pColumns, rows, s.N);
-      addBlock(g.dq + query * head.qStep + s.N, head.qStep, querySums + nColumns, nColumns + pColumns, rows, s.P);
-      // dk += dScoreᵀ · q, dRope likewise
-      const int usedQueryUnits = packColumns<mode>(qColumns, q, head.qStep, s.N, rows);
-      packColumns<mode>(qRopeColumns, q + s.N, head.qStep, s.P, rows);
+      sumSeen<mode>(querySums, columns, sight, dRows, kColumns, keyUnits, width, false);
+      addBlock(g.dq + query * head.qStep, head.qStep, querySums, columns, rows, width, g.fresh && key == 0);
+      // dk += dScoreᵀ · q, with dRope beside it, and dv += pᵀ · dout
+      packColumns<mode>(qColumns, q, head.qStep, width, rows);
       packColumns<mode>(doutColumns, dout, outStep, s.V, rows);
-      const Source dT{d, false, 1, kKeys}, pT{p, false, 1, kKeys};
-      const bool inRows = packsInRows<mode>(dT);
-      packA<mode>(transposed, dT, 0, seen, 0, rows);
-      multiplyPacked<mode>(keySums, keyColumns, transposed, inRows, qColumns, usedQueryUnits, seen, nColumns, true);
-      multiplyPacked<mode>(keySums + nColumns, keyColumns, transposed, inRows, qRopeColumns, usedQueryUnits, seen, pColumns, true);
-      // dv += pᵀ · dout
-      packA<mode>(transposed, pT, 0, seen, 0, rows);
-      multiplyPacked<mode>(keySums + nColumns + pColumns, keyColumns, transposed, inRows, doutColumns, usedQueryUnits, seen, vColumns, true);
+      sumOverQueries<mode>(keySums, keyColumns, sight, before, d, qColumns, width);
+      sumOverQueries<mode>(keySums + columns, keyColumns, sight, before, p, doutColumns, s.V);
+      before = seen;
     }
-    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, keyColumns, keys, s.N);
-    addBlock(g.dv + key * head.kvStep, head.kvStep, keySums + nColumns + pColumns, keyColumns, keys, s.V);
-    for (int j = 0; j < keys; j++)
-      for (int c = 0; c < s.P; c++) g.dRope[(key + j) * s.P + c] = keySums[(ptrdiff_t)j * keyColumns + nColumns + c];
+    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, keyColumns, keys, s.N, g.fresh);
+    addBlock(g.dv + key * head.kvStep, head.kvStep, keySums + columns, keyColumns, keys, s.V, g.fresh);
+    for (int j = 0; j < keys; j++) copyRow(g.dRope + (key + j) * s.P, keySums + (ptrdiff_t)j * keyColumns + s.N, s.P);
   }
 }
 

@@ -333,17 +333,22 @@ static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, c
   placeTile(c, ldc, tile, rows, columns, accumulate);
 }
 
+/** Units from … to−1 of a sum over k. */
+struct Span {
+  int from, to;
+};
+
 /**
- * c[lines up to a multiple of kMR][columns up to a multiple of kNR] (+)= packed A · packed panels, both of `units`: for small products
- * in local buffers that have room for whole tiles.
+ * c[kMR][columns up to whole vectors] (+)= the kMR lines of packed A that begin at `a` · panels of B, `bUnits` deep, over a span of their units: for small
+ * products in local buffers that have room for whole tiles.
  */
-template <Mode mode>
-static void multiplyPacked(float* c, ptrdiff_t ldc, const uint32_t* a, bool inRows, const uint32_t* b, int units, int lines, int columns, bool accumulate) {
-  for (int n = 0; n < columns; n += kNR, b += (ptrdiff_t)units * kNR) {
-    for (int m = 0; m < lines; m += kMR) {
-      if (inRows) microkernel<mode, kRowStride, 1>(c + m * ldc + n, ldc, a + (ptrdiff_t)m * kRowStride, b, units, accumulate);
-      else microkernel<mode, 1, kMR>(c + m * ldc + n, ldc, a + (ptrdiff_t)(m / kMR) * kUnits * kMR, b, units, accumulate);
-    }
+template <Mode mode, int RS, int US>
+static inline void multiplyLines(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int bUnits, Span span, int columns, bool accumulate) {
+  const int units = span.to - span.from;
+  a += (ptrdiff_t)span.from * US, b += (ptrdiff_t)span.from * kNR;
+  for (int n = 0; n < columns; n += kNR, b += (ptrdiff_t)bUnits * kNR) {
+    if (columns - n > kLanes || (kTiles && mode == Mode::kPair)) microkernel<mode, RS, US>(c + n, ldc, a, b, units, accumulate);
+    else for (int r = 0; r < kMR; r += kHeldRows) registerProduct<mode, kHeldRows, RS, US, 1>(c + r * ldc + n, ldc, a + r * RS, b, units, accumulate);
   }
 }
 
