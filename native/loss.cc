@@ -42,34 +42,36 @@ SHOAL_INLINE double weighAll(const float* scores, ptrdiff_t V, float* weights, c
   return total;
 }
 
-/** logits, losses, targets, T, V, gradScale (null: no gradient) */
+/** logits, losses, targets, T, V, gradient (null: none; f32 or bf16), gradScale */
 double crossEntropy(const Arg* args) {
   float *logits = args[0].f32(), *losses = args[1].f32();
   const int32_t* targets = args[2].i32();
   const ptrdiff_t T = args[3].size(), V = args[4].size();
-  const bool wanted = args[5].type == kNumber;
-  const float scale = args[5].real();
-  parallelRange(T, 1 + 16384 / (V + 1), [&](ptrdiff_t from, ptrdiff_t to) {
-    for (ptrdiff_t t = from; t < to; t++) {
-      float* row = logits + t * V;
-      const int32_t target = targets[t];
-      if (target < 0) {
-        losses[t] = 0;
-        if (wanted) memset(row, 0, (size_t)V * 4);
-        continue;
+  const bool wanted = args[5].data != nullptr;
+  const float scale = args[6].real();
+  return inItsType(args[5], [&](auto* gradients) {
+    parallelRange(T, 1 + 16384 / (V + 1), [&](ptrdiff_t from, ptrdiff_t to) {
+      for (ptrdiff_t t = from; t < to; t++) {
+        float* row = logits + t * V;
+        auto* gradient = gradients + t * V;
+        const int32_t target = targets[t];
+        if (target < 0) {
+          losses[t] = 0;
+          if (wanted) memset(gradient, 0, (size_t)V * sizeof *gradient);
+          continue;
+        }
+        const float peak = largest(row, V), own = row[target];
+        const double total = weighAll(row, V, wanted ? row : nullptr, [&](Vf logit) { return exp(logit - splat(peak)); });
+        losses[t] = (float)((double)peak + log(total) - (double)own);
+        if (!wanted) continue;
+        const float factor = (float)(scale / total), ofTarget = row[target] * factor - scale;
+        ptrdiff_t v = 0;
+        for (; v + kLanes <= V; v += kLanes) store(gradient + v, load(row + v) * splat(factor));
+        for (; v < V; v++) store(gradient + v, row[v] * factor);
+        store(gradient + target, ofTarget);
       }
-      const float peak = largest(row, V), own = row[target];
-      const double total = weighAll(row, V, wanted ? row : nullptr, [&](Vf logit) { return exp(logit - splat(peak)); });
-      losses[t] = (float)((double)peak + log(total) - (double)own);
-      if (!wanted) continue;
-      const float factor = (float)(scale / total);
-      ptrdiff_t v = 0;
-      for (; v + kLanes <= V; v += kLanes) store(row + v, load(row + v) * splat(factor));
-      for (; v < V; v++) row[v] *= factor;
-      row[target] -= scale;
-    }
+    });
   });
-  return 0;
 }
 
 /** Writes the lanes of weights that are at least `least`, with ids from `first` on; kLanes numbers at ids and kept are free to be overwritten. */

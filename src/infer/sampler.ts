@@ -54,7 +54,7 @@ export class Sampler {
   logprob(id: number, logits: F32): number {
     const { kernels, target: targets, loss: losses } = this;
     targets[0] = id;
-    kernels.crossEntropy({ logits, losses, targets, T: 1, V: logits.length, gradScale: null });
+    kernels.crossEntropy({ logits, losses, targets, T: 1, V: logits.length, gradient: null, gradScale: 0 });
     return -losses[0];
   }
 

@@ -1,10 +1,10 @@
 /** Contracts of what becomes of logits: the loss, and what a token is drawn from (part of `kernels.ts`). */
-import type { F32, I32 } from "./dtype.ts";
+import type { Bf16, F32, I32 } from "./dtype.ts";
 import type { Precision } from "./kernels.ts";
 
 /**
  * Cross entropy of logits[T,V] against targets[T] (−1: ignored). losses[t] = −log softmax(logits[t])[target] (0 where ignored).
- * With gradScale ≠ null the logits are overwritten, in place, by gradScale · (softmax − onehot) (0 where ignored).
+ * With a gradient, gradient[T,V] = gradScale · (softmax − onehot) (0 where ignored), and the logits are no longer what they were: their memory may be its own.
  */
 export interface CrossEntropy {
   logits: F32;
@@ -12,7 +12,8 @@ export interface CrossEntropy {
   targets: I32;
   T: number;
   V: number;
-  gradScale: number | null;
+  gradient: F32 | Bf16 | null;
+  gradScale: number;
 }
 
 /**

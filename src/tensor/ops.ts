@@ -165,6 +165,7 @@ export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I3
   }
   const rows = Math.max(1, Math.min(T, Math.floor(LOGITS_AT_ONCE / V)));
   const logits = arena.take("f32", rows * V);
+  const gradients = !dh ? null : precision === "bf16" ? arena.take("bf16", rows * V) : logits;
   const losses = arena.take("f32", rows);
   let sum = 0;
   for (let from = 0; from < T; from += rows) {
@@ -174,14 +175,14 @@ export function crossEntropySum(tape: Tape, h: Tensor, w_VD: Weight, targets: I3
     if (quantised) kernels.quantisedMatmul({ ...quantised, out: logits, a, offsets: null, J: M, E: 1, N: V, K: D });
     else kernels.matmul({ out: logits, a, b: w_VD.data, M, N: V, K: D, bT: true, precision });
     const chunk = { logits, losses, targets: targets.subarray(from, from + M), T: M, V };
-    kernels.crossEntropy({ ...chunk, gradScale: dh ? gradScale : null });
+    kernels.crossEntropy({ ...chunk, gradient: gradients, gradScale });
     for (let t = 0; t < M; t++) sum += losses[t];
-    if (!dh) continue;
+    if (!dh || !gradients) continue;
     const dhRows = dh.subarray(from * D, (from + M) * D);
-    kernels.matmul({ out: dhRows, a: logits, b: w_VD.data, M, N: D, K: V, accumulate: true, precision });
+    kernels.matmul({ out: dhRows, a: gradients, b: w_VD.data, M, N: D, K: V, accumulate: true, precision });
     kernels.matmul({
       out: gradOfWeight(w_VD),
-      a: logits,
+      a: gradients,
       b: a,
       M: V,
       N: D,

@@ -15,12 +15,12 @@ function both(native: Kernels, tolerance: number, run: (kernels: Kernels) => Rec
 
 const zeros = (length: number): F32 => new Float32Array(length);
 
-/** What is written in bf16 is what the same kernel writes in f32, rounded. Numbers below the smallest normal one may be 0. */
+/** What is written in bf16 is what the same kernel writes in f32, rounded. Numbers about the smallest normal one may be 0. */
 function expectRounded(write: (out: F32 | Bf16) => void, length: number): void {
   const [halves, wide]: [Bf16, F32] = [new Uint16Array(length).fill(0x4000), zeros(length).fill(5)];
   write(halves);
   write(wide);
-  const tiny = 2 ** -126;
+  const tiny = 2 ** -125;
   const values = (x: Iterable<number>) => Array.from(x, (value) => (Math.abs(value) < tiny ? 0 : value));
   expect(values(Array.from(halves, bf16ToF32))).toEqual(values(Array.from(wide, (x) => bf16ToF32(f32ToBf16(x)))));
 }
@@ -202,8 +202,11 @@ describeTwins("kernels", (native) => {
         const [start, targets] = [o.f32(T * V, scale), o.ids(T, V + 1).map((id) => id - 1)];
         both(native, 3e-6, (kernels) => {
           const [logits, losses, only] = [start.slice(), zeros(T), zeros(T)];
-          kernels.crossEntropy({ logits: start, losses: only, targets, T, V, gradScale: null });
-          kernels.crossEntropy({ logits, losses, targets, T, V, gradScale: 0.7 });
+          kernels.crossEntropy({ logits: start, losses: only, targets, T, V, gradient: null, gradScale: 0 });
+          kernels.crossEntropy({ logits, losses, targets, T, V, gradient: logits, gradScale: 0.7 });
+          expectRounded((gradient) => {
+            kernels.crossEntropy({ logits: start.slice(), losses, targets, T, V, gradient, gradScale: 0.7 });
+          }, T * V);
           return { logits, losses, only };
         });
       }),

@@ -13,9 +13,10 @@ const MOST_IDS = 16_384;
 export function nativeLoss(table: NativeTable): LossKernels {
   const { fusesHeadLoss, headLoss } = lossKernels;
   return {
-    crossEntropy({ logits, losses, targets, T, V, gradScale }) {
+    crossEntropy({ logits, losses, targets, T, V, gradient, gradScale }) {
       need("crossEntropy", { logits: [logits, T * V], losses: [losses, T], targets: [targets, T] });
-      table.crossEntropy(logits, losses, targets, T, V, gradScale);
+      if (gradient) need("crossEntropy", { gradient: [gradient, T * V] });
+      table.crossEntropy(logits, losses, targets, T, V, gradient, gradScale);
     },
 
     tokenWeights({ ids, weights, sum, scores, V, temperature, share }) {

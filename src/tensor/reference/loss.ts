@@ -1,24 +1,27 @@
-/** Softmax over the vocabulary: cross entropy, its gradient left in place of the logits, alone and with the head's products around it; and weights to draw by. */
+/** Softmax over the vocabulary: cross entropy and its gradient, alone and with the head's products around it; and weights to draw by. */
+import { put } from "../dtype.ts";
 import type { LossKernels } from "../kernels.ts";
 import { matmulKernels } from "./matmul.ts";
 
 export const lossKernels: LossKernels = {
-  crossEntropy({ logits, losses, targets, T, V, gradScale }) {
+  crossEntropy({ logits, losses, targets, T, V, gradient, gradScale }) {
     for (let t = 0; t < T; t++) {
       const row = logits.subarray(t * V, (t + 1) * V);
       const target = targets[t];
       if (target < 0) {
         losses[t] = 0;
-        if (gradScale !== null) row.fill(0);
+        gradient?.fill(0, t * V, (t + 1) * V);
         continue;
       }
       const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
       let total = 0;
       for (let v = 0; v < V; v++) total += Math.exp(row[v] - largest);
       losses[t] = largest + Math.log(total) - row[target];
-      if (gradScale === null) continue;
-      for (let v = 0; v < V; v++) row[v] = (gradScale * Math.exp(row[v] - largest)) / total;
-      row[target] -= gradScale;
+      if (!gradient) continue;
+      for (let v = 0; v < V; v++) {
+        const softmax = Math.exp(row[v] - largest) / total;
+        put(gradient, t * V + v, gradScale * (v === target ? softmax - 1 : softmax));
+      }
     }
   },
 
@@ -48,7 +51,7 @@ export const lossKernels: LossKernels = {
     const logits = new Float32Array(T * V);
     const { matmul } = matmulKernels;
     matmul({ out: logits, a: x, b: w, M: T, N: V, K: D, bT: true, precision: "bf16" });
-    lossKernels.crossEntropy({ logits, losses, targets, T, V, gradScale });
+    lossKernels.crossEntropy({ logits, losses, targets, T, V, gradient: logits, gradScale });
     const sum = { accumulate: true, precision: "bf16" } as const;
     matmul({ ...sum, out: dx, a: logits, b: w, M: T, N: D, K: V });
     matmul({ ...sum, out: dw, a: logits, b: x, M: V, N: D, K: T, aT: true });
