@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { type Bf16, type F8, type F32, InputError, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
 import {
+  bytesIn,
   openSafetensors,
   type SafetensorsFile,
   type TensorInfo,
@@ -243,7 +244,7 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
   let total = 0;
   for (const { name, shape, data } of folder.tensors) {
     for (const tensor of encodeTensor(name, shape, data, dtype, kernels)) {
-      const bytes = tensor.data.byteLength;
+      const bytes = bytesIn(tensor.dtype, tensor.shape);
       if (shardBytes > 0 && shardBytes + bytes > maxShardBytes) {
         shards.push([]);
         shardBytes = 0;
@@ -262,8 +263,7 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     const weight_map = Object.fromEntries(shards.flatMap((tensors, i) => tensors.map(({ name }) => [name, nameOf(i)])));
     writeFileSync(join(dir, INDEX), `${JSON.stringify({ metadata: { total_size: total }, weight_map }, null, 2)}\n`);
   }
-  for (const [name, text] of Object.entries(folder.extraFiles ?? {}))
-    writeAtomically(join(dir, name), [Buffer.from(text)]);
+  for (const [name, text] of Object.entries(folder.extraFiles ?? {})) writeAtomically(join(dir, name), text);
   const quantization_config = {
     quant_method: "fp8",
     fmt: "e4m3",
@@ -275,7 +275,7 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     dtype: dtype === "f32" ? "float32" : "bfloat16",
     ...(dtype === "fp8" && { quantization_config }),
   };
-  writeAtomically(join(dir, "config.json"), [Buffer.from(configText(config))]);
+  writeAtomically(join(dir, "config.json"), configText(config));
 }
 
 /** JSON in which fields that transformers declares as float have a decimal point: it refuses `1` where it wants `1.0`. */

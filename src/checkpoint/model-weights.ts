@@ -12,11 +12,13 @@ import {
   Arena,
   allocate,
   type Bf16,
+  dtypeBytes,
   type F32,
-  type I8,
   type Kernels,
   type QuantisedBlocks,
   size,
+  viewOf,
+  type Weight,
 } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 
@@ -46,23 +48,34 @@ export function loadWeights(
   kernels: Kernels,
 ): ModelWeights {
   const scratch = new Arena();
-  return buildWeights(config, (slot) => {
-    const length = size(slot.shape);
-    if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot))
-      return {
-        data: new Uint16Array(0),
-        quantised: readQuantised(folder, slot, dtype, kernels, scratch),
-        shape: slot.shape,
-        grad: null,
-      };
-    // Weights that stand in the file as they are needed are used where they are mapped; the others are copied.
-    const mapped = dtype === "bf16" && !slot.keepF32 ? folder.view(slot.stored) : null;
-    if (mapped) return { data: mapped, shape: slot.shape, grad: null };
-    const data: F32 | Bf16 =
-      dtype === "f32" || slot.keepF32 ? new Float32Array(allocate(length * 4)) : new Uint16Array(allocate(length * 2));
-    readSlot(folder, slot, data, kernels);
-    return { data, shape: slot.shape, grad: null };
-  });
+  return buildWeights(config, (slot) => loadWeight(folder, slot, dtype, kernels, { take: takeForGood }, scratch));
+}
+
+const takeForGood: Memory["take"] = (dtype, length) => viewOf(dtype, allocate(length * dtypeBytes[dtype]), 0, length);
+
+/** What gives the numbers of a weight their place. */
+export type Memory = Pick<Arena, "take">;
+
+/** As loadWeights, of one slot. scratch: free for its own use. */
+export function loadWeight(
+  folder: CheckpointFolder,
+  slot: Slot,
+  dtype: WeightDtype,
+  kernels: Kernels,
+  memory: Memory,
+  scratch: Arena,
+): Weight {
+  const { shape, keepF32, stored } = slot;
+  if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot)) {
+    const quantised = readQuantised(folder, slot, dtype, kernels, memory, scratch);
+    return { data: new Uint16Array(0), quantised, shape, grad: null };
+  }
+  // Weights that stand in the file as they are needed are used where they are mapped; the others are copied.
+  const mapped = dtype === "bf16" && !keepF32 ? folder.view(stored) : null;
+  if (mapped) return { data: mapped, shape, grad: null };
+  const data = memory.take(dtype === "f32" || keepF32 ? "f32" : "bf16", size(shape));
+  readSlot(folder, slot, data, kernels);
+  return { data, shape, grad: null };
 }
 
 /** Matrices that one product reads whole. kv_b_proj is taken apart by the absorbed form, eh_proj by its two inputs, the embedding by rows. */
@@ -87,12 +100,13 @@ function readQuantised(
   slot: Slot,
   dtype: "int8" | "int4",
   kernels: Kernels,
+  memory: Memory,
   scratch: Arena,
 ): QuantisedBlocks {
   const bits = dtype === "int8" ? 8 : 4;
   const n = size(slot.shape);
-  const codes: I8 = new Int8Array(allocate((n * bits) / 8));
-  const scales: Bf16 = new Uint16Array(allocate((n / 32) * 2));
+  const codes = memory.take("i8", (n * bits) / 8);
+  const scales = memory.take("bf16", n / 32);
   for (const { name, shape, offset } of slot.stored) {
     scratch.reset();
     const x = scratch.take("f32", size(shape));

@@ -6,14 +6,23 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { buildWeights, type ModelConfig, type ModelWeights, type Slot } from "../model/index.ts";
-import { InputError, type Kernels, size, type Weight } from "../tensor/index.ts";
+import { buildWeights, type ModelConfig, type ModelWeights, modelSlots, type Slot } from "../model/index.ts";
+import { Arena, InputError, type Kernels, size, type Weight } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
-import { isQuantisable, loadWeights } from "./model-weights.ts";
-import { openSafetensors, type SafetensorsFile, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { isQuantisable, loadWeight, loadWeights } from "./model-weights.ts";
+import {
+  bytesIn,
+  openSafetensors,
+  type SafetensorsDtype,
+  type SafetensorsFile,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors.ts";
 
 /** Moves when the layout of quantised weights does: older copies are then made again. */
-const LAYOUT = "2";
+const LAYOUT = "3";
+/** The CRC-32 of every tensor before it. */
+const CHECKSUMS = "checksums";
 
 /** Loads a model quantised, from its copy where there is one; makes the copy where the folder can be written. */
 export function loadQuantised(
@@ -24,43 +33,71 @@ export function loadQuantised(
 ): ModelWeights {
   const path = join(folder.dir, ".shoal", `${dtype}.safetensors`);
   const source = `${LAYOUT} ${folder.fingerprint()}`;
-  const copy = existsSync(path) ? readCopy(path, source, config, dtype) : null;
+  const read = () => (existsSync(path) ? readCopy(path, source, config, dtype) : null);
+  const copy = read();
   if (copy) return copy;
-  const weights = loadWeights(folder, config, dtype, kernels);
   try {
     mkdirSync(join(folder.dir, ".shoal"), { recursive: true });
-    writeCopy(path, source, weights);
+    writeSafetensors(path, quantisedTensors(folder, config, dtype, kernels), { source });
   } catch {
     // A folder that cannot be written, or a full disk: the model runs without a copy.
-    return weights;
   }
-  // The mapped copy can be given back to the system and be shared between processes; what was just built cannot.
-  return readCopy(path, source, config, dtype) ?? weights;
+  return read() ?? loadWeights(folder, config, dtype, kernels);
 }
 
 const nameOf = (slot: Slot) => slot.stored[0].name;
+const scalesOf = (slot: Slot) => `${nameOf(slot)}.scales`;
 
-function writeCopy(path: string, source: string, weights: ModelWeights): void {
-  const tensors: TensorToWrite[] = weights.slots.map(({ slot, weight: { quantised, data } }) =>
-    quantised
-      ? { name: nameOf(slot), dtype: "I8", shape: [quantised.codes.length], data: quantised.codes }
-      : { name: nameOf(slot), dtype: data instanceof Float32Array ? "F32" : "BF16", shape: slot.shape, data },
-  );
-  for (const { slot, weight } of weights.slots) {
-    if (!weight.quantised) continue;
-    const { scales } = weight.quantised;
-    tensors.push({ name: `${nameOf(slot)}.scales`, dtype: "BF16", shape: [scales.length], data: scales });
-  }
-  const metadata: Record<string, string> = { source };
-  for (const { name, data } of tensors) metadata[`crc32 ${name}`] = checksum(data);
+/** The tensors of a copy. Weights are quantised as they are written, one after the other in the same memory: the model itself need not fit beside them. */
+function quantisedTensors(
+  folder: CheckpointFolder,
+  config: ModelConfig,
+  dtype: "int8" | "int4",
+  kernels: Kernels,
+): TensorToWrite[] {
+  const [memory, scratch] = [new Arena(), new Arena()];
+  let held: { slot: Slot; weight: Weight } | null = null;
+  const weightOf = (slot: Slot) => {
+    if (held?.slot !== slot) {
+      memory.reset();
+      held = { slot, weight: loadWeight(folder, slot, dtype, kernels, memory, scratch) };
+    }
+    return held.weight;
+  };
+  const checksums: number[] = [];
+  const tensor = (name: string, stored: SafetensorsDtype, shape: number[], data: () => ArrayBufferView) => ({
+    name,
+    dtype: stored,
+    shape,
+    data: () => {
+      const made = data();
+      checksums.push(checksum(made));
+      return made;
+    },
+  });
+  const tensors = modelSlots(config).flatMap((slot) => {
+    const n = size(slot.shape);
+    if (!isQuantisable(slot))
+      return [tensor(nameOf(slot), slot.keepF32 ? "F32" : "BF16", slot.shape, () => weightOf(slot).data)];
+    return [
+      tensor(nameOf(slot), "I8", [dtype === "int8" ? n : n / 2], () => weightOf(slot).quantised!.codes),
+      tensor(scalesOf(slot), "BF16", [n / 32], () => weightOf(slot).quantised!.scales),
+    ];
+  });
   // The largest alignment first: vectors then never straddle two cache lines.
-  const alignment = (bytes: number) => (bytes % 64 === 0 ? 0 : 1);
-  tensors.sort((a, b) => alignment(a.data.byteLength) - alignment(b.data.byteLength));
-  writeSafetensors(path, tensors, metadata);
+  const alignment = ({ dtype, shape }: TensorToWrite) => (bytesIn(dtype, shape) % 64 === 0 ? 0 : 1);
+  tensors.sort((a, b) => alignment(a) - alignment(b));
+  const all = {
+    name: CHECKSUMS,
+    dtype: "U32",
+    shape: [tensors.length],
+    data: () => Uint32Array.from(checksums),
+  } as const;
+  return [...tensors, all];
 }
 
-function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
-  return crc32(new Uint8Array(buffer, byteOffset, byteLength)).toString(16);
+function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
+  return crc32(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 /** The copy, mapped; null where it belongs to other weights or is damaged. */
@@ -68,17 +105,20 @@ function readCopy(path: string, source: string, config: ModelConfig, dtype: "int
   try {
     const file = openSafetensors(path);
     if (file.metadata.source !== source) return null;
-    return buildWeights(config, (slot) => readWeight(file, slot, dtype));
+    const stored = file.bytes(CHECKSUMS);
+    const checksums = new Uint32Array(stored.slice(0, stored.byteLength & ~3).buffer);
+    const expected = new Map([...file.tensors.keys()].map((name, i) => [name, checksums[i]]));
+    return buildWeights(config, (slot) => readWeight(file, expected, slot, dtype));
   } catch (error) {
     if (error instanceof InputError) return null;
     throw error;
   }
 }
 
-function readWeight(file: SafetensorsFile, slot: Slot, dtype: "int8" | "int4"): Weight {
+function readWeight(file: SafetensorsFile, checksums: Map<string, number>, slot: Slot, dtype: "int8" | "int4"): Weight {
   const bytesOf = (name: string, expected: number) => {
     const bytes = file.bytes(name);
-    if (bytes.byteLength !== expected || checksum(bytes) !== file.metadata[`crc32 ${name}`])
+    if (bytes.byteLength !== expected || checksum(bytes) !== checksums.get(name))
       throw new InputError(`${file.path}: tensor "${name}" is damaged`);
     return [bytes.buffer, bytes.byteOffset] as const;
   };
@@ -90,6 +130,6 @@ function readWeight(file: SafetensorsFile, slot: Slot, dtype: "int8" | "int4"): 
   if (!isQuantisable(slot)) return { data: new Uint16Array(...bytesOf(name, n * 2), n), shape: slot.shape, grad: null };
   const bits = dtype === "int8" ? 8 : 4;
   const codes = new Int8Array(...bytesOf(name, (n * bits) / 8), (n * bits) / 8);
-  const scales = new Uint16Array(...bytesOf(`${name}.scales`, (n / 32) * 2), n / 32);
+  const scales = new Uint16Array(...bytesOf(scalesOf(slot), (n / 32) * 2), n / 32);
   return { data: new Uint16Array(0), quantised: { codes, scales, bits }, shape: slot.shape, grad: null };
 }

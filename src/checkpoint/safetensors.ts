@@ -193,7 +193,8 @@ export interface TensorToWrite {
   name: string;
   dtype: SafetensorsDtype;
   shape: readonly number[];
-  data: ArrayBufferView;
+  /** Its bytes, or what makes them when their turn comes: only until the next tensor's are asked for. */
+  data: ArrayBufferView | (() => ArrayBufferView);
 }
 
 /** The data begin on such a border, so that typed arrays and vectors can look at them where they are mapped. */
@@ -210,9 +211,9 @@ export function writeSafetensors(
 ): void {
   const list = [...tensors];
   let at = 0;
-  const entries = list.map(({ name, dtype, shape, data }) => {
+  const entries = list.map(({ name, dtype, shape }) => {
     const begin = at;
-    at += data.byteLength;
+    at += bytesIn(dtype, shape);
     return [name, { dtype, shape, data_offsets: [begin, at] }] as const;
   });
   const header = Object.fromEntries<unknown>([["__metadata__", metadata], ...entries]);
@@ -222,20 +223,43 @@ export function writeSafetensors(
   const head = Buffer.alloc(8 + length, " ");
   head.writeBigUInt64LE(BigInt(length));
   head.write(json, 8);
-  writeAtomically(path, [head, ...list.map(({ data }) => data)]);
+  writeParts(path, [() => head, ...list.map(partOf)], head.byteLength + at);
+}
+
+/** The bytes that a tensor takes. */
+export function bytesIn(dtype: SafetensorsDtype, shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, BYTES[dtype]);
+}
+
+type Part = () => ArrayBufferView;
+
+function partOf({ name, dtype, shape, data }: TensorToWrite): Part {
+  return () => {
+    const made = typeof data === "function" ? data() : data;
+    if (made.byteLength !== bytesIn(dtype, shape))
+      throw new Error(`tensor "${name}" has ${made.byteLength} bytes, not those of ${dtype} [${shape.join(", ")}]`);
+    return made;
+  };
 }
 
 function bytesOf(part: ArrayBufferView): Uint8Array {
   return new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
 }
 
-/** Writes parts beside `path`, flushes them to the disk and renames them into place; on failure nothing is left behind. */
-export function writeAtomically(path: string, parts: readonly ArrayBufferView[]): void {
+/** Writes a text file at once or not at all, as writeSafetensors does. */
+export function writeAtomically(path: string, text: string): void {
+  const bytes = Buffer.from(text);
+  writeParts(path, [() => bytes], bytes.byteLength);
+}
+
+/** Writes parts, `bytes` in all, beside `path`, flushes them to the disk and renames them into place; on failure nothing is left behind. */
+function writeParts(path: string, parts: readonly Part[], bytes: number): void {
   const temporary = `${path}.tmp-${process.pid}`;
   let file: number | null = null;
   try {
     file = openSync(temporary, "w");
-    for (const part of parts) {
+    for (const make of parts) {
+      const part = make();
       for (let at = 0; at < part.byteLength; )
         at += writeSync(file, bytesOf(part), at, Math.min(part.byteLength - at, 1 << 28));
     }
@@ -246,7 +270,7 @@ export function writeAtomically(path: string, parts: readonly ArrayBufferView[])
   } catch (error) {
     if (file !== null) closeSync(file);
     rmSync(temporary, { force: true });
-    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    if (error instanceof InputError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === "ENOSPC" ? "the disk is full" : code === "EACCES" ? "no permission" : message.split("\n")[0];
     throw new InputError(`${path}: cannot be written (${bytes} bytes needed): ${why}`);

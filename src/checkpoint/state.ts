@@ -50,9 +50,7 @@ export function saveState(dir: string, step: number, state: TrainingState): stri
       {},
     );
     const checksums = Object.fromEntries(entries.map(([name, data]) => [name, checksum(data)]));
-    writeAtomically(join(temporary, STATE), [
-      Buffer.from(`${JSON.stringify({ step, checksums, state: state.json }, null, 1)}\n`),
-    ]);
+    writeAtomically(join(temporary, STATE), `${JSON.stringify({ step, checksums, state: state.json }, null, 1)}\n`);
     rmSync(path, { recursive: true, force: true });
     renameSync(temporary, path);
     syncFolder(dir);

@@ -31,7 +31,7 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   const folder = given.from === undefined ? null : openFolder(resolveData(given.from, options));
   mkdirSync(out, { recursive: true });
   lockRun(out);
-  writeAtomically(join(out, "recipe.json"), [Buffer.from(`${JSON.stringify(given, null, 2)}\n`)]);
+  writeAtomically(join(out, "recipe.json"), `${JSON.stringify(given, null, 2)}\n`);
   const tokenizer = await tokenizerOf(given, options);
   const { recipe, vocabulary, training } = folder
     ? modelFrom(given, folder, kernels, options.onMessage)
