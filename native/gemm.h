@@ -316,6 +316,15 @@ static void placeTile(float* c, ptrdiff_t ldc, const float* tile, int rows, int 
   }
 }
 
+/** As registerProduct of `rows` ≤ kHeldRows, without most of the rows beyond: experts have a few dozen rows, whose last would cost as much as twelve. */
+template <Mode mode, int RS, int US, int NV>
+static inline void fewRegisterRows(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, int rows) {
+  constexpr int third = kHeldRows % 3 == 0 ? kHeldRows / 3 : kHeldRows;
+  if (rows <= third) registerProduct<mode, third, RS, US, NV>(c, ldc, a, b, units, false);
+  else if (third < kHeldRows && rows <= 2 * third) registerProduct<mode, third < kHeldRows ? 2 * third : third, RS, US, NV>(c, ldc, a, b, units, false);
+  else registerProduct<mode, kHeldRows, RS, US, NV>(c, ldc, a, b, units, false);
+}
+
 /** microkernel for a tile at the border: only rows × columns of c exist. */
 template <Mode mode, int RS, int US>
 static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
@@ -326,8 +335,8 @@ static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, c
   } else {
     // A router's product is a fraction of a tile wide or high.
     for (int r = 0; r < rows; r += kHeldRows) {
-      if (columns <= kLanes) registerProduct<mode, kHeldRows, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, false);
-      else registerProduct<mode, kHeldRows, RS, US>(tile + r * kNR, kNR, a + r * RS, b, units, false);
+      if (columns <= kLanes) fewRegisterRows<mode, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
+      else fewRegisterRows<mode, RS, US, kNR / kLanes>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
     }
   }
   placeTile(c, ldc, tile, rows, columns, accumulate);
