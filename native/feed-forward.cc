@@ -53,8 +53,6 @@ OutRows outRows(const Block& block, int p, float* out, ptrdiff_t D, ptrdiff_t n)
   return rowsFrom(out + (block.from + p * kTokens) * D + n, D, block.count - p * kTokens);
 }
 
-int panelsOf(const Block& block) { return (int)((block.count + kTokens - 1) / kTokens); }
-
 constexpr ptrdiff_t kTurnedAtOnce = 128;  // columns that a task turns
 
 /** Weights in bf16 as they are, or rounded into shared memory. */
@@ -106,7 +104,7 @@ double feedForward(const Arg* args) {
   std::sort(s.blocks, s.blocks + blocks, [](const Block& a, const Block& b) { return a.count != b.count ? a.count > b.count : a.from < b.from; });
   parallelFor(blocks, [&](ptrdiff_t task) {
     const Block& block = s.blocks[task];
-    const int panels = panelsOf(block);
+    const int panels = panelsOf(block.count);
     const ptrdiff_t xPanel = D / 2 * kTokens, hPanel = F / 2 * kTokens;
     uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (xPanel + hPanel)) * 4);
     uint32_t* hidden = x + kPanels * xPanel;
@@ -124,12 +122,12 @@ double feedForward(const Arg* args) {
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
       const uint16_t *g = gate + f * D, *u = g + F * D, *next = f + kMR < F ? g + kMR * D : downs;
-      multiplyRows(gates, g, x, xPanel, panels, (int)D, u);
-      multiplyRows(ups, u, x, xPanel, panels, (int)D, next);
+      multiplyRows(gates, g, x, xPanel, block.count, (int)D, u);
+      multiplyRows(ups, u, x, xPanel, block.count, (int)D, next);
       for (int p = 0; p < panels; p++) activate(hidden + p * hPanel + f / 2 * kTokens, gates + p * kTile, ups + p * kTile);
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
-      multiplyRows(gates, downs + d * F, hidden, hPanel, panels, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
+      multiplyRows(gates, downs + d * F, hidden, hPanel, block.count, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
       for (int p = 0; p < panels; p++) turnOut(outRows(block, p, args[0].f32(), D, d), gates + p * kTile, false, past);
     }
     productsEnd<Mode::kPair>();
@@ -216,7 +214,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
   const Experts& s = g.s;
   const Range& range = g.ranges[block.range];
   const ptrdiff_t D = s.D, F = s.F, e = block.expert, panel = D / 2 * kTokens, dPanel = F * kTokens, at = block.from - range.from;
-  const int panels = panelsOf(block);
+  const int panels = panelsOf(block.count);
   uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (2 * panel + dPanel)) * 4);
   uint32_t *dout = x + kPanels * panel, *dGateUp = dout + kPanels * panel;
   float* gates = (float*)scratch(1, 3 * kPanels * kTile * 4);
@@ -243,9 +241,9 @@ void gradientBlock(const Gradient& g, const Block& block) {
   productsBegin<Mode::kPair>();
   for (ptrdiff_t f = 0; f < F; f += kMR) {
     const uint16_t *gate = gateUp + f * D, *up = gate + F * D, *downs = down + f * D, *next = f + kMR < F ? gate + kMR * D : turned;
-    multiplyRows(gates, gate, x, panel, panels, (int)D, up);
-    multiplyRows(ups, up, x, panel, panels, (int)D, downs);
-    multiplyRows(dHidden, downs, dout, panel, panels, (int)D, next);
+    multiplyRows(gates, gate, x, panel, block.count, (int)D, up);
+    multiplyRows(ups, up, x, panel, block.count, (int)D, downs);
+    multiplyRows(dHidden, downs, dout, panel, block.count, (int)D, next);
     for (int p = 0; p < panels; p++) {
       const auto line = [&](ptrdiff_t i) { return g.kept.line(range, block.range, i) + at + p * kTokens; };
       const auto units = [&](ptrdiff_t i) { return dGateUp + p * dPanel + i / 2 * kTokens; };
@@ -254,7 +252,7 @@ void gradientBlock(const Gradient& g, const Block& block) {
     }
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {
-    multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, panels, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
+    multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, block.count, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
     for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d), gates + p * kTile, g.accumulate, g.past);
   }
   productsEnd<Mode::kPair>();

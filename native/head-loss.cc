@@ -64,7 +64,7 @@ void scaleTile(const float* tile, const float* factors, uint16_t* line, ptrdiff_
 /** Losses of the tokens from … and their gradients but for that of w, whose operands it leaves behind. `at`: their place in the round. */
 void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t at) {
   const ptrdiff_t D = h.D, V = h.V, groups = V / kMR, xPanel = D / 2 * kTokens, idPanel = kIdsAtOnce / 2 * kTokens;
-  const int panels = (int)((count + kTokens - 1) / kTokens);
+  const int panels = panelsOf(count);
   uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (xPanel + idPanel)) * 4);
   uint32_t* units = x + kPanels * xPanel;
   float* tiles = (float*)scratch(1, (size_t)(groups * kPanels * kTile + groups * kBlockTokens + D * kBlockTokens) * 4);
@@ -89,7 +89,7 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
   productsBegin<Mode::kPair>();
   for (ptrdiff_t g = 0; g < groups; g++) {
     float* group = tiles + g * kPanels * kTile;
-    multiplyRows(group, h.w + g * kMR * D, x, xPanel, panels, (int)D, g + 1 < groups ? h.w + (g + 1) * kMR * D : nullptr);
+    multiplyRows(group, h.w + g * kMR * D, x, xPanel, count, (int)D, g + 1 < groups ? h.w + (g + 1) * kMR * D : nullptr);
     for (int t = first[g]; t >= 0; t = tokens.next[t]) tokens.own[t] = *place(g, t);
     for (int p = 0; p < panels; p++) exponentiate(group + p * kTile, tokens.peak + p * kTokens, tokens.total + p * kTokens, peaks + g * kBlockTokens + p * kTokens);
   }
@@ -109,12 +109,13 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
         scaleTile(tiles + (g * kPanels + p) * kTile, factors + p * kTokens, h.lines + g * kMR * h.lineStep() + at + p * kTokens, h.lineStep(), units + p * idPanel + (g * kMR - id) / 2 * kTokens);
       for (int t = first[g]; t >= 0; t = tokens.next[t]) {
         const ptrdiff_t target = h.targets[from + t];
-        const uint16_t gradient = (uint16_t)(roundBits(bitsOf(*place(g, t) * factors[t] - h.scale)) >> 16);
+        uint16_t gradient;
+        store(&gradient, *place(g, t) * factors[t] - h.scale);
         h.lines[target * h.lineStep() + at + t] = gradient;
         ((uint16_t*)(units + t / kTokens * idPanel + (target - id) / 2 * kTokens + t % kTokens))[target % 2] = gradient;
       }
     }
-    for (ptrdiff_t d = 0; d < D; d += kMR) multiplyRows(dx + d * kBlockTokens, h.wTurned + d * h.turnedStep() + id, units, idPanel, panels, (int)(end - id), nullptr, h.turnedStep(), id > 0);
+    for (ptrdiff_t d = 0; d < D; d += kMR) multiplyRows(dx + d * kBlockTokens, h.wTurned + d * h.turnedStep() + id, units, idPanel, count, (int)(end - id), nullptr, h.turnedStep(), id > 0);
   }
   for (ptrdiff_t d = 0; d < D; d += kMR)
     for (int p = 0; p < panels; p++) turnOut(rowsFrom(h.dx + (from + p * kTokens) * D + d, D, count - p * kTokens), dx + d * kBlockTokens + p * kTile, true, false);

@@ -7,6 +7,8 @@
 
 namespace SHOAL_ISA {
 
+constexpr int kTileColumns = 16;  // of a tile
+
 /** What later products will read: memory of which each step asks for some lines, and the tile of sums that the next one adds to (null: it does not). */
 struct Ahead {
   const uint8_t* at = nullptr;
@@ -47,9 +49,9 @@ static inline void tilesEnd() { _tile_release(); }
 
 /**
  * c[32][32] (row stride ldc floats) (+)= a[32 rows][32·steps] (row stride lda bytes) · b[16·steps pair rows][32 columns] (128 bytes a row).
- * Meanwhile `ahead` is fetched.
+ * Meanwhile `ahead` is fetched. Of b only the first `columns` are anything but 0: of no more than half of them the others' products are left out.
  */
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& ahead = {}) {
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& ahead = {}, int columns = 32) {
   SHOAL_TILE_BARRIER(a);
   SHOAL_TILE_BARRIER(b);
   if (accumulate) {
@@ -76,8 +78,13 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
     for (int line = s * ahead.lines, end = line + ahead.lines; line < end; line++) __builtin_prefetch(ahead.at + line * 64, 0, 2);
     _tile_loadd(4, a, lda);
     _tile_loadd(6, b, 128);
-    _tile_loadd(7, b + 64, 128);
     _tile_dpbf16ps(0, 4, 6);
+    if (columns <= kTileColumns) {
+      _tile_loadd(5, a + 16 * lda, lda);
+      _tile_dpbf16ps(2, 5, 6);
+      continue;
+    }
+    _tile_loadd(7, b + 64, 128);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, a + 16 * lda, lda);
     _tile_dpbf16ps(2, 5, 6);
@@ -108,11 +115,12 @@ static inline float emulatedBf16(const uint8_t* p) {
   return x;
 }
 
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& = {}) {
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& = {}, int columns = 32) {
   for (int m = 0; m < 32; m++) {
     for (int n = 0; n < 32; n++) {
       float sum = accumulate ? c[m * ldc + n] : 0;
-      for (int k = 0; k < 32 * steps; k++) sum += emulatedBf16(a + m * lda + k * 2) * emulatedBf16(b + (k / 2) * 128 + n * 4 + (k % 2) * 2);
+      const int numbers = columns <= kTileColumns && n >= kTileColumns ? 0 : 32 * steps;
+      for (int k = 0; k < numbers; k++) sum += emulatedBf16(a + m * lda + k * 2) * emulatedBf16(b + (k / 2) * 128 + n * 4 + (k % 2) * 2);
       c[m * ldc + n] = sum;
     }
   }

@@ -99,18 +99,21 @@ static void turnOut(const OutRows& rows, const float* tile, bool accumulate, boo
 #endif
 }
 
+constexpr int panelsOf(ptrdiff_t tokens) { return (int)((tokens + kTokens - 1) / kTokens); }
+
 /**
- * tiles[p] (+)= 32 rows of K numbers · panels[p]. Meanwhile the rows that come next (or null) are fetched. `step`: numbers from row to row where they are
+ * tiles[p] (+)= 32 rows of K numbers · panels[p], of the panels of so many tokens. Meanwhile the rows that come next (or null) are fetched. `step`: numbers from row to row where they are
  * parts of wider ones.
  */
-static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, int count, int K, const uint16_t* next, ptrdiff_t step = 0, bool accumulate = false) {
+static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, ptrdiff_t tokens, int K, const uint16_t* next, ptrdiff_t step = 0, bool accumulate = false) {
   // In the order of memory, which the processor's own prefetching then joins in. Of few tokens it has the rest to itself: more at a time is in the way.
+  const int count = panelsOf(tokens);
   Ahead ahead{(const uint8_t*)next, next ? kMR / (count < 4 ? 4 : count) : 0};
   const int blocks = (K + kDepth - 1) / kDepth, each = (K / 32 + blocks - 1) / blocks * 32;
   for (int k = 0; k < K; k += each) {
     const int depth = K - k < each ? K - k : each;
     for (int p = 0; p < count; p++, ahead.at += depth / 32 * ahead.lines * 64) {
-      tileProduct32(tiles + p * kTile, kTokens, (const uint8_t*)(rows + k), (step ? step : K) * 2, (const uint8_t*)(panels + p * panelStride + k / 2 * kTokens), depth / 32, accumulate || k > 0, ahead);
+      tileProduct32(tiles + p * kTile, kTokens, (const uint8_t*)(rows + k), (step ? step : K) * 2, (const uint8_t*)(panels + p * panelStride + k / 2 * kTokens), depth / 32, accumulate || k > 0, ahead, (int)(tokens - p * kTokens));
     }
   }
 }
