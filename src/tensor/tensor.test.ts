@@ -10,7 +10,10 @@ import {
   f8ToF32,
   f32ToBf16,
   f32ToF8,
+  ops,
   Random,
+  Tape,
+  type Tensor,
 } from "./index.ts";
 
 describe("dtypes", () => {
@@ -92,6 +95,45 @@ describe("Random", () => {
     for (const count of counts) expect(Math.abs(count - 2000)).toBeLessThan(200);
     expect(Math.abs(sum / 20_000)).toBeLessThan(0.03);
     expect(Math.abs(squares / 20_000 - 1)).toBeLessThan(0.05);
+  });
+});
+
+describe("Tape", () => {
+  const tapeOf = (precision: "f32" | "bf16") =>
+    new Tape({ kernels: createKernels(), arena: new Arena(1 << 20), precision, recording: false });
+  const f32 = (length: number, seed: number) => {
+    const random = new Random(seed);
+    return Float32Array.from({ length }, () => bf16ToF32(f32ToBf16(random.normal())));
+  };
+  const weight = { data: f32(16 * 32, 1), shape: [16, 32], grad: null };
+
+  it("has operands in bf16 where products round them to that", () => {
+    const quantised = { codes: new Int8Array(512), scales: new Uint16Array(16), bits: 8 } as const;
+    expect(tapeOf("bf16").operandOf(weight, 3, 32).data).toBeInstanceOf(Uint16Array);
+    expect(tapeOf("f32").operandOf(weight, 3, 32).data).toBeInstanceOf(Float32Array);
+    expect(tapeOf("bf16").operandOf({ ...weight, quantised }, 3, 32).data).toBeInstanceOf(Float32Array);
+  });
+
+  it("a gradient for products alone is in bf16, or in f32 where others have added to it", () => {
+    const tape = tapeOf("bf16");
+    const [product, shared] = [tape.tensor(2, 16), tape.tensor(2, 16)];
+    expect(tape.operandGradToSet(product)).toMatchObject({ fresh: true });
+    expect(tape.operandGradOf(product)).toBeInstanceOf(Uint16Array);
+    expect(() => tape.gradOf(product)).toThrow(/only products read/);
+    tape.gradOf(shared);
+    expect(tape.operandGradToSet(shared)).toMatchObject({ fresh: false });
+    expect(tape.operandGradOf(shared)).toBeInstanceOf(Float32Array);
+  });
+
+  it("a quantised weight reads an operand that was rounded for another weight's sake", () => {
+    const tape = tapeOf("bf16");
+    const quantised = { codes: new Int8Array(512), scales: new Uint16Array(16), bits: 8 as const };
+    tape.kernels.quantise({ ...quantised, x: weight.data, N: 16, K: 32 });
+    const wide: Tensor = { data: f32(3 * 32, 2), shape: [3, 32], grad: null };
+    const rounded = tape.operandOf(weight, 3, 32);
+    tape.kernels.convert({ out: rounded.data, x: wide.data, n: 3 * 32 });
+    const held = { data: new Uint16Array(0), quantised, shape: [16, 32], grad: null };
+    expect(ops.linear(tape, rounded, held).data).toEqual(ops.linear(tape, wide, held).data);
   });
 });
 
