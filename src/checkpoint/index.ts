@@ -15,7 +15,7 @@ export {
   storedTensors,
   type WeightDtype,
 } from "./model-weights.ts";
-export { loadQuantised } from "./prepared.ts";
+export { loadQuantised, type OnQuantising } from "./prepared.ts";
 export {
   openSafetensors,
   SAFETENSORS_LIMITS,

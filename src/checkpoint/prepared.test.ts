@@ -67,6 +67,19 @@ it.each(["int8", "int4"] as const)(
   },
 );
 
+it("how far a copy is, is told while it is made, and not when it is there", () => {
+  const dir = folder("told");
+  const shares: number[] = [];
+  const told = () => loadQuantised(openFolder(dir), config, "int8", kernels, (share) => shares.push(share));
+  told();
+  expect(shares.length).toBeGreaterThan(10);
+  expect(shares).toEqual([...shares].sort((a, b) => a - b));
+  expect(shares.at(-1)).toBe(1);
+  shares.length = 0;
+  told();
+  expect(shares).toEqual([]);
+});
+
 it("a copy of other weights is made again", () => {
   const dir = folder("changed");
   const before = bytesOf(load(dir, "int8"));

@@ -24,12 +24,16 @@ const LAYOUT = "3";
 /** The CRC-32 of every tensor before it. */
 const CHECKSUMS = "checksums";
 
+/** What is told of a copy that is being made: which share of it is written. */
+export type OnQuantising = (share: number) => void;
+
 /** Loads a model quantised, from its copy where there is one; makes the copy where the folder can be written. */
 export function loadQuantised(
   folder: CheckpointFolder,
   config: ModelConfig,
   dtype: "int8" | "int4",
   kernels: Kernels,
+  onQuantising?: OnQuantising,
 ): ModelWeights {
   const path = join(folder.dir, ".shoal", `${dtype}.safetensors`);
   const source = `${LAYOUT} ${folder.fingerprint()}`;
@@ -38,7 +42,7 @@ export function loadQuantised(
   if (copy) return copy;
   try {
     mkdirSync(join(folder.dir, ".shoal"), { recursive: true });
-    writeSafetensors(path, quantisedTensors(folder, config, dtype, kernels), { source });
+    writeSafetensors(path, quantisedTensors(folder, config, dtype, kernels, onQuantising), { source });
   } catch {
     // A folder that cannot be written, or a full disk: the model runs without a copy.
   }
@@ -54,6 +58,7 @@ function quantisedTensors(
   config: ModelConfig,
   dtype: "int8" | "int4",
   kernels: Kernels,
+  onQuantising?: OnQuantising,
 ): TensorToWrite[] {
   const [memory, scratch] = [new Arena(), new Arena()];
   let held: { slot: Slot; weight: Weight } | null = null;
@@ -72,6 +77,8 @@ function quantisedTensors(
     data: () => {
       const made = data();
       checksums.push(checksum(made));
+      written += made.byteLength;
+      onQuantising?.(written / total);
       return made;
     },
   });
@@ -87,6 +94,8 @@ function quantisedTensors(
   // The largest alignment first: vectors then never straddle two cache lines.
   const alignment = ({ dtype, shape }: TensorToWrite) => (bytesIn(dtype, shape) % 64 === 0 ? 0 : 1);
   tensors.sort((a, b) => alignment(a) - alignment(b));
+  const total = tensors.reduce((sum, { dtype, shape }) => sum + bytesIn(dtype, shape), 0);
+  let written = 0;
   const all = {
     name: CHECKSUMS,
     dtype: "U32",

@@ -54,6 +54,42 @@ export async function untilInterrupted<Result>(work: (signal: AbortSignal) => Pr
   }
 }
 
+const MILLISECONDS_ON_TERMINAL = 200;
+const MILLISECONDS_IN_LOG = 5000;
+
+/** One line on stderr for work that takes long: rewritten on a terminal, now and then a new one in a log. */
+export class StatusLine {
+  private readonly began = performance.now();
+  private shown = performance.now();
+  private dirty = false;
+
+  show(line: string): void {
+    const now = performance.now();
+    const terminal = process.stderr.isTTY;
+    if (now - this.shown < (terminal ? MILLISECONDS_ON_TERMINAL : MILLISECONDS_IN_LOG)) return;
+    this.shown = now;
+    this.dirty = terminal;
+    process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
+  }
+
+  /** How a share of what began with this line stands, and how long the rest will take. */
+  showShare(what: string, share: number): void {
+    const seconds = (performance.now() - this.began) / 1000;
+    this.show(`${what}: ${(100 * share).toFixed(0)} %, ${duration(seconds * (1 / share - 1))} left`);
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (this.dirty) process.stderr.write("\r\x1b[K");
+    this.dirty = false;
+  }
+}
+
+/** Shows how far the copy of a model in 8 or 4 bits is, which is made at its first start. */
+export class QuantisingLine extends StatusLine {
+  readonly onQuantising = (share: number) => this.showShare("quantising the model, once", share);
+}
+
 /** 3725 → "1h 02m". */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";

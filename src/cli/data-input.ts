@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type DataRecord, datasetFiles, expandPath, readRecords, reasonOf } from "../data/index.ts";
-import { duration, UserAbort, untilInterrupted } from "./common.ts";
+import { duration, StatusLine, UserAbort, untilInterrupted } from "./common.ts";
 
 export interface InputFlags {
   field?: string;
@@ -83,17 +83,12 @@ async function inputOf(name: string, progress: Progress, signal: AbortSignal): P
 
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const MILLISECONDS_ON_TERMINAL = 200;
-const MILLISECONDS_IN_LOG = 5000;
-
-/** One line on stderr: rewritten on a terminal, now and then a new one in a log. */
-export class Progress {
+/** How far the reading of all inputs is. */
+export class Progress extends StatusLine {
   private bytes = 0;
   private total = 0;
   private documents = 0;
   private started = performance.now();
-  private shown = performance.now();
-  private dirty = false;
 
   begin(total: number): void {
     this.total = total;
@@ -111,20 +106,5 @@ export class Progress {
     const seconds = (performance.now() - this.started) / 1000;
     const left = share > 0 ? duration(seconds * (1 / share - 1)) : "?";
     this.show(`${this.documents} documents, ${(100 * share).toFixed(0)} % of ${megabytes(this.total)}, ${left} left`);
-  }
-
-  show(line: string): void {
-    const now = performance.now();
-    const terminal = process.stderr.isTTY;
-    if (now - this.shown < (terminal ? MILLISECONDS_ON_TERMINAL : MILLISECONDS_IN_LOG)) return;
-    this.shown = now;
-    this.dirty = terminal;
-    process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
-  }
-
-  /** Clears the line. */
-  end(): void {
-    if (this.dirty) process.stderr.write("\r\x1b[K");
-    this.dirty = false;
   }
 }

@@ -6,7 +6,7 @@ import type { WeightDtype } from "../checkpoint/index.ts";
 import { loadModel, type Model } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import { InputError } from "../tensor/index.ts";
-import { announceKernels, integer, MINNOW, real } from "./common.ts";
+import { announceKernels, integer, MINNOW, QuantisingLine, real } from "./common.ts";
 
 export interface ModelOptions {
   model: string;
@@ -42,9 +42,15 @@ export function openModel(options: ModelOptions): Model {
       `Minnow is not in ${MINNOW}; name a model with --model DIR, or train one with: shoal train recipes/tiny.json`,
     );
   }
-  const model = loadModel(options.model, { dtype: options.dtype, cache: options.cache, threads: options.threads });
-  announceKernels(model.kernels);
-  return model;
+  const { dtype, cache, threads } = options;
+  const line = new QuantisingLine();
+  try {
+    const model = loadModel(options.model, { dtype, cache, threads, onQuantising: line.onQuantising });
+    announceKernels(model.kernels);
+    return model;
+  } finally {
+    line.end();
+  }
 }
 
 export interface SamplingFlags {

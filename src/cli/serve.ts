@@ -21,7 +21,7 @@ import {
   serve,
 } from "../serve/index.ts";
 import { InputError } from "../tensor/index.ts";
-import { integer, MINNOW, real, untilInterrupted } from "./common.ts";
+import { integer, MINNOW, QuantisingLine, real, untilInterrupted } from "./common.ts";
 
 interface Flags {
   model?: string[];
@@ -174,8 +174,13 @@ async function enginesOf(flags: Flags): Promise<NamedEngine[]> {
   const price = { coreHourUsd, cores: threads ?? availableParallelism() };
   const cacheBytes = cacheMb && cacheMb * 2 ** 20;
   const models = dirs.map((dir) => ({ dir, dtype, cache, cacheBytes, price }));
-  const engine: Engine = await createEngine({ models, threads, maxRunning, maxWaiting });
-  return [{ name: "local", engine }, ...others];
+  const line = new QuantisingLine();
+  try {
+    const engine: Engine = await createEngine({ models, threads, maxRunning, maxWaiting }, line.onQuantising);
+    return [{ name: "local", engine }, ...others];
+  } finally {
+    line.end();
+  }
 }
 
 function keyOf(variable: string): string {

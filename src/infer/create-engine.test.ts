@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { createEngine } from "./create-engine.ts";
 import type { Engine, EngineEvent } from "./engine.ts";
@@ -91,6 +94,18 @@ describe("an engine in its own thread", () => {
     await expect(engine.models()).rejects.toMatchObject({ kind: "unavailable" });
     await expect(engine.stats()).rejects.toMatchObject({ kind: "unavailable" });
     await engine.close();
+  });
+
+  it("tells how far a copy in 4 bits is while it is made", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "shoal-engine-"));
+    for (const name of readdirSync(MINNOW).filter((name) => name !== ".shoal"))
+      symlinkSync(join(MINNOW, name), join(dir, name));
+    const shares: number[] = [];
+    const engine = await createEngine({ models: [{ dir, dtype: "int4" }] }, (share) => shares.push(share));
+    opened.push(engine);
+    expect(shares.at(-1)).toBe(1);
+    expect(await engine.models()).toMatchObject([{ dtype: "int4" }]);
+    rmSync(dir, { recursive: true });
   });
 
   it("says in one line what is wrong with a folder", async () => {

@@ -1,5 +1,6 @@
 /** An engine in a thread of its own: the side that callers see. */
 import { Worker } from "node:worker_threads";
+import type { OnQuantising } from "../checkpoint/index.ts";
 import { InputError } from "../tensor/index.ts";
 import {
   type ChatRequest,
@@ -13,16 +14,23 @@ import {
 import type { EngineOptions } from "./local-models.ts";
 import type { FromEngine, PlainError, ToEngine } from "./protocol.ts";
 
-/** Loads models into a thread of their own. @throws InputError saying what is wrong with which file */
-export function createEngine(options: EngineOptions): Promise<Engine> {
+/**
+ * Loads models into a thread of their own.
+ * @param onQuantising told of the copy in 8 or 4 bits that a model's first start makes
+ * @throws InputError saying what is wrong with which file
+ */
+export function createEngine(options: EngineOptions, onQuantising?: OnQuantising): Promise<Engine> {
   // From source in a clone, compiled when installed.
   const file = import.meta.url.endsWith(".ts") ? "./engine-worker.ts" : "./engine-worker.js";
   const worker = new Worker(new URL(file, import.meta.url), { workerData: options });
   return new Promise((resolve, reject) => {
-    worker.once("message", (message: FromEngine) => {
+    const loading = (message: FromEngine) => {
+      if (message.type === "quantising") return onQuantising?.(message.share);
+      worker.off("message", loading);
       if (message.type === "ready") resolve(new ThreadEngine(worker, message.models));
       else if (message.type === "failed") reject(restored(message.error));
-    });
+    };
+    worker.on("message", loading);
     worker.once("error", reject);
   });
 }

@@ -1,7 +1,9 @@
 /** The engine's thread: takes requests between passes, and gives what they made in messages. */
 import { parentPort, workerData } from "node:worker_threads";
+import type { EngineEvent } from "./engine.ts";
 import { type EngineOptions, LocalModels } from "./local-models.ts";
-import { type FromEngine, plain, type ToEngine } from "./protocol.ts";
+import { type LoadOptions, loadModel, type Model } from "./model.ts";
+import { type FromEngine, type PlainError, plain, type ToEngine } from "./protocol.ts";
 
 /**
  * Milliseconds between messages while passes go on. Each wakes another thread, which takes a processor away from the next pass: where a pass takes a
@@ -73,11 +75,16 @@ function receive(models: LocalModels, message: ToEngine): void {
   setImmediate(run, models);
 }
 
+function load(dir: string, options: LoadOptions = {}): Model {
+  return loadModel(dir, { ...options, onQuantising: (share) => send({ type: "quantising", share }) });
+}
+
 try {
-  const models = new LocalModels(workerData as EngineOptions, (id, event) => {
+  const onEvent = (id: number, event: EngineEvent | PlainError) => {
     events.push([id, event]);
     begins ||= "type" in event && event.type === "start";
-  });
+  };
+  const models = new LocalModels(workerData as EngineOptions, onEvent, load);
   port.on("message", (message: ToEngine) => receive(models, message));
   send({ type: "ready", models: models.models });
 } catch (error) {

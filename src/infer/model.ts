@@ -5,6 +5,7 @@ import {
   configOf,
   loadQuantised,
   loadWeights,
+  type OnQuantising,
   openFolder,
   readJsonObject,
   type WeightDtype,
@@ -29,6 +30,8 @@ export interface LoadOptions {
   threads?: number;
   /** How the latent cache is held (default: f32 where the weights are, else bf16). int8 takes half of bf16's memory. */
   cache?: CacheDtype;
+  /** Told of the copy in 8 or 4 bits that the first start makes. */
+  onQuantising?: OnQuantising;
 }
 
 export interface Model {
@@ -72,7 +75,7 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const held = options.dtype ?? (stored === "F32" ? "f32" : "bf16");
   const weights =
     held === "int8" || held === "int4"
-      ? loadQuantised(folder, config, held, kernels)
+      ? loadQuantised(folder, config, held, kernels, options.onQuantising)
       : loadWeights(folder, config, held, kernels);
   const transformer = new Transformer(config, weights);
   const precision = held === "f32" ? "f32" : "bf16";

@@ -25,6 +25,8 @@ export interface PlainError {
 }
 
 export type FromEngine =
+  /** Before it is ready: which share of a model's copy in 8 or 4 bits is made. */
+  | { type: "quantising"; share: number }
   | { type: "ready"; models: ModelInfo[] }
   /** Nothing was loaded; the thread ends. */
   | { type: "failed"; error: PlainError }
