@@ -17,7 +17,7 @@ constexpr ptrdiff_t kRowsAhead = 8;
 template <class T>
 SHOAL_INLINE void askAhead(const Absorbed& a, const T* w, const T* next, ptrdiff_t n) {
   const T* row = n + kRowsAhead < a.N ? w + (n + kRowsAhead) * a.R : next + (n + kRowsAhead - a.N) * a.R;
-  for (ptrdiff_t c = 0; c < a.R; c += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(row + c);
+  fetchRow(row, a.R);
 }
 
 /** `vectors` vectors of columns from r on, of M queries. */

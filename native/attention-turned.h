@@ -28,10 +28,9 @@ static TokenRows<float> joinParts(const Parts& x, ptrdiff_t row, float* memory) 
     int filled = 0;
     if (rows.at[i]) {
       const float *first = x.first + (row + i) * x.firstStep, *second = x.second + (row + i) * x.secondStep;
-      // Rows of one head lie apart, which the processor does not foresee.
       if (row + kTokens + i < x.count) {
-        for (int c = 0; c < x.N; c += 16) __builtin_prefetch(first + kTokens * x.firstStep + c);
-        for (int c = 0; c < x.P; c += 16) __builtin_prefetch(second + kTokens * x.secondStep + c);
+        fetchRow(first + kTokens * x.firstStep, x.N);
+        fetchRow(second + kTokens * x.secondStep, x.P);
       }
       copyRow(to, first, x.N);
       copyRow(to + x.N, second, x.P);

@@ -11,28 +11,16 @@ constexpr int kQueries = kMR * (48 / kMR);  // queries of a tile
 constexpr int kKeys = 256;                  // keys of a tile: a multiple of every kNR and kMR-padded below
 constexpr int kKeysPadded = (kKeys + kMR - 1) / kMR * kMR;
 
-/** A matrix [K][columns] whose columns run contiguously, as packed B. Returns its units. */
+/** Lines of K numbers as the columns of packed B. */
 template <Mode mode>
-int packColumns(uint32_t* dst, const float* x, ptrdiff_t step, int columns, int K) {
-  const Source source{x, false, 1, step};
-  int units = 0;
-  for (int n = 0; n < columns; n += kNR, dst += (ptrdiff_t)units * kNR) {
-    units = packPanel<mode>(dst, source, n, columns - n < kNR ? columns - n : kNR, 0, K);
-  }
-  return units;
+void packPanels(uint32_t* dst, const Source& source, int lines, int K) {
+  const int units = unitsFor(mode, K);
+  for (int n = 0; n < lines; n += kNR) packPanel<mode>(dst + (ptrdiff_t)n * units, source, n, lines - n < kNR ? lines - n : kNR, 0, K);
 }
 
-/** Rows of `width` numbers as the columns of packed B. */
-template <Mode mode>
-void packAsColumns(uint32_t* dst, const float* x, ptrdiff_t step, int rows, int width) {
-  const int units = unitsFor(mode, width);
-  for (int n = 0; n < rows; n += kNR) packPanel<mode>(dst + (ptrdiff_t)n * units, Source{x, false, step, 1}, n, rows - n < kNR ? rows - n : kNR, 0, width);
-}
-
-/** Asks for a row of a head ahead of time: rows lie apart, which the processor does not foresee. */
-void fetchRow(const float* row, int numbers) {
-  for (int i = 0; i < numbers; i += 16) __builtin_prefetch(row + i);
-}
+/** A matrix whose rows are `step` apart, as a source of its rows and of its columns. */
+Source rowsOf(const float* x, ptrdiff_t step) { return {x, false, step, 1}; }
+Source columnsOf(const float* x, ptrdiff_t step) { return {x, false, 1, step}; }
 
 constexpr int kRowsAhead = 8;
 
@@ -74,7 +62,7 @@ void sumSeen(float* out, ptrdiff_t step, const Sight& sight, const uint32_t* row
     multiplyLines<mode, kRowStride, 1>(out + m * step, step, rows + m * kRowStride, keys, keyUnits, {0, unitsFor(mode, sight.ofLines(m))}, columns, accumulate);
 }
 
-/** The first of a row's keys that it does not see become 0, up to `end`. */
+/** A row's keys that it does not see, those up to `end`, become 0. */
 void hideRest(float* row, int seen, int end) {
   for (int j = seen; j < end; j++) row[j] = 0;
 }
@@ -94,8 +82,8 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
     const ptrdiff_t key = tile * kKeys;
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
     joinKeys(joined, s, head, key, keys);
-    packAsColumns<mode>(kPacked + tile * kTile, joined, width, keys, width);
-    packColumns<mode>(vPacked + tile * vTile, head.v + key * head.kvStep, head.kvStep, s.V, keys);
+    packPanels<mode>(kPacked + tile * kTile, rowsOf(joined, width), keys, width);
+    packPanels<mode>(vPacked + tile * vTile, columnsOf(head.v + key * head.kvStep, head.kvStep), s.V, keys);
   }
   uint32_t* a = (uint32_t*)scratch(1, packedABytes(kQueries) * 2);
   uint32_t* probabilities = a + packedABytes(kQueries) / 4;
@@ -103,7 +91,7 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
   float* sum = scores + kQueries * kKeys;
   for (ptrdiff_t query = 0; query < head.qLen; query += kQueries) {
     const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
-    packRows<mode>(a, Source{head.q + query * head.qStep, false, head.qStep, 1}, 0, rows, 0, width);
+    packRows<mode>(a, rowsOf(head.q + query * head.qStep, head.qStep), 0, rows, 0, width);
     float peak[kQueries], total[kQueries];
     const ptrdiff_t seen = keysSeen(head, query, rows);
     for (ptrdiff_t key = 0; key < seen; key += kKeys) {
@@ -139,7 +127,7 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
         }
         hideRest(row, visible, keys);
       }
-      packRows<mode>(probabilities, Source{scores, false, kKeys, 1}, 0, rows, 0, keys);
+      packRows<mode>(probabilities, rowsOf(scores, kKeys), 0, rows, 0, keys);
       // The values' panels were packed with as many units as the whole tile has keys; the product stops at those seen.
       const int whole = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
       sumSeen<mode>(sum, columns, sight, probabilities, vPacked + key / kKeys * vTile, unitsFor(mode, whole), s.V, key > 0);
@@ -155,16 +143,6 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
 
 // ---- backward ----
 
-/** Σ a · b */
-float dot(const float* a, const float* b, int count) {
-  Vf lanes = {};
-  int c = 0;
-  for (; c + kLanes <= count; c += kLanes) lanes = lanes + load(a + c) * load(b + c);
-  float sum = lanesSum(lanes);
-  for (; c < count; c++) sum += a[c] * b[c];
-  return sum;
-}
-
 /**
  * sums[keys][columns] += (numbers[kQueries][kKeys])ᵀ · a packed matrix of the queries' numbers, over the queries that see some key of the same kMR.
  * Sums of keys that no query before has seen, from `before` on, begin here.
@@ -173,7 +151,7 @@ template <Mode mode>
 void sumOverQueries(float* sums, ptrdiff_t step, const Sight& sight, int before, const float* numbers, const uint32_t* queries, int columns) {
   const int seen = sight.of(sight.rows - 1), units = unitsFor(mode, sight.rows);
   uint32_t* turned = (uint32_t*)scratch(5, packedABytes(kKeysPadded));
-  packTransposedPanels<mode>(turned, Source{numbers, false, 1, kKeys}, 0, seen, 0, sight.rows);
+  packTransposedPanels<mode>(turned, columnsOf(numbers, kKeys), 0, seen, 0, sight.rows);
   for (int m = 0; m < seen; m += kMR)
     multiplyLines<mode, 1, kMR>(sums + m * step, step, turned + (ptrdiff_t)(m / kMR) * kUnits * kMR, queries, units, {sight.rowOf(m) / kPerUnit(mode), units}, columns, m < before);
 }
@@ -201,9 +179,9 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
   for (ptrdiff_t key = 0; key < head.kLen; key += kKeys) {
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
     joinKeys(joined, s, head, key, keys);
-    packAsColumns<mode>(kPanels, joined, width, keys, width);
-    packAsColumns<mode>(vPanels, head.v + key * head.kvStep, head.kvStep, keys, s.V);
-    const int keyUnits = packColumns<mode>(kColumns, joined, width, width, keys);
+    packPanels<mode>(kPanels, rowsOf(joined, width), keys, width);
+    packPanels<mode>(vPanels, rowsOf(head.v + key * head.kvStep, head.kvStep), keys, s.V);
+    packPanels<mode>(kColumns, columnsOf(joined, width), width, keys);
     if (head.qLen == 0) memset(keySums, 0, (size_t)kKeysPadded * keyColumns * 4);
     int before = 0;
     // The first query that sees any key of this tile.
@@ -214,9 +192,9 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
       const float *q = head.q + query * head.qStep, *dout = g.dout + query * outStep;
       const Sight sight{keysSeen(head, query, 0) - key, rows, keys};
       const int seen = sight.of(rows - 1);
-      packRows<mode>(qRows, Source{q, false, head.qStep, 1}, 0, rows, 0, width);
+      packRows<mode>(qRows, rowsOf(q, head.qStep), 0, rows, 0, width);
       multiplySeen<mode>(p, sight, qRows, kPanels, units);
-      packRows<mode>(dRows, Source{dout, false, outStep, 1}, 0, rows, 0, s.V);
+      packRows<mode>(dRows, rowsOf(dout, outStep), 0, rows, 0, s.V);
       multiplySeen<mode>(d, sight, dRows, vPanels, vUnits);
       for (int r = 0; r < rows; r++) {
         float *pr = p + (ptrdiff_t)r * kKeys, *dr = d + (ptrdiff_t)r * kKeys;
@@ -231,12 +209,12 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
         hideRest(dr, visible, seen);
       }
       // dq += dScore · k
-      packRows<mode>(dRows, Source{d, false, kKeys, 1}, 0, rows, 0, seen);
-      sumSeen<mode>(querySums, columns, sight, dRows, kColumns, keyUnits, width, false);
+      packRows<mode>(dRows, rowsOf(d, kKeys), 0, rows, 0, seen);
+      sumSeen<mode>(querySums, columns, sight, dRows, kColumns, unitsFor(mode, keys), width, false);
       addBlock(g.dq + query * head.qStep, head.qStep, querySums, columns, rows, width, g.fresh && key == 0);
       // dk += dScoreᵀ · q, with dRope beside it, and dv += pᵀ · dout
-      packColumns<mode>(qColumns, q, head.qStep, width, rows);
-      packColumns<mode>(doutColumns, dout, outStep, s.V, rows);
+      packPanels<mode>(qColumns, columnsOf(q, head.qStep), width, rows);
+      packPanels<mode>(doutColumns, columnsOf(dout, outStep), s.V, rows);
       sumOverQueries<mode>(keySums, keyColumns, sight, before, d, qColumns, width);
       sumOverQueries<mode>(keySums + columns, keyColumns, sight, before, p, doutColumns, s.V);
       before = seen;

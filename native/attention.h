@@ -42,12 +42,6 @@ struct Gradients {
   bool fresh;  // dq, dk and dv are overwritten
 };
 
-static void copyRow(float* to, const float* from, int count) {
-  int c = 0;
-  for (; c + kLanes <= count; c += kLanes) store(to + c, load(from + c));
-  for (; c < count; c++) to[c] = from[c];
-}
-
 /** into[r][c] += from[r][c] (or =) for an array of rows `step` apart. */
 static void addBlock(float* into, ptrdiff_t step, const float* from, ptrdiff_t fromStep, int rows, int columns, bool fresh = false) {
   for (int r = 0; r < rows; r++)

@@ -170,15 +170,11 @@ double dispatch(const Arg* args) {
   return 0;
 }
 
-void copyRow(float* to, const float* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 4); }
-void copyRow(uint16_t* to, const uint16_t* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 2); }
-void copyRow(float* to, const uint16_t* from, ptrdiff_t D) {
+void takeRow(float* to, const float* from, ptrdiff_t D) { copyRow(to, from, D); }
+void takeRow(uint16_t* to, const float* from, ptrdiff_t D) { copyRow(to, from, D); }
+void takeRow(uint16_t* to, const uint16_t* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 2); }
+void takeRow(float* to, const uint16_t* from, ptrdiff_t D) {
   for (ptrdiff_t d = 0; d < D; d++) to[d] = loadBf16One(from + d);
-}
-void copyRow(uint16_t* to, const float* from, ptrdiff_t D) {
-  ptrdiff_t d = 0;
-  for (; d + kLanes <= D; d += kLanes) store(to + d, load(from + d));
-  for (; d < D; d++) store(to + d, from[d]);
 }
 
 /** out, x, rows, J, D */
@@ -188,7 +184,7 @@ double gatherRows(const Arg* args) {
   return inItsType(args[0], [&](auto* out) {
     inItsType(args[1], [&](const auto* x) {
       parallelRange(args[3].size(), rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
-        for (ptrdiff_t j = from; j < to; j++) copyRow(out + j * D, x + (ptrdiff_t)rows[j] * D, D);
+        for (ptrdiff_t j = from; j < to; j++) takeRow(out + j * D, x + (ptrdiff_t)rows[j] * D, D);
       });
     });
   });

@@ -319,9 +319,9 @@ static void placeTile(float* c, ptrdiff_t ldc, const float* tile, int rows, int 
 /** As registerProduct of `rows` ≤ kHeldRows, without most of the rows beyond: experts have a few dozen rows, whose last would cost as much as twelve. */
 template <Mode mode, int RS, int US, int NV>
 static inline void fewRegisterRows(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, int rows) {
-  constexpr int third = kHeldRows % 3 == 0 ? kHeldRows / 3 : kHeldRows;
-  if (rows <= third) registerProduct<mode, third, RS, US, NV>(c, ldc, a, b, units, false);
-  else if (third < kHeldRows && rows <= 2 * third) registerProduct<mode, third < kHeldRows ? 2 * third : third, RS, US, NV>(c, ldc, a, b, units, false);
+  constexpr int one = (kHeldRows + 2) / 3, two = (2 * kHeldRows + 2) / 3;  // thirds
+  if (rows <= one) registerProduct<mode, one, RS, US, NV>(c, ldc, a, b, units, false);
+  else if (rows <= two) registerProduct<mode, two, RS, US, NV>(c, ldc, a, b, units, false);
   else registerProduct<mode, kHeldRows, RS, US, NV>(c, ldc, a, b, units, false);
 }
 

@@ -1,9 +1,7 @@
 // RMSNorm and rotary embedding.
-#include <math.h>
-
 #include "args.h"
+#include "norm.h"
 #include "pool.h"
-#include "vec.h"
 
 namespace SHOAL_ISA {
 namespace {
@@ -27,19 +25,7 @@ double rmsNorm(const Arg* args) {
   const double eps = args[6].number;
   return inItsType(args[0], [&](auto* out) {
     parallelRange(T, rowsPerTask(D), [&](ptrdiff_t from, ptrdiff_t to) {
-      for (ptrdiff_t t = from; t < to; t++) {
-        const float* row = x + t * ldx;
-        Vf lanes = {};
-        ptrdiff_t d = 0;
-        for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(row + d) * load(row + d);
-        float sum = lanesSum(lanes);
-        for (; d < D; d++) sum += row[d] * row[d];
-        const float r = (float)(1.0 / sqrt((double)sum / (double)D + eps));
-        rstd[t] = r;
-        auto* normed = out + t * ldo;
-        for (d = 0; d + kLanes <= D; d += kLanes) store(normed + d, load(row + d) * splat(r) * load(w + d));
-        for (; d < D; d++) store(normed + d, row[d] * r * w[d]);
-      }
+      for (ptrdiff_t t = from; t < to; t++) rstd[t] = normRow(x + t * ldx, w, D, eps, out + t * ldo);
     });
   });
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "args.h"
 #include "dots.h"
+#include "norm.h"
 #include "pool.h"
 #include "quantised.h"
 
@@ -90,9 +91,7 @@ struct Rows {
     if (wanted[kHeldF32]) memcpy(values + at, x, (size_t)n * 4);
     if (wanted[kHeldBf16]) {
 #if defined(SHOAL_BF16_DOT)
-      ptrdiff_t i = 0;
-      for (; i + kLanes <= n; i += kLanes) store(halves + at + i, load(x + i));
-      for (; i < n; i++) store(halves + at + i, x[i]);
+      copyRow(halves + at, x, n);
 #else
       for (ptrdiff_t i = 0; i < n; i++) rounded[at + i] = roundToBf16(x[i]);
 #endif
@@ -180,17 +179,5 @@ void forRows(ptrdiff_t T, const Body& body) {
 
 /** Memory for numbers of one row, of the thread that asks. */
 static inline float* rowOfOwn(ptrdiff_t numbers) { return (float*)scratch(2, (size_t)numbers * 4); }
-
-/** to[d] = x[d] · rstd · w[d] */
-static inline void normRow(const float* x, const float* w, ptrdiff_t D, double eps, float* to) {
-  Vf lanes = {};
-  ptrdiff_t d = 0;
-  for (; d + kLanes <= D; d += kLanes) lanes = lanes + load(x + d) * load(x + d);
-  float sum = lanesSum(lanes);
-  for (; d < D; d++) sum += x[d] * x[d];
-  const float r = (float)(1.0 / __builtin_sqrt((double)sum / (double)D + eps));
-  for (d = 0; d + kLanes <= D; d += kLanes) store(to + d, load(x + d) * splat(r) * load(w + d));
-  for (; d < D; d++) to[d] = x[d] * r * w[d];
-}
 
 }  // namespace SHOAL_ISA

@@ -68,6 +68,7 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
   }
   // Lines of sums are asked for while products run: otherwise loads and stores wait for memory one after the other.
   const float* sums = ahead.sums ? ahead.sums : c;
+  const bool wide = columns > kTileColumns;
   const int each = (32 + steps - 1) / steps;
   int row = 0;
   for (int s = 0; s < steps; s++, a += 64, b += 16 * 128) {
@@ -78,17 +79,12 @@ static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrd
     for (int line = s * ahead.lines, end = line + ahead.lines; line < end; line++) __builtin_prefetch(ahead.at + line * 64, 0, 2);
     _tile_loadd(4, a, lda);
     _tile_loadd(6, b, 128);
+    if (wide) _tile_loadd(7, b + 64, 128);
     _tile_dpbf16ps(0, 4, 6);
-    if (columns <= kTileColumns) {
-      _tile_loadd(5, a + 16 * lda, lda);
-      _tile_dpbf16ps(2, 5, 6);
-      continue;
-    }
-    _tile_loadd(7, b + 64, 128);
-    _tile_dpbf16ps(1, 4, 7);
+    if (wide) _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, a + 16 * lda, lda);
     _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if (wide) _tile_dpbf16ps(3, 5, 7);
   }
   _tile_stored(0, c, ldc * 4);
   _tile_stored(1, c + 16, ldc * 4);

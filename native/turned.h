@@ -35,8 +35,7 @@ static Rows32<T> rowsFrom(T* first, ptrdiff_t step, ptrdiff_t count) {
 /** Asks for rows in the order of memory: what turns them goes across, line by line, which the processor does not foresee. */
 template <class T>
 static void fetchRows(const TokenRows<T>& rows, int K) {
-  for (int t = 0; t < kTokens && rows.at[t]; t++)
-    for (int k = 0; k < K; k += 64 / sizeof(T)) __builtin_prefetch(rows.at[t] + k);
+  for (int t = 0; t < kTokens && rows.at[t]; t++) fetchRow(rows.at[t], K);
 }
 
 /** Rows of K numbers (a multiple of 32) as a panel [K/2 units][32 tokens]. */

@@ -262,4 +262,29 @@ SHOAL_INLINE Vf inverse(Vf x) {
 }
 SHOAL_INLINE Vf sigmoid(Vf x) { return inverse(1.0f + exp(-x)); }
 
+
+/** Σ a · b */
+SHOAL_INLINE float dot(const float* a, const float* b, ptrdiff_t count) {
+  Vf lanes = {};
+  ptrdiff_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) lanes = lanes + load(a + i) * load(b + i);
+  float sum = lanesSum(lanes);
+  for (; i < count; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/** A row of numbers in f32 as it is, or rounded to bf16. */
+template <class T>
+SHOAL_INLINE void copyRow(T* to, const float* from, ptrdiff_t count) {
+  ptrdiff_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
+  for (; i < count; i++) store(to + i, from[i]);
+}
+
+/** Asks for a row ahead of time: rows that lie apart the processor does not foresee. */
+template <class T>
+SHOAL_INLINE void fetchRow(const T* row, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(row + i);
+}
+
 }  // namespace SHOAL_ISA

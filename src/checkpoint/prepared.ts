@@ -5,13 +5,13 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { buildWeights, type ModelConfig, type ModelWeights, modelSlots, type Slot } from "../model/index.ts";
 import { Arena, InputError, type Kernels, size, type Weight } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 import { isQuantisable, loadWeight, loadWeights } from "./model-weights.ts";
 import {
   bytesIn,
+  checksum,
   openSafetensors,
   type SafetensorsDtype,
   type SafetensorsFile,
@@ -103,10 +103,6 @@ function quantisedTensors(
     data: () => Uint32Array.from(checksums),
   } as const;
   return [...tensors, all];
-}
-
-function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
-  return crc32(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 /** The copy, mapped; null where it belongs to other weights or is damaged. */

@@ -3,6 +3,7 @@
  * Nothing in a header is trusted: every size is checked against the file before a byte is touched.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import { InputError, mapFile } from "../tensor/index.ts";
 
 export const SAFETENSORS_LIMITS = { headerBytes: 100 * 10 ** 6, tensors: 10 ** 6, dimensions: 16 };
@@ -157,7 +158,7 @@ function parseTensor(
   const [begin, end] = offsets as [number, number];
   if (begin > end || end > dataLength)
     fail(`tensor "${name}": bytes ${begin} to ${end} are outside the file's ${dataLength} bytes of data`);
-  const bytes = (shape as number[]).reduce((product, extent) => product * extent, 1) * BYTES[dtype as SafetensorsDtype];
+  const bytes = bytesIn(dtype as SafetensorsDtype, shape);
   if (bytes !== end - begin)
     fail(
       `tensor "${name}": ${dtype} of shape [${(shape as number[]).join(", ")}] takes ${bytes} bytes, but data_offsets give it ${end - begin}`,
@@ -240,6 +241,11 @@ function partOf({ name, dtype, shape, data }: TensorToWrite): Part {
       throw new Error(`tensor "${name}" has ${made.byteLength} bytes, not those of ${dtype} [${shape.join(", ")}]`);
     return made;
   };
+}
+
+/** CRC-32 of a tensor's bytes. */
+export function checksum(data: ArrayBufferView): number {
+  return crc32(bytesOf(data));
 }
 
 function bytesOf(part: ArrayBufferView): Uint8Array {

@@ -14,9 +14,8 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { dtypeOf, InputError, type Storage, viewOf } from "../tensor/index.ts";
-import { openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetensors } from "./safetensors.ts";
+import { checksum, openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetensors } from "./safetensors.ts";
 
 const BUFFERS = "buffers.safetensors";
 const STATE = "state.json";
@@ -31,10 +30,6 @@ export interface TrainingState {
 }
 
 const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}`;
-
-function checksum(data: Storage): number {
-  return crc32(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-}
 
 /** Writes the state of `step` under `dir`. @throws InputError if the disk is full; what was there before stays whole */
 export function saveState(dir: string, step: number, state: TrainingState): string {

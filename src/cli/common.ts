@@ -59,7 +59,7 @@ const MILLISECONDS_IN_LOG = 5000;
 
 /** One line on stderr for work that takes long: rewritten on a terminal, now and then a new one in a log. */
 export class StatusLine {
-  private readonly began = performance.now();
+  private began = performance.now();
   private shown = performance.now();
   private dirty = false;
 
@@ -72,10 +72,15 @@ export class StatusLine {
     process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
   }
 
-  /** How a share of what began with this line stands, and how long the rest will take. */
-  showShare(what: string, share: number): void {
+  /** The work that shares are of begins now, and not with the line. */
+  protected restart(): void {
+    this.began = performance.now();
+  }
+
+  /** How long the rest will take when so large a share is done. */
+  protected left(share: number): string {
     const seconds = (performance.now() - this.began) / 1000;
-    this.show(`${what}: ${(100 * share).toFixed(0)} %, ${duration(seconds * (1 / share - 1))} left`);
+    return `${duration(seconds * (1 / share - 1))} left`;
   }
 
   /** Clears the line. */
@@ -87,7 +92,8 @@ export class StatusLine {
 
 /** Shows how far the copy of a model in 8 or 4 bits is, which is made at its first start. */
 export class QuantisingLine extends StatusLine {
-  readonly onQuantising = (share: number) => this.showShare("quantising the model, once", share);
+  readonly onQuantising = (share: number) =>
+    this.show(`quantising the model, once: ${(100 * share).toFixed(0)} %, ${this.left(share)}`);
 }
 
 /** 3725 → "1h 02m". */

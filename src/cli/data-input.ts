@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type DataRecord, datasetFiles, expandPath, readRecords, reasonOf } from "../data/index.ts";
-import { duration, StatusLine, UserAbort, untilInterrupted } from "./common.ts";
+import { StatusLine, UserAbort, untilInterrupted } from "./common.ts";
 
 export interface InputFlags {
   field?: string;
@@ -88,11 +88,10 @@ export class Progress extends StatusLine {
   private bytes = 0;
   private total = 0;
   private documents = 0;
-  private started = performance.now();
 
   begin(total: number): void {
     this.total = total;
-    this.started = performance.now();
+    this.restart();
   }
 
   read(bytes: number): void {
@@ -103,8 +102,8 @@ export class Progress extends StatusLine {
     this.documents++;
     if (this.documents % 64 > 0) return;
     const share = Math.min(1, this.bytes / Math.max(1, this.total));
-    const seconds = (performance.now() - this.started) / 1000;
-    const left = share > 0 ? duration(seconds * (1 / share - 1)) : "?";
-    this.show(`${this.documents} documents, ${(100 * share).toFixed(0)} % of ${megabytes(this.total)}, ${left} left`);
+    this.show(
+      `${this.documents} documents, ${(100 * share).toFixed(0)} % of ${megabytes(this.total)}, ${this.left(share)}`,
+    );
   }
 }

@@ -132,12 +132,10 @@ export function residual(tape: Tape, x: Tensor, y: Tensor, place?: Tensor): Tens
   tape.record(() => {
     const dout = tape.gradOf(out);
     for (const part of [y, x]) {
-      if (!part.grad) {
-        part.grad = dout;
-        continue;
-      }
-      const grad = tape.gradOf(part);
-      tape.kernels.add({ out: grad, a: grad, b: dout, n });
+      if (part.grad) {
+        const grad = tape.gradOf(part);
+        tape.kernels.add({ out: grad, a: grad, b: dout, n });
+      } else part.grad = dout;
     }
   });
   return out;
