@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { benchTrain, TRAIN_SHAPE } from "../src/bench/index.ts";
 import { createKernels } from "../src/tensor/index.ts";
 import { type LedgerRecord, parseRecipe, train } from "../src/train/index.ts";
-import { modelFieldsOf } from "../src/train/recipe-model.ts";
+import { modelFieldsOf } from "../src/train/recipe/model.ts";
 
 const { values } = parseArgs({
   options: {

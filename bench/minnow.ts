@@ -13,7 +13,7 @@ import { generate, loadModel, wholeOf } from "../src/infer/index.ts";
 import { batchOf, type RouterTrace } from "../src/model/index.ts";
 import { Arena, Tape } from "../src/tensor/index.ts";
 import { encodeChat } from "../src/text/index.ts";
-import { loadValidation, validate } from "../src/train/evaluate.ts";
+import { loadValidation, validate } from "../src/train/run/evaluate.ts";
 import { BLIND_PROMPTS, OPEN_PROMPTS } from "./open-prompts.ts";
 
 const { values } = parseArgs({

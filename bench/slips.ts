@@ -2,7 +2,7 @@
  * Orders as slips: a format that a model has not seen, for tuning it on a handful of examples. Deterministic; training orders and held-out ones
  * are worded differently and name other people and things.
  */
-import { Random } from "../src/tensor/index.ts";
+import { Random } from "../src/base/index.ts";
 
 export interface Slip {
   messages: { role: "user" | "assistant"; content: string }[];

@@ -4,9 +4,11 @@
  * Two states of one training that went apart for a while are often better together than either (Wortsman et al. 2022, "Model soups"): Minnow 1
  * is tuned on from the average of its last two stages. What that gave is in docs/log.md.
  */
+
+import { InputError } from "../src/base/index.ts";
 import { configOf, loadTrainingWeights, openFolder } from "../src/checkpoint/index.ts";
-import { createKernels, InputError } from "../src/tensor/index.ts";
-import { exportModel } from "../src/train/export.ts";
+import { createKernels } from "../src/tensor/index.ts";
+import { exportModel } from "../src/train/run/export.ts";
 
 const [one, other, out] = process.argv.slice(2);
 if (!out) {

@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { zstdCompressSync } from "node:zlib";
 import { BLIND_PROMPTS, OPEN_PROMPTS } from "../bench/open-prompts.ts";
-import { Random } from "../src/tensor/index.ts";
+import { Random } from "../src/base/index.ts";
 
 /** Conversations of two to four turns. */
 const LONGER = 1_500;

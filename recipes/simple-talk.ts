@@ -6,7 +6,7 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { OPEN_PROMPTS } from "../bench/open-prompts.ts";
-import { Random } from "../src/tensor/index.ts";
+import { Random } from "../src/base/index.ts";
 
 const random = new Random(1);
 const pick = <T>(from: readonly T[]): T => from[Math.floor(random.uniform() * from.length)];

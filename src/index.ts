@@ -1,5 +1,6 @@
 /** Shoal as a library. */
 
+export { InputError } from "./base/index.ts";
 export { openFolder, openSafetensors, writeFolder, writeSafetensors } from "./checkpoint/index.ts";
 export { checkTask, generateTask, readDocuments, tokenise, unseenTasks } from "./data/index.ts";
 export {
@@ -32,7 +33,7 @@ export {
   type Store,
   serve,
 } from "./serve/index.ts";
-export { availableIsas, createKernels, InputError, type Isa, type Kernels } from "./tensor/index.ts";
+export { availableIsas, createKernels, type Isa, type Kernels } from "./tensor/index.ts";
 export {
   applyChatTemplate,
   type ChatMessage,

@@ -1,8 +1,9 @@
 /** The planner's operations are those that the trainer's kernels are asked for. */
 import { describe, expect, it } from "vitest";
+import { Random } from "../src/base/index.ts";
 import { batchOf, createTrainingWeights, parseConfig, Transformer } from "../src/model/index.ts";
 import { countDeepseek, trainingFlops } from "../src/plan/index.ts";
-import { Arena, createKernels, type Kernels, Random, Tape } from "../src/tensor/index.ts";
+import { Arena, createKernels, type Kernels, Tape } from "../src/tensor/index.ts";
 import { tinyRecipe } from "./tiny.ts";
 
 /** Kernels that also add up the operations of their products: two for each multiply-add. */

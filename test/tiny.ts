@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { Random } from "../src/tensor/index.ts";
+import { Random } from "../src/base/index.ts";
 
 /** A temporary folder that goes when the test file ends. */
 export function temporaryFolder(): string {

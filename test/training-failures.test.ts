@@ -4,8 +4,9 @@ import fs, { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } f
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { Random } from "../src/base/index.ts";
 import { latestState } from "../src/checkpoint/index.ts";
-import { createKernels, Random } from "../src/tensor/index.ts";
+import { createKernels } from "../src/tensor/index.ts";
 import { parseRecipe, type Recipe, train } from "../src/train/index.ts";
 import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { MAIN } from "./shoal.ts";

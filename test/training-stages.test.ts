@@ -14,7 +14,7 @@ import { batchOf, Transformer } from "../src/model/index.ts";
 import { Arena, createKernels, Tape } from "../src/tensor/index.ts";
 import { loadTokenizer } from "../src/text/index.ts";
 import { parseRecipe, type StepRecord, train } from "../src/train/index.ts";
-import { mixtureOf } from "../src/train/inputs.ts";
+import { mixtureOf } from "../src/train/run/inputs.ts";
 import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";
 

@@ -2,10 +2,11 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { Random } from "../src/base/index.ts";
 import { latestState, openFolder, openSafetensors } from "../src/checkpoint/index.ts";
 import { Mixture } from "../src/data/index.ts";
 import { createTrainingWeights, Transformer } from "../src/model/index.ts";
-import { createKernels, Random } from "../src/tensor/index.ts";
+import { createKernels } from "../src/tensor/index.ts";
 import { modelConfigOf, parseRecipe, Trainer, train } from "../src/train/index.ts";
 import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";

@@ -8,9 +8,9 @@ import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:f
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadTokenizer } from "../../src/text/index.ts";
-import { loadValidation } from "../../src/train/evaluate.ts";
-import { mixtureOf, resolveData, tokenizerFolder } from "../../src/train/inputs.ts";
-import { loadRecipe } from "../../src/train/recipe.ts";
+import { loadRecipe } from "../../src/train/recipe/recipe.ts";
+import { loadValidation } from "../../src/train/run/evaluate.ts";
+import { mixtureOf, resolveData, tokenizerFolder } from "../../src/train/run/inputs.ts";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

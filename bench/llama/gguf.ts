@@ -6,7 +6,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { type CheckpointFolder, configOf } from "../../src/checkpoint/index.ts";
 import type { ModelConfig } from "../../src/model/index.ts";
 import { f32ToBf16, type Kernels, size } from "../../src/tensor/index.ts";
-import { bytesToChars } from "../../src/text/byte-level.ts";
+import { bytesToChars } from "../../src/text/tokenizer/byte-level.ts";
 
 export type GgufType = "bf16" | "q8_0" | "q4_0";
 

@@ -1,7 +1,9 @@
 /** The models that speed is measured on. Their peers in PyTorch have the same shapes (bench/README.md). */
+
+import { Random } from "../base/index.ts";
 import { isQuantisable } from "../checkpoint/index.ts";
 import { buildWeights, type ModelConfig, type ModelWeights, parseConfig } from "../model/index.ts";
-import { allocate, f32ToBf16, Random, size } from "../tensor/index.ts";
+import { allocate, f32ToBf16, size } from "../tensor/index.ts";
 
 const COMMON = {
   model_type: "deepseek_v3",

@@ -1,6 +1,8 @@
 /** Speed of the training step: the whole of it, from a batch to moved weights. */
+
+import { Random } from "../base/index.ts";
 import { batchOf, createTrainingWeights, type ModelConfig, Transformer } from "../model/index.ts";
-import { type Kernels, Random } from "../tensor/index.ts";
+import type { Kernels } from "../tensor/index.ts";
 import { type Timing, timingOf } from "./measure.ts";
 
 export interface TrainBench {

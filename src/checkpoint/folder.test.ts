@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { Random } from "../base/index.ts";
 import { createTrainingWeights, parseConfig } from "../model/index.ts";
-import { bf16ToF32, createKernels, f32ToBf16, Random } from "../tensor/index.ts";
+import { bf16ToF32, createKernels, f32ToBf16 } from "../tensor/index.ts";
 import {
   configOf,
   loadTrainingWeights,

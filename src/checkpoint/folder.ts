@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type Bf16, type F8, type F32, InputError, type Kernels, releaseMapped } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
+import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
 import {
   bytesIn,

@@ -5,8 +5,9 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { InputError } from "../base/index.ts";
 import { buildWeights, type ModelConfig, type ModelWeights, modelSlots, type Slot } from "../model/index.ts";
-import { Arena, InputError, type Kernels, size, type Weight } from "../tensor/index.ts";
+import { Arena, type Kernels, size, type Weight } from "../tensor/index.ts";
 import type { CheckpointFolder } from "./folder.ts";
 import { isQuantisable, loadWeight, loadWeights } from "./model-weights.ts";
 import {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { InputError, Random } from "../tensor/index.ts";
+import { InputError, Random } from "../base/index.ts";
 import { openSafetensors, parseHeader, writeSafetensors } from "./safetensors.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-safetensors-"));

@@ -4,7 +4,8 @@
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { InputError, mapFile } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
+import { mapFile } from "../tensor/index.ts";
 
 export const SAFETENSORS_LIMITS = { headerBytes: 100 * 10 ** 6, tensors: 10 ** 6, dimensions: 16 };
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { Random } from "../tensor/index.ts";
+import { Random } from "../base/index.ts";
 import { latestState, loadState, rotateStates, saveState } from "./index.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-state-"));

@@ -14,7 +14,8 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import { dtypeOf, InputError, type Storage, viewOf } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
+import { dtypeOf, type Storage, viewOf } from "../tensor/index.ts";
 import { checksum, openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetensors } from "./safetensors.ts";
 
 const BUFFERS = "buffers.safetensors";

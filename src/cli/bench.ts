@@ -1,5 +1,6 @@
 /** shoal bench */
 import { Command, Option } from "commander";
+import { InputError } from "../base/index.ts";
 import {
   benchDecode,
   benchDrafting,
@@ -13,7 +14,7 @@ import {
   randomWeights,
   TRAIN_SHAPE,
 } from "../bench/index.ts";
-import { createKernels, InputError, type Kernels } from "../tensor/index.ts";
+import { createKernels, type Kernels } from "../tensor/index.ts";
 import { announceKernels, integer } from "./common.ts";
 import { addModelOptions, type ModelOptions, openModel } from "./model-options.ts";
 
@@ -168,7 +169,7 @@ const load = new Command("load")
   .option("--json", "print one JSON object", false)
   .argument("[arguments...]", "behind --: arguments of shoal serve")
   .action(async (args: string[], { clients, seconds, json }: { clients: number; seconds: number; json: boolean }) => {
-    const { benchServer, describeServerLoad } = await import("../serve/index.ts");
+    const { benchServer, describeServerLoad } = await import("../bench/index.ts");
     const result = await benchServer(process.argv[1], { clients, seconds, args });
     console.log(json ? JSON.stringify(result) : describeServerLoad(result));
     // The figures have said what went wrong.

@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
+import { InputError } from "../base/index.ts";
 import { Chat, type GenerateOptions, type Generation, type Model } from "../infer/index.ts";
-import { InputError } from "../tensor/index.ts";
 import { MINNOW } from "./common.ts";
 import {
   addModelOptions,

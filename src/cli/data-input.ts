@@ -1,7 +1,7 @@
 /** What the commands of `shoal data` read: records of files, patterns and data sets, with progress on stderr and a count of what was skipped. */
 import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { type DataRecord, datasetFiles, expandPath, readRecords, reasonOf } from "../data/index.ts";
+import { type DataRecord, documentFiles, expandPath, readRecords, reasonOf } from "../data/index.ts";
 import { StatusLine, UserAbort, untilInterrupted } from "./common.ts";
 
 export interface InputFlags {
@@ -61,7 +61,7 @@ async function inputOf(name: string, progress: Progress, signal: AbortSignal): P
     progress.show(`downloading ${file}: ${megabytes(bytes)} of ${megabytes(totalBytes)}`);
   };
   const files =
-    dataset === undefined ? expandPath(name) : await datasetFiles({ dataset, split }, { signal, onDownload });
+    dataset === undefined ? expandPath(name) : await documentFiles({ dataset, split }, { signal, onDownload });
   const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
   async function* records(flags: InputFlags, skipped: Skipped): AsyncGenerator<DataRecord & { file: string }> {
     const { field, promptField, replyField, onBad } = flags;

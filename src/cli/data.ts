@@ -1,6 +1,7 @@
 /** shoal data: look at data, and clean it */
 import { basename } from "node:path";
 import { Argument, Command, Option } from "commander";
+import { InputError, Random } from "../base/index.ts";
 import {
   ContaminationIndex,
   type DataRecord,
@@ -19,7 +20,6 @@ import {
   textOf,
   writeRecords,
 } from "../data/index.ts";
-import { InputError, Random } from "../tensor/index.ts";
 import { loadTokenizer } from "../text/index.ts";
 import { integer, real } from "./common.ts";
 import {

@@ -1,8 +1,8 @@
 /** shoal keys: who may use a server that others can reach. */
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { InputError } from "../base/index.ts";
 import { dataFolder, openStore, type Store } from "../serve/index.ts";
-import { InputError } from "../tensor/index.ts";
 
 interface Flags {
   dataDir?: string;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `shoal` command. */
 import { Command, CommanderError } from "commander";
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 import { UserAbort } from "./common.ts";
 
 const program = new Command("shoal")

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import { loadModel, type Model } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
-import { InputError } from "../tensor/index.ts";
 import { announceKernels, integer, MINNOW, QuantisingLine, real } from "./common.ts";
 
 export interface ModelOptions {

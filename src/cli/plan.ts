@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { Command, Option } from "commander";
+import { InputError } from "../base/index.ts";
 import { measureCeilings } from "../bench/index.ts";
 import { readJsonObject } from "../checkpoint/index.ts";
 import { parseConfig } from "../model/index.ts";
@@ -27,7 +28,7 @@ import {
   type TrainPlan,
   type TrainRequest,
 } from "../plan/index.ts";
-import { createKernels, InputError } from "../tensor/index.ts";
+import { createKernels } from "../tensor/index.ts";
 
 /** "5.6M", "15e12", "671B", "15T" → a number; NaN for anything else, which the planner refuses by name. */
 function amount(text: string): number {

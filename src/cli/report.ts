@@ -2,6 +2,7 @@
 import { statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
+import { InputError } from "../base/index.ts";
 import {
   curvesSvg,
   figuresToJson,
@@ -12,7 +13,6 @@ import {
   reportText,
   watchRun,
 } from "../report/index.ts";
-import { InputError } from "../tensor/index.ts";
 import { integer, real, untilInterrupted } from "./common.ts";
 
 interface ReportFlags {

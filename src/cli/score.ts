@@ -1,9 +1,9 @@
 /** shoal score */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { InputError } from "../base/index.ts";
 import { writeSafetensors } from "../checkpoint/index.ts";
 import { type Model, type Score, score } from "../infer/index.ts";
-import { InputError } from "../tensor/index.ts";
 import { addModelOptions, type ModelOptions, openModel } from "./model-options.ts";
 
 interface Flags extends ModelOptions {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import { createEngine, type Engine, type ModelInfo } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
@@ -20,7 +21,6 @@ import {
   type Store,
   serve,
 } from "../serve/index.ts";
-import { InputError } from "../tensor/index.ts";
 import { integer, MINNOW, QuantisingLine, real, untilInterrupted } from "./common.ts";
 
 interface Flags {

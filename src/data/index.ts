@@ -1,7 +1,28 @@
 /** Data: documents in, packed batches out. */
-export { ContaminationIndex, ITEM_FIELDS, itemTexts, type Overlap } from "./contamination.ts";
-export { explainSkipped, type TokeniseOptions, type TokeniseProgress, tokenise, tokenizerHash } from "./corpus.ts";
-export type { Corpus } from "./corpus-file.ts";
+
+export { type DatasetName, type DownloadOptions, HUB_LIMITS } from "../hub/index.ts";
+export { ContaminationIndex, ITEM_FIELDS, itemTexts, type Overlap } from "./cleaning/contamination.ts";
+export { type Duplicate, DuplicateFinder, type DuplicateOptions } from "./cleaning/duplicates.ts";
+export { hashShare } from "./cleaning/hash-share.ts";
+export {
+  explainSkipped,
+  type TokeniseOptions,
+  type TokeniseProgress,
+  tokenise,
+  tokenizerHash,
+} from "./corpus/corpus.ts";
+export type { Corpus } from "./corpus/corpus-file.ts";
+export { encodeDocuments } from "./corpus/encode.ts";
+export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./corpus/mixture.ts";
+export {
+  type CorpusSource,
+  type DocumentOptions,
+  documentFiles,
+  documentsOf,
+  type Held,
+  labelOf,
+  textOf,
+} from "./corpus/sources.ts";
 export {
   type DataRecord,
   DOCUMENT_LIMITS,
@@ -12,16 +33,10 @@ export {
   readJsonLines,
   readRecords,
   reasonOf,
-} from "./documents.ts";
-export { type Duplicate, DuplicateFinder, type DuplicateOptions } from "./duplicates.ts";
-export { encodeDocuments } from "./encode.ts";
-export { expandPath } from "./files.ts";
-export { hashShare } from "./hash-share.ts";
-export { type DatasetName, type DownloadOptions, datasetFiles, HUB_LIMITS } from "./hub.ts";
-export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./mixture.ts";
-export { type PreferencePair, type Reply, readPreferences } from "./preferences.ts";
-export { writeRecords } from "./record-writer.ts";
-export { type CorpusSource, type DocumentOptions, documentsOf, type Held, labelOf, textOf } from "./sources.ts";
+} from "./documents/documents.ts";
+export { expandPath } from "./documents/files.ts";
+export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
+export { writeRecords } from "./documents/record-writer.ts";
 export {
   checkTask,
   generateApart,

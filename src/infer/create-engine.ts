@@ -1,7 +1,7 @@
 /** An engine in a thread of its own: the side that callers see. */
 import { Worker } from "node:worker_threads";
+import { InputError } from "../base/index.ts";
 import type { OnQuantising } from "../checkpoint/index.ts";
-import { InputError } from "../tensor/index.ts";
 import {
   type ChatRequest,
   type CompletionRequest,

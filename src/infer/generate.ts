@@ -1,10 +1,10 @@
 /** Generation: a prompt in, tokens and text out, one by one. */
-import { Random } from "../tensor/index.ts";
+import { Random } from "../base/index.ts";
+import { sharedPrefix } from "./kv-cache/prefix-cache.ts";
 import type { Model } from "./model.ts";
-import { sharedPrefix } from "./prefix-cache.ts";
-import { draw, type Sampled, type SamplingOptions, verify } from "./sampler.ts";
+import { StopMatcher } from "./output/stop.ts";
+import { draw, type Sampled, type SamplingOptions, verify } from "./sampling/sampler.ts";
 import { Sequence } from "./sequence.ts";
-import { StopMatcher } from "./stop.ts";
 
 /** Milliseconds for which tokens follow each other before anything else is let in: a look at the event loop costs a fifth of a short pass. */
 const TURN = 1;

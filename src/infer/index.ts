@@ -23,7 +23,7 @@ export {
 export { type GeneratedToken, type GenerateOptions, type Generation, generate, wholeOf } from "./generate.ts";
 export type { EngineOptions, LocalModel } from "./local-models.ts";
 export { type LoadOptions, loadModel, type Model } from "./model.ts";
-export { type Sampled, Sampler, type SamplingOptions, verify } from "./sampler.ts";
+export { StopMatcher } from "./output/stop.ts";
+export { type Sampled, Sampler, type SamplingOptions, verify } from "./sampling/sampler.ts";
 export { type Score, score } from "./score.ts";
 export { Sequence } from "./sequence.ts";
-export { StopMatcher } from "./stop.ts";

@@ -1,9 +1,10 @@
 /** The models of an engine in the thread that computes them: requests in, events out, one pass of one model at a time. */
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import type { CacheDtype } from "../model/index.ts";
-import { InputError, type Isa } from "../tensor/index.ts";
+import type { Isa } from "../tensor/index.ts";
 import {
   type ChatRequest,
   type CompletionRequest,
@@ -12,12 +13,12 @@ import {
   type EngineStats,
   type ModelInfo,
 } from "./engine.ts";
-import { Forms } from "./forms.ts";
-import { Job, type JobRequest, type Outlet } from "./job.ts";
+import { Forms } from "./grammar/forms.ts";
 import { generationDefaults, loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
-import { chatAbility, chatJob, completionJob } from "./requests.ts";
-import { Scheduler } from "./scheduler.ts";
+import { Job, type JobRequest, type Outlet } from "./scheduling/job.ts";
+import { chatAbility, chatJob, completionJob } from "./scheduling/requests.ts";
+import { Scheduler } from "./scheduling/scheduler.ts";
 
 export interface LocalModel {
   /** Default: the folder's name. */

@@ -1,6 +1,7 @@
 /** A model that is ready to run: a Hugging Face folder, loaded. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { InputError } from "../base/index.ts";
 import {
   configOf,
   loadQuantised,
@@ -17,11 +18,11 @@ import {
   type ParameterCounts,
   Transformer,
 } from "../model/index.ts";
-import { Arena, createKernels, InputError, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
+import { Arena, createKernels, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
 import type { ModelInfo } from "./engine.ts";
-import { Sampler } from "./sampler.ts";
-import { ThreadChoice } from "./thread-choice.ts";
+import { Sampler } from "./sampling/sampler.ts";
+import { ThreadChoice } from "./scheduling/thread-choice.ts";
 
 export interface LoadOptions {
   /** How weights are held: f32, bf16 (the default where the folder stores them in 16 bits or fewer), or quantised to int8 or int4. */

@@ -1,6 +1,8 @@
 /** How likely a model finds a text: log probabilities token by token, in one pass, without all logits in memory. */
+
+import { InputError } from "../base/index.ts";
 import { type Batch, batchOf } from "../model/index.ts";
-import { type F32, InputError, Tape } from "../tensor/index.ts";
+import { type F32, Tape } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
 
 export interface Score {

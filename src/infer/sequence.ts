@@ -1,6 +1,8 @@
 /** One sequence of tokens and its latent cache: what a generation or a chat works on. */
+
+import { InputError } from "../base/index.ts";
 import { LatentCache } from "../model/index.ts";
-import { type F32, type I32, InputError, Tape, type Tensor } from "../tensor/index.ts";
+import { type F32, type I32, Tape, type Tensor } from "../tensor/index.ts";
 import type { Model } from "./model.ts";
 
 /** Tokens that go through the model at a time while a prompt is read. */

@@ -1,5 +1,5 @@
 /** The model's configuration: `config.json` of a Hugging Face folder, checked and named in camelCase. */
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 
 /** Context extension by YaRN (Peng et al. 2023; report, section 4.3). */
 export interface YarnConfig {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { Arena, createKernels, Random, Tape } from "../tensor/index.ts";
+import { Random } from "../base/index.ts";
+import { Arena, createKernels, Tape } from "../tensor/index.ts";
 import { batchOf, createTrainingWeights, parseConfig, Transformer } from "./index.ts";
 
 const config = parseConfig({

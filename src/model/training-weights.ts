@@ -1,5 +1,6 @@
 /** Weights for training: all trained numbers in one flat f32 buffer, all gradients in another, so that an optimiser step is one sweep. */
-import { allocate, type F32, Random, size } from "../tensor/index.ts";
+import { Random } from "../base/index.ts";
+import { allocate, type F32, size } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { buildWeights, type ModelWeights, modelSlots, type Slot } from "./parameters.ts";
 

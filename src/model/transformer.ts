@@ -2,9 +2,9 @@
  * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
+import { InputError } from "../base/index.ts";
 import {
   type I32,
-  InputError,
   type Operand,
   ops,
   type Precision,

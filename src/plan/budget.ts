@@ -1,5 +1,5 @@
 /** Backwards: from a sum of money to the best model that it can buy, by a stated scaling law. */
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 import { findHardware, type Hardware } from "./hardware.ts";
 import { planTraining, type Range, type TrainPlan } from "./train.ts";
 

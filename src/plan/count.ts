@@ -3,8 +3,9 @@
  * A multiply-add is two operations. Causal attention is counted once: query i sees i + 1 keys. Norms, rope, softmax and the optimiser are left out,
  * as is usual: they are below 1 % of the operations (not of the time).
  */
+
+import { InputError } from "../base/index.ts";
 import { countParameters, type ModelConfig } from "../model/index.ts";
-import { InputError } from "../tensor/index.ts";
 
 /** A dense transformer of the Llama kind: grouped-query attention, SwiGLU. */
 export interface DenseConfig {

@@ -1,6 +1,6 @@
 /** Machines: peaks without sparsity, memory, bandwidth, links, power, rent. A user's file adds to them. */
 import { z } from "zod";
-import { InputError, nearestName } from "../tensor/index.ts";
+import { InputError, nearestName } from "../base/index.ts";
 
 export interface Hardware {
   name: string;

@@ -1,5 +1,5 @@
 /** How a model is laid over many devices: tensor, pipeline, expert and data parallelism, chosen so that it fits, or given. */
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 import { type Counts, trainingMemory } from "./count.ts";
 import type { Hardware } from "./hardware.ts";
 

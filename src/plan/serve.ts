@@ -1,5 +1,5 @@
 /** What serving costs: tokens per second of a machine and dollars per million tokens, prompts and replies apart. */
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 import { type Counts, inferenceFlops, type StoredPrecision, WEIGHT_BYTES } from "./count.ts";
 import { HARDWARE, type Hardware } from "./hardware.ts";
 

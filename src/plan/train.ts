@@ -1,5 +1,5 @@
 /** Time, money and energy of a training run. */
-import { InputError } from "../tensor/index.ts";
+import { InputError } from "../base/index.ts";
 import { type Counts, trainingFlops } from "./count.ts";
 import { type Efficiency, efficiency } from "./efficiency.ts";
 import type { Hardware } from "./hardware.ts";

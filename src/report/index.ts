@@ -1,9 +1,10 @@
 /** A run's report: its ledger read and summed up, the report card, the model card, and the live page. */
-export { curvesSvg, type ModelCardOptions, modelCard } from "./card.ts";
-export type { Bill, Figures, Prices, RunState } from "./figures.ts";
-export { figuresToJson } from "./figures-json.ts";
-export { reportPage } from "./report-page.ts";
-export { reportText } from "./report-text.ts";
-export { type RunView, readRun } from "./view.ts";
-export { type Watch, type WatchOptions, watchRun } from "./watch.ts";
-export { watchRunAside } from "./watch-aside.ts";
+
+export type { Bill, Figures, Prices, RunState } from "./ledger/figures.ts";
+export { figuresToJson } from "./ledger/figures-json.ts";
+export { type RunView, readRun } from "./ledger/view.ts";
+export { curvesSvg, type ModelCardOptions, modelCard } from "./page/card.ts";
+export { reportPage } from "./page/report-page.ts";
+export { reportText } from "./page/report-text.ts";
+export { type Watch, type WatchOptions, watchRun } from "./watch/watch.ts";
+export { watchRunAside } from "./watch/watch-aside.ts";

@@ -1,7 +1,7 @@
 /** Whatever is sent, the answer is a 2xx or a 4xx in the right shape, and the server goes on. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DEEPEST_JSON } from "./http.ts";
+import { DEEPEST_JSON } from "./http/http.ts";
 import { testServer } from "./testing/test-server.ts";
 
 const server = testServer();

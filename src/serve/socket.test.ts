@@ -1,7 +1,7 @@
 /** Clients as no library would be: slow, broken, half gone. */
 import { connect, type Socket } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Listening, type ListenOptions, serve } from "./listen.ts";
+import { type Listening, type ListenOptions, serve } from "./http/listen.ts";
 import type { FakeOptions } from "./testing/fake-engine.ts";
 import { type TestServer, testServer } from "./testing/test-server.ts";
 

@@ -1,6 +1,6 @@
 /** Chooses the kernels to run on: the best instruction set of this machine, or the one that SHOAL_ISA or the caller names. */
 import { availableParallelism } from "node:os";
-import { InputError } from "./errors.ts";
+import { InputError } from "../base/index.ts";
 import type { Isa, Kernels } from "./kernels.ts";
 import { addon } from "./native/addon.ts";
 import { nativeKernels } from "./native/kernels.ts";

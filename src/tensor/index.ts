@@ -18,11 +18,8 @@ export {
   type StorageOf,
   viewOf,
 } from "./dtype.ts";
-export { InputError } from "./errors.ts";
 export type { AttentionStep, FeedForwardStep, Isa, Kernels, Precision, QuantisedBlocks } from "./kernels.ts";
 export { allocate, mapFile, releaseMapped } from "./memory.ts";
-export { distance, nearestName } from "./names.ts";
 export type { RopeTable } from "./ops.ts";
 export * as ops from "./ops.ts";
-export { Random } from "./random.ts";
 export { type Operand, size, Tape, type TapeOptions, type Tensor, type Weight } from "./tape.ts";

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Random } from "../base/index.ts";
 import {
   Arena,
   allocate,
@@ -11,7 +12,6 @@ import {
   f32ToBf16,
   f32ToF8,
   ops,
-  Random,
   Tape,
   type Tensor,
 } from "./index.ts";

@@ -5,12 +5,10 @@ export {
   type ChatOptions,
   DEEPSEEK_TEMPLATE,
   encodeChat,
-} from "./chat-template.ts";
-export { heldBack } from "./held-back.ts";
-export { encodeTemplate, renderTemplate, TEMPLATE_LIMITS } from "./jinja-template.ts";
-export { type ReplyForm, ReplyParser, type ReplyPart } from "./reply-parser.ts";
-export { type EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer.ts";
-export { loadTokenizer, parseTokenizer, saveTokenizer, TOKENIZER_LIMITS, tokenizerToJson } from "./tokenizer-file.ts";
+} from "./chat/chat-template.ts";
+export { heldBack } from "./chat/held-back.ts";
+export { encodeTemplate, renderTemplate, TEMPLATE_LIMITS } from "./chat/jinja-template.ts";
+export { type ReplyForm, ReplyParser, type ReplyPart } from "./chat/reply-parser.ts";
 export {
   CALL_BEGIN,
   CALL_END,
@@ -21,5 +19,13 @@ export {
   type ChatToolCall,
   THINK_BEGIN,
   THINK_END,
-} from "./tool-format.ts";
-export { ASSISTANT, BOS, EOS, PAD, type TrainBpeOptions, trainBpe, USER } from "./train-bpe.ts";
+} from "./chat/tool-format.ts";
+export { type EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
+export {
+  loadTokenizer,
+  parseTokenizer,
+  saveTokenizer,
+  TOKENIZER_LIMITS,
+  tokenizerToJson,
+} from "./tokenizer/tokenizer-file.ts";
+export { ASSISTANT, BOS, EOS, PAD, type TrainBpeOptions, trainBpe, USER } from "./tokenizer/train-bpe.ts";

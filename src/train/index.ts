@@ -1,5 +1,10 @@
 /** Training: recipes, stages, the loop and its ledger. */
-export { loadValidation, type Validation, type ValidationText, validate } from "./evaluate.ts";
+
+export { type StepOptions, type StepResult, Trainer } from "./optimize/trainer.ts";
+export { modelConfigOf } from "./recipe/model.ts";
+export { loadRecipe, parseRecipe, type Recipe, type Stage } from "./recipe/recipe.ts";
+export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
+export { loadValidation, type Validation, type ValidationText, validate } from "./run/evaluate.ts";
 export type {
   EventRecord,
   ExpertsRecord,
@@ -8,10 +13,6 @@ export type {
   SampleRecord,
   StepRecord,
   ValidationRecord,
-} from "./ledger.ts";
-export { loadRecipe, parseRecipe, type Recipe, type Stage } from "./recipe.ts";
-export { modelConfigOf } from "./recipe-model.ts";
-export { type RunResult, train } from "./run.ts";
-export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./schedule.ts";
-export type { RunProgress, TrainOptions } from "./session.ts";
-export { type StepOptions, type StepResult, Trainer } from "./trainer.ts";
+} from "./run/ledger.ts";
+export { type RunResult, train } from "./run/run.ts";
+export type { RunProgress, TrainOptions } from "./run/session.ts";

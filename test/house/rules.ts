@@ -6,19 +6,23 @@ import { posix } from "node:path";
 
 /** Rooms from the ground up: a room imports only rooms that stand before it. */
 export const ROOMS = [
+  "base",
   "tensor",
   "model",
   "checkpoint",
   "text",
+  "hub",
   "data",
+  "sandbox",
   "plan",
+  "infer",
   "train",
   "report",
-  "infer",
-  "bench",
-  "serve",
   "eval",
   "audit",
+  "launch",
+  "serve",
+  "bench",
   "cli",
 ];
 

@@ -3,8 +3,8 @@
  * functions, and sums of small numbers are few. Two ways lead out of it. A model that is trained on tasks of `generateApart` is tested on
  * problems of which it saw none; a model that was trained on tasks of `generateTask` is tested on those that are not among its own.
  */
-import { Random } from "../../tensor/index.ts";
-import { hashShare } from "../hash-share.ts";
+import { Random } from "../../base/index.ts";
+import { hashShare } from "../cleaning/hash-share.ts";
 import { draw, generateTask, type Split, TASK_KINDS } from "./generate.ts";
 import type { Task, TaskKind } from "./task.ts";
 

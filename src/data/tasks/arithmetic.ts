@@ -1,5 +1,5 @@
 /** Arithmetic on whole numbers, worked digit by digit as on paper, so that every step is small enough to be learnt. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { between, pick, type Task } from "./task.ts";
 
 const PLACES = ["Ones", "Tens", "Hundreds", "Thousands", "Ten thousands", "Hundred thousands"];

@@ -1,6 +1,6 @@
 /** Planted bugs: a small function with one line changed so that a test fails. Name the line, give the fix. */
 import { isDeepStrictEqual } from "node:util";
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { call, run, shape, sourceOf, testsOf } from "./functions.ts";
 import { between, pick, several, type Task } from "./task.ts";
 

@@ -1,5 +1,5 @@
 /** Functions that work on a list of numbers. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { between, pick, type Shape } from "./task.ts";
 
 const numbers = (random: Random, length = between(random, 3, 7)) =>

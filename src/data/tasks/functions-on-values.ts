@@ -1,5 +1,5 @@
 /** Functions that work on texts, words and single numbers. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { between, pick, type Shape } from "./task.ts";
 
 const WORDS = [

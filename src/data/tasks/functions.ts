@@ -1,5 +1,5 @@
 /** Small JavaScript functions: what they are asked to do, how they do it, and calls that show it. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { ON_LISTS } from "./functions-on-lists.ts";
 import { ON_VALUES } from "./functions-on-values.ts";
 import { type FunctionTest, pick, type Shape, type Task } from "./task.ts";

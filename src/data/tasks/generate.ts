@@ -1,5 +1,5 @@
 /** One task: the generator of its kind, on a stream of random numbers of its own. */
-import { Random } from "../../tensor/index.ts";
+import { Random } from "../../base/index.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { bug } from "./bugs.ts";
 import { javascript } from "./functions.ts";

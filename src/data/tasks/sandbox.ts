@@ -3,7 +3,7 @@
  * own, because some loops inside the interpreter do not answer its interrupts and can only be ended with their thread.
  */
 import { Worker } from "node:worker_threads";
-import { workerFile } from "../worker-file.ts";
+import { workerFile } from "../../base/index.ts";
 
 export const SANDBOX_LIMITS = {
   memoryBytes: 32 * 2 ** 20,

@@ -1,5 +1,5 @@
 /** What a generated task is: a question, a worked reply, and what a reply is checked against. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 
 export interface Task {
   kind: TaskKind;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Random } from "../../tensor/index.ts";
+import { Random } from "../../base/index.ts";
 import { addSteps, divideSteps, subtractSteps, timesSteps } from "./arithmetic.ts";
 import { mutate } from "./bugs.ts";
 import { run } from "./functions.ts";

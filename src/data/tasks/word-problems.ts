@@ -1,5 +1,5 @@
 /** Word problems of one to three steps: stories with names, things, units and facts that do not matter. */
-import type { Random } from "../../tensor/index.ts";
+import type { Random } from "../../base/index.ts";
 import { between, pick, several, type Task } from "./task.ts";
 
 interface Person {

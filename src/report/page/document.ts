@@ -1,6 +1,6 @@
 /** A whole page: one document with its style and scripts inside, and a policy that lets it load and run nothing else. */
 import { createHash } from "node:crypto";
-import { html, Markup } from "../markup.ts";
+import { html, Markup } from "./markup.ts";
 
 export interface Page {
   title: string;

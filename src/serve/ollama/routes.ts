@@ -2,10 +2,10 @@
 import { z } from "@hono/zod-openapi";
 import type { EngineEvent, ModelInfo, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
-import { type App, addRoute, type Ctx } from "../http.ts";
+import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { clientSignal, jsonLines, streamed } from "../http/streaming.ts";
 import { Collected, chatLogprobs, finishOf, sumUsage } from "../openai/answers.ts";
 import { logUsage } from "../openai/chat.ts";
-import { clientSignal, jsonLines, streamed } from "../streaming.ts";
 import { chatBody, chatRequest, generateBody, type OllamaGenerate, settingsOf } from "./bodies.ts";
 
 const tag = "Ollama";

@@ -2,9 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import type { ChatRequest, Engine, EngineEvent, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
-import { ApiFailure } from "../errors.ts";
-import { type App, addRoute, type Ctx } from "../http.ts";
-import { clientSignal, openaiStream, streamed } from "../streaming.ts";
+import { ApiFailure } from "../http/errors.ts";
+import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { clientSignal, openaiStream, streamed } from "../http/streaming.ts";
 import { Collected, chatLogprobs, finishOf, logprobsSchema, newId, now, sumUsage, usageSchema } from "./answers.ts";
 import { merged } from "./merge.ts";
 import { engineMessages, messagesField } from "./messages.ts";

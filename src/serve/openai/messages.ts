@@ -1,7 +1,7 @@
 /** Messages of a chat completion as they come, and as an engine takes them. */
 import { z } from "@hono/zod-openapi";
 import type { EngineMessage } from "../../infer/index.ts";
-import { ApiFailure } from "../errors.ts";
+import { ApiFailure } from "../http/errors.ts";
 import { LIMITS } from "./sampling.ts";
 
 /** Text alone: what else a part may be is named in the refusal. */

@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { ModelInfo } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
-import { type App, addRoute } from "../http.ts";
+import { type App, addRoute } from "../http/http.ts";
 
 const modelSchema = z
   .object({

@@ -2,9 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import type { ChatRequest, Engine, EngineEvent, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
-import { asFailure } from "../errors.ts";
-import { type App, addRoute, type Ctx } from "../http.ts";
-import { clientSignal, namedStream, streamed } from "../streaming.ts";
+import { asFailure } from "../http/errors.ts";
+import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { clientSignal, namedStream, streamed } from "../http/streaming.ts";
 import { finishOf, newId, now, sumUsage } from "./answers.ts";
 import { logUsage } from "./chat.ts";
 import { type ResponseBody, responseBody, responseRequest, wantsLogprobs } from "./responses-body.ts";

@@ -1,7 +1,7 @@
 /** Fields that choose tokens and stop, as they are named in OpenAI's API (and vLLM's, where OpenAI has none), and what they ask of an engine. */
 import { z } from "@hono/zod-openapi";
 import type { GenerationSettings, ResponseFormat, Tool } from "../../infer/index.ts";
-import { ApiFailure } from "../errors.ts";
+import { ApiFailure } from "../http/errors.ts";
 
 /** Limits of what one request may name. */
 export const LIMITS = {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
 import type { MiddlewareHandler } from "hono";
 import { html } from "hono/html";
-import type { App } from "../http.ts";
+import type { App } from "../http/http.ts";
 import type { Info } from "../wire.ts";
 
 /** From src/serve/site (a clone) and from dist/serve/site (installed) alike. */

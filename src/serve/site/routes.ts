@@ -1,10 +1,10 @@
 /** The site's own API: see wire.ts, which both sides are typed by. */
 import type { Deps } from "../deps.ts";
-import { ApiFailure } from "../errors.ts";
-import { type App, addRoute, type Ctx } from "../http.ts";
-import type { Replies } from "../replies.ts";
+import { ApiFailure } from "../http/errors.ts";
+import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { type StreamForm, streamed } from "../http/streaming.ts";
+import type { Replies } from "../replies/replies.ts";
 import type { Store } from "../store/store.ts";
-import { type StreamForm, streamed } from "../streaming.ts";
 import { VERSION } from "../version.ts";
 import type { Export, Info, ReplyEvent } from "../wire.ts";
 import type { Card } from "./files.ts";

@@ -1,6 +1,6 @@
 /** The tables, as the steps by which they came to be. A step that has been released is never changed; `user_version` counts those done. */
 import type { DatabaseSync } from "node:sqlite";
-import { InputError } from "../../tensor/index.ts";
+import { InputError } from "../../base/index.ts";
 
 const MIGRATIONS = [
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

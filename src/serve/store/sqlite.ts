@@ -2,7 +2,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { InputError } from "../../tensor/index.ts";
+import { InputError } from "../../base/index.ts";
 import { SqliteConversations } from "./conversations.ts";
 import { SqliteKeys } from "./keys.ts";
 import { SqliteMessages } from "./messages.ts";

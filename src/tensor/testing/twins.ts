@@ -1,12 +1,12 @@
 /** For property tests: the native twins to hold against the reference, random operands, and sizes that are awkward on purpose. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Random } from "../../base/index.ts";
 import type { Bf16, F32, I32 } from "../dtype.ts";
 import { f32ToBf16 } from "../dtype.ts";
 import type { Isa, Kernels } from "../kernels.ts";
 import { addon } from "../native/addon.ts";
 import { nativeKernels } from "../native/kernels.ts";
-import { Random } from "../random.ts";
 import { referenceKernels } from "../reference/index.ts";
 
 /** Every native instruction set of this machine, and the AMX code over its emulated tile unit. Empty where no addon is built. */

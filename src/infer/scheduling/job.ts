@@ -1,0 +1,178 @@
+/** One request on its way through the scheduler: its tokens, the cache rows that they have, and how it draws the next. */
+import type { F32 } from "../../tensor/index.ts";
+import type { ReplyParser } from "../../text/index.ts";
+import type { EngineEvent, FinishReason, TokenInfo, Usage } from "../engine.ts";
+import type { Region } from "../kv-cache/rows.ts";
+import type { Model } from "../model.ts";
+import { Reply } from "../output/reply.ts";
+import { Chooser, type TokenMask } from "../sampling/chooser.ts";
+import type { Settings } from "../sampling/settings.ts";
+import { tokenInfo } from "../sampling/token-info.ts";
+
+/** Keeps a reply to a form: says before each token which ones may be drawn. */
+export interface Constraint {
+  /** The tokens that may come now, or null for any. `left`: tokens that may still be generated, these included. */
+  mask(left: number): TokenMask | null;
+  took(id: number): void;
+  /** The form is complete and nothing can follow. */
+  readonly done: boolean;
+}
+
+export interface JobRequest {
+  prompt: ArrayLike<number>;
+  settings: Settings;
+  /** Report the prompt's tokens from this one on; null: none. */
+  echoFrom: number | null;
+  /** Whose request it is: clients take turns. */
+  client: string;
+  parser: ReplyParser | null;
+  constraint: Constraint | null;
+}
+
+/** Where a job's events go. */
+export interface Outlet {
+  event(event: EngineEvent): void;
+  /** The job ends here, with an error. */
+  fail(error: unknown): void;
+}
+
+export class Job {
+  readonly request: JobRequest;
+  readonly outlet: Outlet;
+  /** The prompt and what was generated. */
+  readonly tokens: number[];
+  readonly promptLength: number;
+  /** Tokens whose latents stand in the region's rows. */
+  past = 0;
+  region: Region | null = null;
+  /** Of the prompt, how many tokens were in the prefix cache. */
+  cached = 0;
+  /** The token that is guessed to come after the last. */
+  guess: number | null = null;
+  drafted = 0;
+  accepted = 0;
+  /** Passes that others made while this one waited for rows. */
+  passedOver = 0;
+  started = false;
+  private echoed: TokenInfo[] = [];
+  private reasoningTokens = 0;
+  private readonly chooser: Chooser;
+  private readonly reply: Reply;
+  private readonly model: Model;
+  private readonly context: number;
+  private readonly times: { queued: number; admitted: number | null; first: number | null };
+
+  /** @param context most tokens of prompt and answer together */
+  constructor(model: Model, context: number, request: JobRequest, outlet: Outlet) {
+    this.model = model;
+    this.context = context;
+    this.request = request;
+    this.outlet = outlet;
+    this.tokens = Array.from(request.prompt);
+    this.promptLength = this.tokens.length;
+    this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, model.sampler);
+    this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, (event) => outlet.event(event));
+    this.times = { queued: performance.now(), admitted: null, first: null };
+  }
+
+  /** Tokens that may still be generated. */
+  get left(): number {
+    const made = this.tokens.length - this.promptLength;
+    return Math.min(this.request.settings.maxTokens - made, this.context - this.tokens.length);
+  }
+
+  /** Tokens that wait for a pass. */
+  get waiting(): number {
+    return this.tokens.length - this.past;
+  }
+
+  /** Whether the logits after each token of the prompt are asked for, and not only after the last. */
+  get scoresPrompt(): boolean {
+    return this.request.echoFrom !== null && !this.started && this.reports;
+  }
+
+  /** Takes the logits [V] after token `at` of the prompt, for what is reported of the one that follows it. */
+  scored(at: number, logits: F32, experts: number[][] | undefined): void {
+    if (at + 1 < this.promptLength) this.echoed[at + 1] = this.infoOf(this.tokens[at + 1], logits, experts);
+  }
+
+  private get reports(): boolean {
+    return this.request.settings.topLogprobs !== null || this.request.settings.experts;
+  }
+
+  admitted(): void {
+    this.times.admitted ??= performance.now();
+  }
+
+  /** Reports the start, once: the prompt is read. */
+  start(): void {
+    if (this.started) return;
+    this.started = true;
+    this.times.first = performance.now();
+    this.outlet.event({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
+    const { echoFrom } = this.request;
+    if (echoFrom !== null) {
+      const tokens = this.tokens.slice(0, this.promptLength).map((id, i) => this.echoed[i] ?? this.infoOf(id, null));
+      this.outlet.event({ type: "prompt", tokens: tokens.slice(echoFrom) });
+      this.echoed = [];
+    }
+  }
+
+  /**
+   * Draws a token from the logits [V] after the last one and appends it.
+   * @param guess the token that was guessed for this place, if one was
+   * @returns why the job ends here, or null
+   */
+  draw(logits: F32, experts: number[][] | undefined, guess: number | null): FinishReason | null {
+    if (this.left <= 0) return "length";
+    const { settings, constraint } = this.request;
+    const id = this.chooser.choose(logits, constraint?.mask(this.left) ?? null);
+    if (this.model.stopIds.has(id) && !settings.ignoreEos) return "stop";
+    this.tokens.push(id);
+    this.chooser.took(id);
+    constraint?.took(id);
+    if (this.reply.reasoning) this.reasoningTokens++;
+    const info = this.reports ? this.infoOf(id, logits, experts) : null;
+    this.reply.push(id, info && guess === id ? { ...info, drafted: true } : info);
+    if (this.reply.stopped || constraint?.done) return "stop";
+    return this.left <= 0 ? "length" : null;
+  }
+
+  /** Guesses the token after the last, by logits of the first ids that were foreseen; none where a guess would be of no use. */
+  foresee(logits: F32): void {
+    const id = this.chooser.guess(logits, this.request.constraint?.mask(this.left) ?? null);
+    this.guess = id === null || this.left < 2 || this.model.stopIds.has(id) ? null : id;
+  }
+
+  private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {
+    const { topLogprobs } = this.request.settings;
+    const info = tokenInfo(this.model, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
+    return experts ? { ...info, experts } : info;
+  }
+
+  /** Passes on what was held back, and says why the answer ended. */
+  end(reason: FinishReason): void {
+    this.start();
+    this.reply.end();
+    const called = reason === "stop" && this.reply.calls > 0;
+    this.outlet.event({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
+  }
+
+  usage(): Usage {
+    const { queued, admitted, first } = this.times;
+    const now = performance.now();
+    const read = admitted ?? now;
+    const wrote = first ?? now;
+    return {
+      promptTokens: this.promptLength,
+      cachedTokens: this.cached,
+      completionTokens: this.tokens.length - this.promptLength,
+      reasoningTokens: this.reasoningTokens,
+      draftedTokens: this.drafted,
+      acceptedTokens: this.accepted,
+      queueSeconds: (read - queued) / 1000,
+      prefillSeconds: (wrote - read) / 1000,
+      decodeSeconds: (now - wrote) / 1000,
+    };
+  }
+}

@@ -1,0 +1,95 @@
+/** One pass of a model over the next tokens of many sequences, and the logits that are asked of it. */
+import type { LatentCache, RouterTrace } from "../../model/index.ts";
+import { type F32, Tape, type Tensor } from "../../tensor/index.ts";
+import type { Model } from "../model.ts";
+import { expertsAt } from "../sampling/token-info.ts";
+import type { Job } from "./job.ts";
+
+/** What a job does in a pass: its next `count` tokens, the last of which may be a guess. */
+export interface Part {
+  job: Job;
+  count: number;
+}
+
+/** Rows of a prompt whose logits are formed at a time: all together they may take more memory than the pass. */
+const SCORED_ROWS = 64;
+/** A prompt's piece is at least this long, where the prompt is: shorter ones do not pay for their pass. */
+const LEAST_PIECE = 32;
+
+export class Pass {
+  readonly tape: Tape;
+  /** Hidden states [T,D], all parts' rows one after the other. */
+  readonly hidden: Tensor;
+  private readonly model: Model;
+  private readonly routers: RouterTrace[] = [];
+
+  constructor(model: Model, cache: LatentCache, parts: readonly Part[]) {
+    this.model = model;
+    model.arena.reset();
+    this.tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
+    const spans = parts.map(({ job, count }) => ({ rowStart: job.region!.start, past: job.past, count }));
+    const ids = Int32Array.from(parts.flatMap(tokensOf));
+    const asked = parts.some(({ job }) => job.request.settings.experts);
+    this.hidden = model.transformer.forwardCached(this.tape, ids, spans, cache, asked ? this.routers : undefined);
+  }
+
+  /** Logits of rows, each [V], in memory that lasts until the next pass. */
+  logits(rows: readonly number[]): F32[] {
+    const { vocabSize: V } = this.model.config;
+    const data = this.model.transformer.logits(this.tape, rowsOf(this.tape, this.hidden, rows)).data;
+    return rows.map((_, i) => data.subarray(i * V, (i + 1) * V));
+  }
+
+  /** Logits of each of `count` rows, a few at a time, valid during the visit. */
+  eachLogits(from: number, count: number, visit: (i: number, logits: F32) => void): void {
+    for (let at = 0; at < count; at += SCORED_ROWS) {
+      const mark = this.tape.arena.mark();
+      const rows = Array.from({ length: Math.min(SCORED_ROWS, count - at) }, (_, i) => from + at + i);
+      this.logits(rows).forEach((logits, i) => {
+        visit(at + i, logits);
+      });
+      this.tape.arena.release(mark);
+    }
+  }
+
+  /** Which experts fired at a row, where the job asks. */
+  experts(job: Job, row: number): number[][] | undefined {
+    const { experts } = job.request.settings;
+    return experts ? expertsAt(this.routers, row, this.model.config.numExpertsPerTok) : undefined;
+  }
+}
+
+/** Chosen rows of a matrix as one of their own. */
+export function rowsOf(tape: Tape, from: Tensor, rows: readonly number[]): Tensor {
+  const width = from.shape[1];
+  const chosen = tape.tensor(rows.length, width);
+  rows.forEach((row, i) => {
+    chosen.data.set(from.data.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return chosen;
+}
+
+function tokensOf({ job, count }: Part): number[] {
+  const own = job.tokens.slice(job.past, job.past + count);
+  return own.length < count ? [...own, job.guess!] : own;
+}
+
+/**
+ * Parts a budget of tokens among prompts that are being read, the oldest first among them: it gets at least half, and of what remains the
+ * shortest go first.
+ */
+export function sharePrefill(reading: readonly Job[], budget: number): Part[] {
+  if (reading.length === 0) return [];
+  const [oldest, ...others] = reading;
+  const first = { job: oldest, count: Math.min(oldest.waiting, Math.ceil(budget / 2)) };
+  const parts = [first];
+  let rest = budget - first.count;
+  for (const job of others.sort((a, b) => a.waiting - b.waiting)) {
+    const count = Math.min(job.waiting, rest);
+    if (count < Math.min(job.waiting, LEAST_PIECE)) break;
+    parts.push({ job, count });
+    rest -= count;
+  }
+  first.count = Math.min(oldest.waiting, first.count + rest);
+  return parts;
+}

@@ -1,0 +1,151 @@
+/** Requests as the scheduler takes them: prompts as token ids, settings with their defaults, how the reply is parted and held to a form. */
+import { randomBytes } from "node:crypto";
+import { InputError } from "../../base/index.ts";
+import {
+  type ChatOptions,
+  DEEPSEEK_TEMPLATE,
+  encodeChat,
+  encodeTemplate,
+  type ReplyForm,
+  ReplyParser,
+  THINK_BEGIN,
+  THINK_END,
+  type Tokenizer,
+} from "../../text/index.ts";
+import { type ChatRequest, type CompletionRequest, EngineError, type ModelInfo, type Tool } from "../engine.ts";
+import type { Forms } from "../grammar/forms.ts";
+import type { Model } from "../model.ts";
+import { resolveSettings } from "../sampling/settings.ts";
+import type { Constraint, JobRequest } from "./job.ts";
+
+export const TOOL_LIMITS = { tools: 128 };
+
+/** What a model's chat template can do. */
+export interface ChatAbility {
+  /** A template of the model's own, in Jinja; null: DeepSeek's. */
+  template: string | null;
+  tools: boolean;
+  reasoning: boolean;
+}
+
+export function chatAbility({ parts, special }: Tokenizer): ChatAbility {
+  const { chatTemplate } = parts;
+  if (chatTemplate === null || chatTemplate === DEEPSEEK_TEMPLATE)
+    return { template: null, tools: true, reasoning: special.has(THINK_BEGIN) };
+  const reasoning = chatTemplate.includes(THINK_BEGIN) || chatTemplate.includes(THINK_END);
+  return { template: chatTemplate, tools: /\btool_calls\b/.test(chatTemplate), reasoning };
+}
+
+/** @throws EngineError "invalid" that names the field */
+export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: ChatRequest): JobRequest {
+  const { tokenizer } = model;
+  const ability = chatAbility(tokenizer);
+  const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
+  const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
+  checkMessages(request, tools, ability);
+  const options: ChatOptions = {
+    addGenerationPrompt: !request.continueFinal,
+    continueFinal: request.continueFinal,
+    tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
+    thinking: request.reasoning,
+  };
+  const { ids, text } = asParam("messages", () =>
+    ability.template === null
+      ? { ids: encodeChat(tokenizer, request.messages, options).ids, text: "" }
+      : encodeTemplate(ability.template, request.messages, tokenizer, options),
+  );
+  const begins = beginning(ability, text, request.continueFinal ?? false);
+  const parts = tools.length > 0 || begins !== "answer";
+  return {
+    prompt: ids,
+    settings,
+    echoFrom: null,
+    client: request.client ?? "",
+    parser: parts ? new ReplyParser({ begins, calls: tools.length > 0, newId }) : null,
+    constraint: constraintOf(forms, request, tools, begins === "reasoning"),
+  };
+}
+
+function newId(): string {
+  return `call_${randomBytes(12).toString("hex")}`;
+}
+
+/** What a reply begins with, by the end of the prompt: a template that thinks has opened the reasoning, or closed it already. */
+function beginning({ reasoning }: ChatAbility, prompt: string, continued: boolean): ReplyForm["begins"] {
+  if (!reasoning || continued) return "answer";
+  const end = prompt.trimEnd();
+  if (end.endsWith(THINK_BEGIN)) return "reasoning";
+  return end.endsWith(THINK_END) ? "answer" : "either";
+}
+
+function constraintOf(
+  forms: Forms,
+  { responseFormat, toolChoice = "auto" }: ChatRequest,
+  tools: readonly Tool[],
+  afterReasoning: boolean,
+): Constraint | null {
+  const asked = responseFormat && responseFormat.type !== "text" ? responseFormat : null;
+  if (typeof toolChoice === "object" || toolChoice === "required") {
+    const chosen = typeof toolChoice === "object" ? tools.filter(({ name }) => name === toolChoice.name) : tools;
+    if (chosen.length === 0) {
+      const what =
+        typeof toolChoice === "object" ? `there is no tool ${JSON.stringify(toolChoice.name)}` : "there are no tools";
+      throw new EngineError("invalid", `toolChoice: ${what}`, { param: "toolChoice" });
+    }
+    return forms.calls({ tools: chosen, one: typeof toolChoice === "object" }, afterReasoning);
+  }
+  if (asked) return forms.format(asked, tools, afterReasoning);
+  return tools.length > 0 ? forms.callsIfAny(tools) : null;
+}
+
+function checkMessages({ messages, continueFinal }: ChatRequest, tools: readonly Tool[], ability: ChatAbility): void {
+  const fail = (param: string, message: string): never => {
+    throw new EngineError("invalid", `${param}: ${message}`, { param });
+  };
+  if (messages.length === 0) fail("messages", "give at least one");
+  if (continueFinal && messages.at(-1)!.role !== "assistant")
+    fail("messages", "the last must be the assistant's, for it to be continued");
+  if (tools.length > 0 && !ability.tools) fail("tools", "this model's chat template knows no tools");
+  if (tools.length > TOOL_LIMITS.tools) fail("tools", `at most ${TOOL_LIMITS.tools}`);
+  tools.forEach(({ name }, i) => {
+    // "function" is what DeepSeek-V3 wrote before every name.
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name) || name === "function")
+      fail("tools", `tools[${i}].name: 1 to 64 letters, digits, "_", "-" and ".", and not "function"`);
+    if (tools.findIndex((other) => other.name === name) < i)
+      fail("tools", `two tools are named ${JSON.stringify(name)}`);
+  });
+}
+
+/** @throws EngineError "invalid" that names the field */
+export function completionJob(model: Model, info: ModelInfo, forms: Forms, request: CompletionRequest): JobRequest {
+  const { tokenizer, config } = model;
+  const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
+  const { prompt: given, echo = false, responseFormat } = request;
+  const text = typeof given === "string";
+  const prompt = text ? tokenizer.encode(given, { addBos: true }) : given;
+  if (prompt.length === 0) throw new EngineError("invalid", "prompt: give at least one token", { param: "prompt" });
+  for (let i = 0; i < prompt.length; i++) {
+    if (Number.isInteger(prompt[i]) && prompt[i] >= 0 && prompt[i] < config.vocabSize) continue;
+    const message = `prompt[${i}]: ${prompt[i]} is not an id of the vocabulary (0 to ${config.vocabSize - 1})`;
+    throw new EngineError("invalid", message, { param: "prompt" });
+  }
+  return {
+    prompt,
+    settings,
+    // The mark that begins a text was put in front here: it is not the caller's.
+    echoFrom: echo ? (text && tokenizer.bosId !== null ? 1 : 0) : null,
+    client: request.client ?? "",
+    parser: null,
+    constraint: responseFormat ? forms.format(responseFormat, [], false) : null,
+  };
+}
+
+/** An InputError of `work` as an error of the request's field. */
+function asParam<T>(param: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof InputError) throw new EngineError("invalid", `${param}: ${error.message}`, { param });
+    throw error;
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * Many requests, one model: each step is one pass over the next tokens of every running sequence (continuous batching). Sequences that
+ * generate give one token each; prompts share what the step's budget leaves, so that streams stay smooth while a long prompt is read.
+ */
+
+import { EngineError, type EngineStats } from "../engine.ts";
+import { Memory, type Reading } from "../kv-cache/kv-cache.ts";
+import type { Model } from "../model.ts";
+import { Drafter, type Read } from "./drafter.ts";
+import { FairQueue } from "./fair-queue.ts";
+import type { Job } from "./job.ts";
+import { Pace } from "./pace.ts";
+import { type Part, Pass, sharePrefill } from "./passes.ts";
+
+export interface SchedulerLimits {
+  /** Requests that are answered at the same time. */
+  running: number;
+  /** Requests that may wait for a place. */
+  waiting: number;
+  /** Rows of the latent cache. */
+  rows: number;
+  /** Tokens of a step beside those that are being generated. */
+  prefill: number;
+}
+
+/** Rows that a sequence gets beyond those it needs now. */
+const HEADROOM = 64;
+/** Sequences that are guessed ahead for at most: with many, a pass is worth more to other sequences than to guesses. */
+const MOST_DRAFTING = 4;
+/** Guesses pay by themselves where a pass waits for weights to be read: where those that fire are more than caches hold, in bytes. */
+const READ_BOUND = 64 << 20;
+/** Steps that may pass a waiting request over because its rows are not free, before nobody else is let in. */
+const MOST_PASSED_OVER = 64;
+
+export class Scheduler {
+  readonly model: Model;
+  readonly limits: SchedulerLimits;
+  private readonly memory: Memory;
+  private readonly drafter: Drafter | null;
+  private readonly readBound: boolean;
+  /** Whether guessing ahead is worth it for a sequence alone: the first way guesses. */
+  private readonly pace = new Pace();
+  private readonly queue = new FairQueue<Job>();
+  /** Jobs that gave their rows up for others and go on before anybody new. */
+  private readonly resumed: Job[] = [];
+  /** In the order of their admission. */
+  private running: Job[] = [];
+  private readonly totals = {
+    requests: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+    refused: 0,
+    aborted: 0,
+  };
+  /** Seconds from admission to end, smoothed: what `retryAfter` is estimated from. */
+  private jobSeconds = 1;
+
+  constructor(model: Model, limits: SchedulerLimits) {
+    this.model = model;
+    this.limits = limits;
+    const drafts = Drafter.has(model);
+    this.memory = new Memory(model, limits.rows, drafts);
+    this.drafter = drafts ? new Drafter(model, this.memory.cache) : null;
+    this.readBound = model.firingBytes > READ_BOUND;
+  }
+
+  /** @throws EngineError "overloaded" if too many requests wait already */
+  submit(job: Job): void {
+    const waiting = this.queue.size + this.resumed.length;
+    if (waiting >= this.limits.waiting) {
+      this.totals.refused++;
+      const retryAfter = Math.min(60, Math.max(1, Math.ceil((waiting / this.limits.running) * this.jobSeconds)));
+      throw new EngineError("overloaded", `${waiting} requests are waiting already; try again in ${retryAfter} s`, {
+        retryAfter,
+      });
+    }
+    this.totals.requests++;
+    this.totals.promptTokens += job.promptLength;
+    this.queue.push(job.request.client, job);
+  }
+
+  /** Takes a job out at once; its rows are free when this returns. */
+  cancel(job: Job): void {
+    const at = this.resumed.indexOf(job);
+    if (at >= 0) this.resumed.splice(at, 1);
+    else if (!this.queue.remove(job)) this.running = this.running.filter((other) => other !== job);
+    this.keep(job);
+    this.totals.aborted++;
+    job.end("abort");
+    this.count(job);
+  }
+
+  /** One pass. False if there is nothing to do. */
+  step(): boolean {
+    this.admit();
+    const parts = this.plan();
+    if (parts.length === 0) return false;
+    const tokens = parts.reduce((sum, { count }) => sum + count, 0);
+    this.model.threads.run(tokens, () => this.pass(parts));
+    return true;
+  }
+
+  stats(): EngineStats {
+    const running = this.running.reduce((sum, { region }) => sum + region!.capacity, 0);
+    return {
+      running: this.running.length,
+      waiting: this.queue.size + this.resumed.length,
+      cacheRows: this.limits.rows,
+      usedRows: running,
+      keptRows: this.memory.keptRows,
+      ...this.totals,
+    };
+  }
+
+  /** Lets requests in while there are places and rows. */
+  private admit(): void {
+    while (this.running.length < this.limits.running) {
+      if (this.resumed.length > 0) {
+        if (!this.place(this.resumed[0])) return;
+        this.resumed.shift();
+        continue;
+      }
+      let admitted = false;
+      for (const { client, item } of this.queue.heads()) {
+        if (this.place(item)) {
+          this.queue.take(client);
+          admitted = true;
+          break;
+        }
+        if (item.passedOver++ > MOST_PASSED_OVER) return;
+      }
+      if (!admitted) return;
+    }
+  }
+
+  /** Gives a job rows, with what is cached of its beginning; false if there are too few. */
+  private place(job: Job): boolean {
+    const { tokens } = job;
+    const wanted = this.capacityFor(job, tokens.length);
+    // The last token is always read, for its logits; of a prompt that is to be reported, every one.
+    const most = job.scoresPrompt ? 0 : tokens.length - 1;
+    job.region = this.memory.place(tokens, most, wanted, this.running as (Job & Reading)[]);
+    if (!job.region) return false;
+    job.past = job.region.used;
+    if (!job.started) {
+      job.cached = job.past;
+      this.totals.cachedTokens += job.past;
+    }
+    job.admitted();
+    this.running.push(job);
+    return true;
+  }
+
+  /** Rows for `length` tokens and some of those to come. */
+  private capacityFor(job: Job, length: number): number {
+    return Math.min(length + Math.min(Math.max(0, job.left), Math.max(HEADROOM, length >> 2)), this.limits.rows);
+  }
+
+  /** Which tokens go through the next pass: those being generated first, then pieces of prompts. */
+  private plan(): Part[] {
+    const parts: Part[] = [];
+    const reading: Job[] = [];
+    for (const job of this.running) {
+      if (job.waiting > 1) reading.push(job);
+      else parts.push({ job, count: job.guess === null ? 1 : 2 });
+    }
+    parts.push(...sharePrefill(reading, this.limits.prefill));
+    for (const { job, count } of parts) if (job.region) this.secure(job, count);
+    // Whoever gave rows up for others has none now.
+    return parts.filter(({ job }) => job.region);
+  }
+
+  /** Rows for a job's next tokens. Where there are none the youngest sequence gives its own up, be it the job itself. */
+  private secure(job: Job, count: number): void {
+    const needed = job.past + count;
+    while (job.region && needed > job.region.capacity) {
+      const { memory } = this;
+      if (memory.grow(job.region, this.capacityFor(job, needed)) || memory.grow(job.region, needed)) return;
+      const youngest = this.running.pop()!;
+      this.keep(youngest);
+      this.resumed.unshift(youngest);
+    }
+  }
+
+  private pass(parts: readonly Part[]): void {
+    const started = performance.now();
+    const [{ job: first }] = parts;
+    // Of a greedy sequence alone, a step that checks a guess and makes one, or neither, tells how quick that way is.
+    const tells = parts.length === 1 && first.waiting === 1 && first.request.settings.temperature === 0;
+    const { length } = first.tokens;
+    const checked = first.guess !== null;
+    const pass = new Pass(this.model, this.memory.cache, parts);
+    const reads: Read[] = [];
+    let row = 0;
+    for (const { job, count } of parts) {
+      if (job.scoresPrompt)
+        pass.eachLogits(row, count, (i, logits) => job.scored(job.past + i, logits, pass.experts(job, row + i)));
+      reads.push({ job, from: job.past, count, row });
+      row += count;
+      job.past += count;
+      job.region!.used = job.past;
+    }
+    this.draw(
+      pass,
+      reads.filter(({ job }) => job.waiting <= 0),
+    );
+    const drafting =
+      this.drafter && this.running.length <= MOST_DRAFTING ? reads.filter((read) => this.wantsGuess(read)) : [];
+    this.drafter?.guess(pass, drafting);
+    if (tells && checked === this.pace.first && checked === (first.guess !== null))
+      this.pace.took((performance.now() - started) / 1000, first.tokens.length - length);
+  }
+
+  /** Draws the next token of jobs that have been read to their ends, and one more where a guess was right. */
+  private draw(pass: Pass, reads: readonly Read[]): void {
+    // Of a job with a guess: the row before it, and the guess's own.
+    const rows = reads.flatMap(({ job, row, count }) =>
+      job.guess === null ? [row + count - 1] : [row + count - 2, row + count - 1],
+    );
+    const logits = rows.length > 0 ? pass.logits(rows) : [];
+    let at = 0;
+    for (const read of reads) {
+      const { job } = read;
+      const { guess } = job;
+      job.guess = null;
+      const own = at;
+      at += guess === null ? 1 : 2;
+      try {
+        job.start();
+        let reason = job.draw(logits[own], pass.experts(job, rows[own]), guess);
+        if (guess !== null) {
+          job.drafted++;
+          if (job.tokens[job.past - 1] === guess) {
+            job.accepted++;
+            reason ??= job.draw(logits[own + 1], pass.experts(job, rows[own + 1]), null);
+          } else {
+            // What was read behind the token was another's.
+            job.past--;
+            job.region!.used--;
+            read.count--;
+          }
+        }
+        if (reason) this.finish(job, reason);
+      } catch (error) {
+        // What goes wrong with one answer is no matter of the others.
+        this.drop(job);
+        job.outlet.fail(error);
+      }
+    }
+  }
+
+  /** Whether a guess is of use to a job that has just been read. */
+  private wantsGuess({ job }: Read): boolean {
+    const { draft, temperature } = job.request.settings;
+    // Of a greedy text most guesses are right, which may pay for a sequence alone even where reading weights does not bind.
+    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.first);
+    return job.region !== null && (draft ?? pays);
+  }
+
+  private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {
+    this.drop(job);
+    job.end(reason);
+    this.count(job);
+  }
+
+  private drop(job: Job): void {
+    this.running = this.running.filter((other) => other !== job);
+    this.keep(job);
+  }
+
+  private count(job: Job): void {
+    const usage = job.usage();
+    this.totals.completionTokens += usage.completionTokens;
+    this.totals.draftedTokens += usage.draftedTokens;
+    this.totals.acceptedTokens += usage.acceptedTokens;
+    this.jobSeconds += 0.1 * (usage.prefillSeconds! + usage.decodeSeconds! - this.jobSeconds);
+  }
+
+  /** A job's rows stay for prompts that begin as it did. */
+  private keep(job: Job): void {
+    if (job.region) this.memory.keep(job.tokens, job.region);
+    job.region = null;
+    job.past = 0;
+    job.guess = null;
+  }
+}

@@ -1,0 +1,140 @@
+/** Replies belong to the server: they go on when nobody watches, any number may watch, and what has come is stored as it comes. */
+import { type Engine, EngineError, type ModelInfo } from "../../infer/index.ts";
+import type { Deps } from "../deps.ts";
+import { ApiFailure } from "../http/errors.ts";
+import { LOCAL_OWNER } from "../http/guard.ts";
+import type { Store } from "../store/store.ts";
+import type { ChatSettings, Conversation, Message, NewMessage, ReplyEvent } from "../wire.ts";
+import { titleOf } from "./history.ts";
+import { type ReplyHouse, ReplyJob, type ReplyOrder } from "./reply-job.ts";
+
+export class Replies {
+  private readonly store: Store;
+  private readonly deps: Pick<Deps, "model">;
+  private readonly house: ReplyHouse;
+  private readonly jobs = new Map<string, ReplyJob>();
+  private closing = false;
+
+  constructor(engine: Engine, store: Store, deps: Pick<Deps, "model">) {
+    this.store = store;
+    this.deps = deps;
+    this.house = { engine, messages: store.messages, silent: new Set() };
+  }
+
+  /** Stores a user's message and starts a reply of each model that is asked. @throws ApiFailure, EngineError */
+  async send(
+    owner: string,
+    conversationId: string,
+    sent: NewMessage,
+  ): Promise<{ message: Message; replies: Message[] }> {
+    const wanted = sent.models?.length ? sent.models : [this.conversation(owner, conversationId).settings.model];
+    const models = await Promise.all(wanted.map((id) => this.deps.model(id)));
+    this.refuseIfClosing();
+    // It may have been changed or deleted while the models were asked for.
+    const { settings, title: named } = this.conversation(owner, conversationId);
+    const { parentId, content, attachments = [] } = sent;
+    if (parentId !== null) this.own(owner, parentId, conversationId);
+    const message = this.store.messages.add({ conversationId, parentId, role: "user", content, attachments });
+    const title = (named === "" && titleOf(content, attachments)) || null;
+    if (title) this.store.conversations.update(owner, conversationId, { title });
+    const replies = models.map((model) => this.begin(owner, message, { model, settings, title }));
+    this.store.conversations.touch(conversationId, replies[0].id);
+    return { message, replies };
+  }
+
+  /** Another reply to the same question. */
+  async regenerate(owner: string, id: string, over: { model?: string; settings?: ChatSettings }): Promise<Message> {
+    const { conversationId, parentId, model: before } = this.reply(owner, id);
+    const model = await this.deps.model(over.model ?? over.settings?.model ?? before);
+    this.refuseIfClosing();
+    const settings = { ...this.conversation(owner, conversationId).settings, ...over.settings };
+    const question = this.own(owner, parentId ?? "", conversationId);
+    const message = this.begin(owner, question, { model, settings, title: null });
+    this.store.conversations.touch(conversationId, message.id);
+    return message;
+  }
+
+  /** Goes on where a reply ended before it was whole. */
+  async continue(owner: string, id: string): Promise<Message> {
+    const model = await this.deps.model(this.reply(owner, id).model);
+    this.refuseIfClosing();
+    const stored = this.reply(owner, id);
+    if (this.jobs.has(id)) throw new ApiFailure(409, "this reply is still being written", { code: "running" });
+    const { settings } = this.conversation(owner, stored.conversationId);
+    const { usage, costUsd } = stored;
+    const message: Message = { ...stored, status: "queued", error: null, finishReason: null };
+    this.store.messages.save(message);
+    const before = { usage, costUsd, tokens: this.store.messages.xray(id) };
+    this.start(owner, { message, model, settings, title: null, before });
+    return message;
+  }
+
+  /** Ends a reply; what has come of it stays. */
+  async stop(owner: string, id: string): Promise<Message> {
+    this.reply(owner, id);
+    await this.jobs.get(id)?.stop();
+    return this.reply(owner, id);
+  }
+
+  /** A conversation was deleted: nobody waits for its replies. */
+  leave(conversationId: string): void {
+    for (const job of this.jobs.values()) if (job.message.conversationId === conversationId) void job.stop();
+  }
+
+  /** The message as it stands, what comes, and last the message as it was stored. */
+  async *watch(owner: string, id: string, signal: AbortSignal): AsyncGenerator<ReplyEvent> {
+    const message = this.reply(owner, id);
+    const job = this.jobs.get(id);
+    if (job) return yield* job.watch(signal);
+    yield { type: "snapshot", message };
+    yield { type: "done", message };
+  }
+
+  /** Ends all replies as interrupted, and stores them. */
+  async close(): Promise<void> {
+    this.closing = true;
+    await Promise.all([...this.jobs.values()].map((job) => job.stop("interrupted")));
+  }
+
+  private refuseIfClosing(): void {
+    if (this.closing) throw new EngineError("unavailable", "the server is stopping");
+  }
+
+  private conversation(owner: string, id: string): Conversation {
+    return this.store.conversations.get(owner, id) ?? unknown("conversation");
+  }
+
+  private own(owner: string, id: string, conversationId: string): Message {
+    const message = this.store.messages.get(owner, id);
+    return message?.conversationId === conversationId ? message : unknown("message");
+  }
+
+  private reply(owner: string, id: string): Message {
+    const message = this.store.messages.get(owner, id) ?? unknown("message");
+    if (message.role !== "assistant") throw new ApiFailure(400, "this message is no reply", { code: "not_a_reply" });
+    return message;
+  }
+
+  private begin(
+    owner: string,
+    { conversationId, id: parentId }: Message,
+    order: { model: ModelInfo; settings: ChatSettings; title: string | null },
+  ): Message {
+    const empty = { conversationId, parentId, role: "assistant", model: order.model.id, status: "queued" } as const;
+    const message = this.store.messages.add(empty);
+    this.start(owner, { ...order, message, before: null });
+    return message;
+  }
+
+  private start(owner: string, order: Omit<ReplyOrder, "client">): void {
+    const { id, conversationId } = order.message;
+    // On this computer conversations take turns, elsewhere people.
+    const job = new ReplyJob(this.house, { ...order, client: owner === LOCAL_OWNER ? conversationId : owner });
+    this.jobs.set(id, job);
+    void job.ended.then(() => this.jobs.delete(id));
+  }
+}
+
+function unknown(what: string): never {
+  throw new ApiFailure(404, `there is no such ${what}`, { code: `${what}_not_found` });
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { loadTokenizer, parseTokenizer, tokenizerToJson, trainBpe } from "../index.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "shoal-tokenizer-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+type Json = Record<string, unknown>;
+const good = () => structuredClone(tokenizerToJson(trainBpe({ texts: ["the fish the fish"], vocabSize: 266 }))) as Json;
+
+/** The good file with one value changed. */
+function changed(path: string, value: unknown): Json {
+  const json = good();
+  const keys = path.split(".");
+  let place = json;
+  for (const key of keys.slice(0, -1)) place = place[key] as Json;
+  if (value === undefined) delete place[keys.at(-1)!];
+  else place[keys.at(-1)!] = value;
+  return json;
+}
+
+describe("a tokenizer.json that is wrong", () => {
+  it("the good one is read", () => {
+    expect(parseTokenizer(good(), "t.json").vocabSize).toBe(266);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["model", undefined, /model must be a JSON object/],
+    ["model.type", "Unigram", /model\.type "Unigram" is not supported; known is "BPE"/],
+    ["model.type", "WordPiece", /model\.type "WordPiece"/],
+    ["model.dropout", 0.1, /model\.dropout 0\.1 is not supported/],
+    ["model.byte_fallback", true, /model\.byte_fallback true/],
+    ["model.unk_token", "<unk>", /model\.unk_token/],
+    ["model.vocab", [], /model\.vocab must be a JSON object/],
+    ["model.vocab", {}, /lacks a token for byte 0|merges\[0\]/],
+    ["model.vocab.a", -1, /model\.vocab\["a"\] must be an id from 0/],
+    ["model.vocab.a", 1e9, /model\.vocab\["a"\] must be an id/],
+    ["model.vocab.a", "x", /model\.vocab\["a"\] must be an id/],
+    ["model.vocab. x", 270, /outside the byte alphabet/],
+    ["model.merges", 4, /model\.merges must be a list/],
+    ["model.merges", ["q"], /model\.merges\[0\] "q"/],
+    ["model.merges", [["zz", "q"]], /model\.merges\[0\] .* not in the vocabulary/],
+    ["added_tokens", 4, /added_tokens must be a list/],
+    ["added_tokens", [null], /added_tokens\[0\] must be a JSON object/],
+    ["added_tokens", [{ id: -3, content: "x" }], /added_tokens\[0\] needs an id/],
+    ["added_tokens", [{ id: 300, content: "x", lstrip: true }], /lstrip/],
+    ["normalizer", { type: "NFKC" }, /normalizer "NFKC" is not supported/],
+    ["pre_tokenizer", { type: "Whitespace" }, /type "Whitespace" is not supported/],
+    ["pre_tokenizer", { type: "Sequence" }, /pretokenizers must be a list/],
+    [
+      "pre_tokenizer",
+      { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" },
+      /cannot read the regular expression/,
+    ],
+    ["pre_tokenizer", { type: "Split", pattern: {}, behavior: "Isolated" }, /pattern must be/],
+    ["pre_tokenizer", { type: "Split", pattern: { Regex: "a" }, behavior: "Removed" }, /only behavior "Isolated"/],
+  ])("%s = %j", (path, value, message) => {
+    const parse = () => parseTokenizer(changed(path, value), "t.json");
+    expect(parse).toThrow(message);
+    expect(parse).toThrow(/^t\.json: [^\n]+$/);
+  });
+
+  it("no file, no JSON, no object", () => {
+    expect(() => loadTokenizer(join(dir, "none"))).toThrow(/tokenizer\.json: cannot be read \(ENOENT\)/);
+    const path = join(dir, "tokenizer.json");
+    writeFileSync(path, '{"model": ');
+    expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: not valid JSON/);
+    writeFileSync(path, "[]");
+    expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: the file must be a JSON object/);
+  });
+});

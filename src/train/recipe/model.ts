@@ -1,0 +1,81 @@
+/** The model that a recipe describes: config.json's fields with the vocabulary's numbers in them, and YaRN where a stage lengthens the context. */
+
+import { InputError } from "../../base/index.ts";
+import { configToJson, type ModelConfig, parseConfig } from "../../model/index.ts";
+import { suggestion } from "./errors.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** What a tokenizer (or a model to start from) says of the vocabulary. */
+export interface Vocabulary {
+  vocabSize: number;
+  bosId: number | null;
+  eosId: number | number[] | null;
+}
+
+/** Checks the model's fields, and that every stage's sequences fit into its context. @throws InputError */
+export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "recipe"): void {
+  for (let stage = 0; stage < recipe.stages.length; stage++) modelConfigOf(recipe, vocabulary, { where, stage });
+}
+
+/** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
+export function modelConfigOf(
+  recipe: Recipe,
+  vocabulary: Vocabulary,
+  { where = "recipe", stage = 0 } = {},
+): ModelConfig {
+  const known = new Set(MODEL_FIELDS);
+  const model = recipe.model ?? {};
+  for (const field of Object.keys(model)) {
+    if (!known.has(field))
+      throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
+  }
+  const fixed = {
+    model_type: "deepseek_v3",
+    vocab_size: vocabulary.vocabSize,
+    bos_token_id: vocabulary.bosId,
+    eos_token_id: vocabulary.eosId,
+  };
+  const plain = parseConfig({ ...model, ...fixed }, `${where}: model`);
+  const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
+  const config = factor ? parseConfig({ ...model, ...fixed, ...extended(plain, factor) }, `${where}: model`) : plain;
+  const { name, sequenceLength } = recipe.stages[stage];
+  if (sequenceLength > config.maxPositionEmbeddings) {
+    throw new InputError(
+      `${where}: stages.${name}: sequenceLength ${sequenceLength} is above the model's ${config.maxPositionEmbeddings} positions; raise model.max_position_embeddings, or give the stage a contextFactor`,
+    );
+  }
+  return config;
+}
+
+/**
+ * config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. Where YaRN has lengthened it before, the
+ * factors multiply: angles are always those of the context that the model was first trained on.
+ */
+function extended({ maxPositionEmbeddings, yarn }: ModelConfig, factor: number): Record<string, unknown> {
+  return {
+    max_position_embeddings: Math.floor(maxPositionEmbeddings * factor),
+    rope_scaling: {
+      type: "yarn",
+      factor: factor * (yarn?.factor ?? 1),
+      original_max_position_embeddings: yarn?.originalMaxPositionEmbeddings ?? maxPositionEmbeddings,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+    },
+  };
+}
+
+/** The fields of a folder's config.json that a recipe's `model` would have. */
+export function modelFieldsOf(config: ModelConfig): Record<string, unknown> {
+  const json = configToJson(config);
+  return Object.fromEntries(Object.entries(json).filter(([field]) => MODEL_FIELDS.includes(field)));
+}
+
+const MODEL_FIELDS = [
+  "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "first_k_dense_replace", "num_attention_heads",
+  "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "n_shared_experts",
+  "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "routed_scaling_factor", "rope_theta", "rope_scaling",
+  "rope_parameters", "rope_interleave", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "num_nextn_predict_layers",
+  "initializer_range",
+]; // biome-ignore format: a list of names

@@ -1,0 +1,44 @@
+/** The finished model as the folder that transformers, vLLM and Shoal itself load. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { storedTensors, writeFolder } from "../../checkpoint/index.ts";
+import { configToJson, type ModelConfig } from "../../model/index.ts";
+import type { Kernels } from "../../tensor/index.ts";
+import { TOKENIZER_FILES } from "./inputs.ts";
+
+export interface ModelToExport {
+  config: ModelConfig;
+  weights: Parameters<typeof storedTensors>[0];
+  /** The folder whose tokenizer files go along. */
+  tokenizerDir: string;
+  dtype: "f32" | "bf16" | "fp8";
+  kernels: Kernels;
+}
+
+/** Writes the finished model as a Hugging Face folder. */
+export function exportModel(dir: string, { config, weights, tokenizerDir, dtype, kernels }: ModelToExport): void {
+  const generation = {
+    bos_token_id: config.bosTokenId,
+    eos_token_id: config.eosTokenIds,
+    do_sample: true,
+    temperature: 0.7,
+    top_p: 0.95,
+  };
+  const extraFiles = {
+    "generation_config.json": `${JSON.stringify(generation, null, 2)}\n`,
+    // Where training started from a folder, its own generation_config.json is among them.
+    ...Object.fromEntries(
+      TOKENIZER_FILES.filter((name) => existsSync(join(tokenizerDir, name))).map((name) => [
+        name,
+        readFileSync(join(tokenizerDir, name), "utf8"),
+      ]),
+    ),
+  };
+  writeFolder(dir, {
+    config: configToJson(config),
+    tensors: storedTensors(weights),
+    dtype,
+    kernels,
+    extraFiles,
+  });
+}

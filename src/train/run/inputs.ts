@@ -1,0 +1,206 @@
+/** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { InputError } from "../../base/index.ts";
+import {
+  type CorpusSource,
+  documentsOf,
+  expandPath,
+  explainSkipped,
+  labelOf,
+  Mixture,
+  type Source,
+  type TokeniseOptions,
+  textOf,
+  tokenise,
+} from "../../data/index.ts";
+import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../../text/index.ts";
+import type { Recipe, Stage } from "../recipe/recipe.ts";
+
+export interface InputOptions {
+  /** The run's folder: keeps the tokenizer and the tokenised corpora. */
+  out: string;
+  /** Where relative paths of the recipe begin (default: the current folder). */
+  data?: string;
+  /** Where paths beginning with "../" begin: the recipe's own folder (default: the current folder). */
+  recipeDir?: string;
+  onMessage?: (message: string) => void;
+}
+
+/** What the ledger is told of a source when its stage begins. */
+export interface SourceSummary {
+  source: string;
+  documents: number;
+  /** Null where it holds pairs instead of text. */
+  sourceTokens: number | null;
+  /** Documents left out as bad, in all and by reason. */
+  skipped: number;
+  skippedBy?: Record<string, number>;
+}
+
+/** Where a run's folder keeps its tokenizer. */
+export const tokenizerFolder = (out: string) => join(out, "tokenizer");
+
+/** A path of the recipe, beginning at the data folder, or with "../" at the recipe's own. */
+export function resolveData(path: string, options: InputOptions): string {
+  if (path.startsWith("../")) return resolve(options.recipeDir ?? ".", path);
+  return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
+}
+
+/** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
+export function checkPaths(recipe: Recipe, options: InputOptions): void {
+  for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path);
+  for (const { preference } of recipe.stages) if (preference) expandPath(resolveData(preference.path, options));
+  if (recipe.validation && "path" in recipe.validation) expandPath(resolveData(recipe.validation.path, options));
+}
+
+/** The recipe's sources, each once, paths beginning at the data folder, without what is held for validation. */
+export function sourcesOf(recipe: Pick<Recipe, "stages" | "validation">, options: InputOptions): CorpusSource[] {
+  const share = heldShare(recipe);
+  const all = recipe.stages.flatMap(({ mixture }) => mixture.map((item) => sourceOf(item, share, options)));
+  return [...new Map(all.map((source) => [JSON.stringify(source), source])).values()];
+}
+
+/** The share of documents that is not trained on, where validation is on the sources themselves. */
+export const heldShare = ({ validation }: Pick<Recipe, "validation">): number | undefined =>
+  validation && "share" in validation ? validation.share : undefined;
+
+/** Generated tasks have test splits of their own: nothing of them is held. */
+function sourceOf(item: Stage["mixture"][number], share: number | undefined, options: InputOptions): CorpusSource {
+  if ("tasks" in item) {
+    const { tasks, count, seed, apart } = item;
+    return { tasks, count, seed, ...(apart && { apart }) };
+  }
+  const { weight: _, ...source } = item;
+  const held = share === undefined ? {} : { held: { share, part: "training" as const } };
+  return { ...source, ...("path" in item && { path: resolveData(item.path, options) }), ...held } as CorpusSource;
+}
+
+/** Settings of tokenising: where documents are kept, what of them is said, and what becomes of bad ones. */
+export function tokeniseOptions(
+  source: CorpusSource,
+  onBad: "skip" | "refuse",
+  { onMessage }: InputOptions,
+): TokeniseOptions {
+  let said = performance.now();
+  const say = (line: string) => {
+    if (performance.now() - said < MILLISECONDS_BETWEEN) return;
+    said = performance.now();
+    onMessage?.(line);
+  };
+  const percent = (share: number) => `${(100 * Math.min(1, share)).toFixed(0)} %`;
+  return {
+    onBad,
+    ...("mostDownloadBytes" in source && { mostDownloadBytes: source.mostDownloadBytes as number }),
+    onDownload: ({ file, bytes, totalBytes }) => say(`downloading ${file}: ${percent(bytes / totalBytes)}`),
+    onProgress: ({ path, documents, tokens, share, secondsLeft }) =>
+      say(
+        `tokenising ${path}: ${documents} documents, ${tokens} tokens, ${percent(share)}, ${Math.ceil(secondsLeft)} s left`,
+      ),
+  };
+}
+
+const MILLISECONDS_BETWEEN = 3000;
+
+/** Where a run's folder keeps its tokenised corpora. */
+export const cacheFolder = (out: string) => join(out, "cache");
+
+/** Files of a tokenizer that go along from folder to folder, where they are there. */
+export const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  "generation_config.json",
+];
+
+/** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
+export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
+  const dir = tokenizerFolder(options.out);
+  if (existsSync(join(dir, "tokenizer.json"))) return loadTokenizer(dir);
+  // Under another name until it is whole: a run that is killed meanwhile finds none, and begins again.
+  const unfinished = `${dir}.tmp`;
+  for (const old of [unfinished, dir]) rmSync(old, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  const tokenizer = await makeTokenizer(recipe, unfinished, options);
+  renameSync(unfinished, dir);
+  return tokenizer;
+}
+
+async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions): Promise<Tokenizer> {
+  const settings = recipe.from === undefined ? recipe.tokenizer! : { from: recipe.from };
+  if ("from" in settings) {
+    const from = resolveData(settings.from, options);
+    const tokenizer = loadTokenizer(from);
+    for (const name of TOKENIZER_FILES)
+      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
+    return tokenizer;
+  }
+  const texts = await sampleTexts(recipe, options, settings.trainBytes);
+  if (texts.length === 0)
+    throw new InputError(
+      `${sourcesOf(recipe, options).map(labelOf).join(", ")}: there is no text in it to train a tokenizer on`,
+    );
+  options.onMessage?.(`training a tokenizer of ${settings.vocabSize} tokens`);
+  const tokenizer = trainBpe({
+    texts,
+    vocabSize: settings.vocabSize,
+    digits: settings.digits,
+    chatTemplate: DEEPSEEK_TEMPLATE,
+    onProgress: ({ merges, of }) => merges % 1024 === 0 && options.onMessage?.(`tokenizer: ${merges} of ${of} merges`),
+  });
+  saveTokenizer(tokenizer, dir);
+  return tokenizer;
+}
+
+/** Text of all sources of the recipe, from each at most its part of `bytes`. */
+async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number): Promise<string[]> {
+  const sources = sourcesOf(recipe, options);
+  const texts: string[] = [];
+  for (const source of sources) {
+    let left = bytes / sources.length;
+    for await (const document of documentsOf(source, tokeniseOptions(source, recipe.onBadData, options))) {
+      const text = textOf(document);
+      texts.push(text);
+      left -= Buffer.byteLength(text);
+      if (left <= 0) break;
+    }
+  }
+  return texts;
+}
+
+export interface MixtureInputs {
+  tokenizer: Tokenizer;
+  mtpDepths: number;
+  seed: number;
+  /** What to do with documents that cannot be read (default: leave them out). */
+  onBad?: "skip" | "refuse";
+  /** The share of documents that is held for validation. */
+  held?: number;
+  /** Told of each source, once it is tokenised. */
+  onSource?: (summary: SourceSummary) => void;
+}
+
+/** The sequences of a stage, from its first. */
+export async function mixtureOf(
+  stage: Stage,
+  { tokenizer, mtpDepths, seed, onBad = "skip", held, onSource }: MixtureInputs,
+  options: InputOptions,
+): Promise<Mixture> {
+  const sources: Source[] = [];
+  for (const item of stage.mixture) {
+    const source = sourceOf(item, held, options);
+    const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), tokeniseOptions(source, onBad, options));
+    if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${explainSkipped(corpus.skippedBy)}`);
+    sources.push({ corpus, weight: item.weight });
+    onSource?.({
+      source: "path" in item ? item.path : labelOf(source),
+      documents: corpus.starts.length - 1,
+      sourceTokens: corpus.tokens.length,
+      skipped: corpus.skipped,
+      ...(corpus.skipped > 0 && { skippedBy: corpus.skippedBy }),
+    });
+  }
+  const { packing, loss, sequenceLength } = stage;
+  return new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });
+}

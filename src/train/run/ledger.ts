@@ -1,0 +1,127 @@
+/** The ledger: a line of JSON for every step, every validation and whatever else happens, so that a run's whole course and bill can be read afterwards. */
+import { appendFileSync, existsSync, statSync, truncateSync } from "node:fs";
+import { InputError } from "../../base/index.ts";
+import type { SourceSummary } from "./inputs.ts";
+
+export interface StepRecord {
+  kind: "step";
+  stage: string;
+  step: number;
+  /** Tokens trained on so far, over all stages. */
+  tokens: number;
+  loss: number;
+  mtpLoss: number[];
+  balanceLoss: number;
+  gradNorm: number;
+  lr: number;
+  tokensPerSecond: number;
+  /** Operations of the model's products in this step over its seconds, as the planner counts them, in TFLOP/s. */
+  tflops: number;
+  /** tflops over the recipe's peak, where it names one. */
+  utilisation?: number;
+  /** Wall-clock time of the run so far with all that belongs to it (tokenising, validation, checkpoints); pauses between sessions are left out. */
+  seconds: number;
+  /** CPU time used so far. */
+  coreHours: number;
+  usd: number;
+  /** Per expert layer: load of the busiest expert over the mean, and experts without a token. */
+  busiest: number[];
+  idle: number[];
+  memoryMB: number;
+  /** Loss or gradient was not finite: the step changed nothing. */
+  skipped?: true;
+  /** Of a stage that learns from preferences. */
+  rewards?: Rewards;
+}
+
+/** Rewards β (log p − log p of the reference) of the replies of a step's pairs (Rafailov et al. 2023, eq. 5). */
+export interface Rewards {
+  /** Share of the pairs whose chosen reply has the higher reward; a draw counts as half. */
+  accuracy: number;
+  /** Means over the pairs; margin: of chosen less rejected. */
+  margin: number;
+  chosen: number;
+  rejected: number;
+}
+
+export interface ValidationRecord {
+  kind: "validation";
+  step: number;
+  tokens: number;
+  seconds: number;
+  bitsPerByte: number;
+  bySlice: Record<string, number>;
+}
+
+/** Every few steps, each expert's load in the step, over the mean of its layer: expert layers in order, MTP depths last. */
+export interface ExpertsRecord {
+  kind: "experts";
+  step: number;
+  tokens: number;
+  loads: number[][];
+}
+
+/** What the model writes at this point. */
+export interface SampleRecord {
+  kind: "sample";
+  step: number;
+  tokens: number;
+  prompt: string;
+  text: string;
+}
+
+interface EventPlace {
+  kind: "event";
+  /** Steps and tokens done when it happened. */
+  step: number;
+  tokens: number;
+  /** The same for people, in one line. */
+  message: string;
+}
+
+export type EventRecord = EventPlace &
+  (
+    | { event: "stage"; stage: string; sequenceLength: number; stageTokens: number }
+    /** A run taken up from a checkpoint. pausedSeconds: since the ledger was last written. */
+    | { event: "resume"; pausedSeconds: number }
+    /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
+    | ({ event: "data"; stage: string } & SourceSummary)
+    /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
+    | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null }
+  );
+
+export type LedgerRecord = StepRecord | ValidationRecord | ExpertsRecord | SampleRecord | EventRecord;
+
+export class Ledger {
+  private readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws InputError if the disk is full; the line may then be there in part, and `rewind` removes it */
+  append(record: LedgerRecord): void {
+    try {
+      appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new InputError(
+        `${this.path}: cannot be written: ${code === "ENOSPC" ? "the disk is full" : message}; the last checkpoint is whole: make room and go on with --resume`,
+      );
+    }
+  }
+
+  get bytes(): number {
+    return existsSync(this.path) ? statSync(this.path).size : 0;
+  }
+
+  /** When it was last written, milliseconds since 1970; null before its first line. */
+  get writtenAt(): number | null {
+    return existsSync(this.path) ? statSync(this.path).mtimeMs : null;
+  }
+
+  /** Drops what was written after a checkpoint: those steps will be run again. */
+  rewind(bytes: number): void {
+    if (this.bytes > bytes) truncateSync(this.path, bytes);
+  }
+}

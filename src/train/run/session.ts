@@ -1,0 +1,84 @@
+/** A run while it goes on: what it holds, its bill and its ledger. */
+import type { Cursor } from "../../data/index.ts";
+import type { Arena, F32, Kernels } from "../../tensor/index.ts";
+import type { Tokenizer } from "../../text/index.ts";
+import type { Trainer } from "../optimize/trainer.ts";
+import type { Vocabulary } from "../recipe/model.ts";
+import type { Recipe } from "../recipe/recipe.ts";
+import type { ValidationText } from "./evaluate.ts";
+import type { InputOptions } from "./inputs.ts";
+import type { Ledger, LedgerRecord } from "./ledger.ts";
+
+export interface TrainOptions extends InputOptions {
+  /** Go on from the newest checkpoint of the folder. */
+  resume?: boolean;
+  kernels: Kernels;
+  /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. */
+  signal?: AbortSignal;
+  onRecord?: (record: LedgerRecord, progress: RunProgress) => void;
+  /** Stop after this many steps, as if interrupted (for tests and trials). */
+  maxSteps?: number;
+}
+
+export interface RunProgress {
+  tokens: number;
+  totalTokens: number;
+  secondsLeft: number;
+}
+
+/** What a checkpoint keeps beside the numbers. */
+export interface RunState {
+  stage: number;
+  stageTokens: number;
+  step: number;
+  tokens: number;
+  updates: number;
+  seconds: number;
+  coreSeconds: number;
+  ledgerBytes: number;
+  cursors: Cursor[];
+  recipe: string;
+  /** With onSpike: losses of the last steps, and how often the run went back. Absent in older checkpoints. */
+  recentLosses?: number[];
+  rollbacks?: number;
+  /** CRC-32 of the weights that low-rank additions are added to. */
+  base?: number;
+}
+
+export interface Run {
+  /** With the model's fields filled in where it starts from a folder. */
+  recipe: Recipe;
+  options: TrainOptions;
+  tokenizer: Tokenizer;
+  vocabulary: Vocabulary;
+  trainer: Trainer;
+  ledger: Ledger;
+  state: RunState;
+  /** Of a checkpoint inside a stage of preferences: log probabilities under the weights that the stage began with. */
+  reference: F32 | null;
+  validation: ValidationText[];
+  arena: Arena;
+  lastLoss: number;
+  lastBitsPerByte: number | null;
+  totalTokens: number;
+  /** Pace of this session's last steps, and how many it has made. */
+  secondsPerToken: number;
+  paceSteps: number;
+  /** Until when time has been charged to the run. */
+  clock: { wall: number; cpu: NodeJS.CpuUsage };
+}
+
+/** Adds the time since the last charge to the run's bill. */
+export function charge(run: Run): void {
+  const { user, system } = process.cpuUsage(run.clock.cpu);
+  const now = performance.now();
+  run.state.seconds += (now - run.clock.wall) / 1000;
+  run.state.coreSeconds += (user + system) / 1e6;
+  run.clock = { wall: now, cpu: process.cpuUsage() };
+}
+
+/** Writes a line into the ledger and tells whoever listens. */
+export function record(run: Run, line: LedgerRecord, secondsLeft = Number.NaN): void {
+  run.ledger.append(line);
+  run.options.onRecord?.(line, { tokens: run.state.tokens, totalTokens: run.totalTokens, secondsLeft });
+}
