@@ -1,7 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import type { Worker } from "node:worker_threads";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { createEngine } from "./create-engine.ts";
 import type { Engine, EngineEvent } from "./engine.ts";
 import { MINNOW, minnowConfig } from "./testing/ask.ts";
@@ -94,6 +95,22 @@ describe("an engine in its own thread", () => {
     await expect(engine.models()).rejects.toMatchObject({ kind: "unavailable" });
     await expect(engine.stats()).rejects.toMatchObject({ kind: "unavailable" });
     await engine.close();
+  });
+
+  it("starts another thread where one has ended, and tells those who waited", async () => {
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    const engine = await open();
+    const request = { model: "minnow", prompt: "Once", maxTokens: 900, ignoreEos: true };
+    const running = read(engine.complete(request));
+    const worker: Worker = Reflect.get(engine, "worker");
+    await engine.stats();
+    await worker.terminate();
+    await expect(running).rejects.toMatchObject({ kind: "unavailable", message: /is starting again/, retryAfter: 1 });
+    await expect(engine.models()).rejects.toMatchObject({ kind: "unavailable" });
+    await expect.poll(() => engine.models().catch(() => null), { timeout: 10_000 }).toMatchObject([{ id: "minnow" }]);
+    expect(await read(engine.complete({ ...request, maxTokens: 2 }))).toHaveLength(4);
+    expect(said).toHaveBeenCalledOnce();
+    said.mockRestore();
   });
 
   it("tells how far a copy in 4 bits is while it is made", async () => {

@@ -1,6 +1,6 @@
 /** An engine in a thread of its own: the side that callers see. */
 import { Worker } from "node:worker_threads";
-import { InputError } from "../base/index.ts";
+import { InputError, workerFile } from "../base/index.ts";
 import type { OnQuantising } from "../checkpoint/index.ts";
 import {
   type ChatRequest,
@@ -14,44 +14,98 @@ import {
 import type { EngineOptions } from "./local-models.ts";
 import type { FromEngine, PlainError, ToEngine } from "./protocol.ts";
 
+/** Waits before a thread that has ended is started anew, in milliseconds: the first, and the longest; each is twice the one before. */
+const RESTART_MS = { first: 250, longest: 60_000 };
+/** A thread that has lived this long in milliseconds is not one that fails again and again. */
+const LIVED_MS = 300_000;
+
 /**
- * Loads models into a thread of their own.
+ * Loads models into a thread of their own. Should that thread end (for want of memory, say), those who wait are told, and another is started.
  * @param onQuantising told of the copy in 8 or 4 bits that a model's first start makes
  * @throws InputError saying what is wrong with which file
  */
-export function createEngine(options: EngineOptions, onQuantising?: OnQuantising): Promise<Engine> {
-  // From source in a clone, compiled when installed.
-  const file = import.meta.url.endsWith(".ts") ? "./engine-worker.ts" : "./engine-worker.js";
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: options });
+export async function createEngine(options: EngineOptions, onQuantising?: OnQuantising): Promise<Engine> {
+  const { worker, models } = await startThread(options, onQuantising);
+  return new ThreadEngine(worker, models, () => startThread(options));
+}
+
+interface Started {
+  worker: Worker;
+  models: ModelInfo[];
+}
+
+function startThread(options: EngineOptions, onQuantising?: OnQuantising): Promise<Started> {
+  const worker = new Worker(workerFile("engine-worker", import.meta.url), { workerData: options });
   return new Promise((resolve, reject) => {
     const loading = (message: FromEngine) => {
       if (message.type === "quantising") return onQuantising?.(message.share);
       worker.off("message", loading);
-      if (message.type === "ready") resolve(new ThreadEngine(worker, message.models));
+      worker.off("error", reject);
+      if (message.type === "ready") resolve({ worker, models: message.models });
       else if (message.type === "failed") reject(restored(message.error));
     };
     worker.on("message", loading);
     worker.once("error", reject);
+    worker.once("exit", (code) => reject(new Error(`its thread ended with ${code}`)));
   });
 }
 
 class ThreadEngine implements Engine {
-  private readonly worker: Worker;
+  private worker: Worker;
   private readonly infos: ModelInfo[];
+  private readonly start: () => Promise<Started>;
   private readonly streams = new Map<number, Stream>();
   private readonly asked = new Map<number, PromiseWithResolvers<Record<string, EngineStats>>>();
   private nextId = 0;
-  /** Why nothing more can be asked. */
+  /** Why nothing can be asked, for now or for good. */
   private ended: EngineError | null = null;
+  private closed = false;
+  private startedAt = 0;
+  private waitMs = RESTART_MS.first;
 
-  constructor(worker: Worker, models: ModelInfo[]) {
-    this.worker = worker;
+  constructor(worker: Worker, models: ModelInfo[], start: () => Promise<Started>) {
     this.infos = models;
+    this.start = start;
+    this.worker = this.use(worker);
+  }
+
+  private use(worker: Worker): Worker {
+    let reason: string | null = null;
     worker.on("message", (message: FromEngine) => this.receive(message));
-    worker.on("error", (error) => this.end(new EngineError("internal", `the engine failed: ${error.message}`)));
-    worker.on("exit", () => this.end(new EngineError("unavailable", "the engine is closed")));
+    worker.on("error", (error) => {
+      reason = error instanceof Error ? error.message : String(error);
+    });
+    worker.on("exit", (code) => {
+      if (this.closed) this.end(new EngineError("unavailable", "the engine is closed"));
+      else this.failed(reason ?? `its thread ended with ${code}`);
+    });
     // Waiting for work keeps no process alive.
     worker.unref();
+    this.startedAt = performance.now();
+    return worker;
+  }
+
+  /** The thread is gone: whoever waits is told why, and a new one is started. */
+  private failed(reason: string): void {
+    if (performance.now() - this.startedAt > LIVED_MS) this.waitMs = RESTART_MS.first;
+    const seconds = Math.ceil(this.waitMs / 1000);
+    console.error(`The engine failed (${reason}); it is started again in ${seconds} s.`);
+    this.end(
+      new EngineError("unavailable", `the engine failed (${reason}) and is starting again`, { retryAfter: seconds }),
+    );
+    setTimeout(() => void this.restart(), this.waitMs).unref();
+    this.waitMs = Math.min(2 * this.waitMs, RESTART_MS.longest);
+  }
+
+  private async restart(): Promise<void> {
+    try {
+      const { worker } = await this.start();
+      if (this.closed) return void (await worker.terminate());
+      this.worker = this.use(worker);
+      this.ended = null;
+    } catch (error) {
+      if (!this.closed) this.failed((error as Error).message);
+    }
   }
 
   async models(): Promise<ModelInfo[]> {
@@ -78,7 +132,11 @@ class ThreadEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    if (this.ended) return;
+    const { ended } = this;
+    this.closed = true;
+    this.ended = new EngineError("unavailable", "the engine is closed");
+    // Its thread has ended already.
+    if (ended) return;
     const exited = new Promise((resolve) => this.worker.once("exit", resolve));
     this.send({ type: "close" });
     this.worker.ref();
@@ -141,9 +199,9 @@ class ThreadEngine implements Engine {
   }
 
   private end(error: EngineError): void {
-    this.ended ??= error;
-    for (const stream of this.streams.values()) stream.fail(this.ended);
-    for (const { reject } of this.asked.values()) reject(this.ended);
+    this.ended = error;
+    for (const stream of this.streams.values()) stream.fail(error);
+    for (const { reject } of this.asked.values()) reject(error);
     this.asked.clear();
   }
 }

@@ -91,10 +91,6 @@ export class LocalModels {
         ? chatJob(model, info, forms, request as ChatRequest)
         : completionJob(model, info, forms, request as CompletionRequest);
     const job = this.jobOf(id, served, prepared);
-    if (job.left <= 0 && job.request.settings.maxTokens > 0) {
-      const message = `the prompt has ${job.promptLength} tokens, which leaves no room in the context of ${info.context}: shorten it`;
-      throw new EngineError("context_length", message, { param: kind === "chat" ? "messages" : "prompt" });
-    }
     scheduler.submit(job);
     this.jobs.set(id, { job, scheduler });
   }
@@ -129,7 +125,14 @@ export class LocalModels {
   /** One pass of each model that has something to do; false if none has. */
   step(): boolean {
     let busy = false;
-    for (const { scheduler } of this.served.values()) busy = scheduler.step() || busy;
+    for (const { scheduler } of this.served.values()) {
+      try {
+        busy = scheduler.step() || busy;
+      } catch (error) {
+        // Not one request but the work between passes failed: those who wait are told, and the next find an empty cache.
+        scheduler.reset(error);
+      }
+    }
     return busy;
   }
 

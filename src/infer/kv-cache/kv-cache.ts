@@ -91,6 +91,11 @@ export class Memory {
     this.kept.keep({ tokens: Int32Array.from(tokens.slice(0, region.used)), region });
   }
 
+  /** Takes a region back whose rows hold nothing of use. */
+  release(region: Region): void {
+    this.allocator.release(region);
+  }
+
   /** Copies rows within every layer; the runs may overlap. */
   private move(from: number, to: number, count: number): void {
     for (const { data, scales } of this.cache.layers) {

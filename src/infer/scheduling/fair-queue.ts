@@ -26,6 +26,14 @@ export class FairQueue<T> {
     return item;
   }
 
+  /** Takes everything out. */
+  clear(): T[] {
+    const all = [...this.clients.values()].flat();
+    this.clients.clear();
+    this.size = 0;
+    return all;
+  }
+
   /** Removes an item wherever it stands; false if it is not there. */
   remove(item: T): boolean {
     for (const [client, items] of this.clients) {

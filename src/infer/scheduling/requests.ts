@@ -15,7 +15,7 @@ import {
 import { type ChatRequest, type CompletionRequest, EngineError, type ModelInfo, type Tool } from "../engine.ts";
 import type { Forms } from "../grammar/forms.ts";
 import type { Model } from "../model.ts";
-import { resolveSettings } from "../sampling/settings.ts";
+import { resolveSettings, type Settings } from "../sampling/settings.ts";
 import type { Constraint, JobRequest } from "./job.ts";
 
 export const TOOL_LIMITS = { tools: 128 };
@@ -43,6 +43,14 @@ export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: Ch
   const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
   const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
   checkMessages(request, tools, ability);
+  const room: Room = { context: info.context!, settings, param: "messages" };
+  // A template of the model's own may leave words out.
+  if (ability.template === null)
+    checkSize(
+      tokenizer,
+      request.messages.map(({ content }) => content),
+      room,
+    );
   const options: ChatOptions = {
     addGenerationPrompt: !request.continueFinal,
     continueFinal: request.continueFinal,
@@ -54,6 +62,7 @@ export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: Ch
       ? { ids: encodeChat(tokenizer, request.messages, options).ids, text: "" }
       : encodeTemplate(ability.template, request.messages, tokenizer, options),
   );
+  checkLength(ids.length, room);
   const begins = beginning(ability, text, request.continueFinal ?? false);
   const parts = tools.length > 0 || begins !== "answer";
   return {
@@ -122,7 +131,10 @@ export function completionJob(model: Model, info: ModelInfo, forms: Forms, reque
   const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
   const { prompt: given, echo = false, responseFormat } = request;
   const text = typeof given === "string";
+  const room: Room = { context: info.context!, settings, param: "prompt" };
+  if (text) checkSize(tokenizer, [given], room);
   const prompt = text ? tokenizer.encode(given, { addBos: true }) : given;
+  checkLength(prompt.length, room);
   if (prompt.length === 0) throw new EngineError("invalid", "prompt: give at least one token", { param: "prompt" });
   for (let i = 0; i < prompt.length; i++) {
     if (Number.isInteger(prompt[i]) && prompt[i] >= 0 && prompt[i] < config.vocabSize) continue;
@@ -138,6 +150,37 @@ export function completionJob(model: Model, info: ModelInfo, forms: Forms, reque
     parser: null,
     constraint: responseFormat ? forms.format(responseFormat, [], false) : null,
   };
+}
+
+/** What a prompt must fit into. */
+interface Room {
+  /** Tokens of prompt and answer together. */
+  context: number;
+  settings: Settings;
+  param: string;
+}
+
+/** @throws EngineError "context_length" for a prompt that fills the context, or is longer where nothing is to be generated */
+function checkLength(tokens: number, { context, settings, param }: Room, atLeast = ""): void {
+  const most = settings.maxTokens > 0 ? context - 1 : context;
+  if (tokens <= most) return;
+  const message = `the prompt has ${atLeast}${tokens} tokens, which leaves no room in the context of ${context}: shorten it`;
+  throw new EngineError("context_length", message, { param });
+}
+
+/** Refuses texts that no tokens could hold in so few, before anything is computed: a token has only so many bytes. */
+function checkSize(tokenizer: Tokenizer, texts: readonly string[], room: Room): void {
+  const characters = texts.reduce((sum, { length }) => sum + length, 0);
+  checkLength(Math.ceil(characters / longestToken(tokenizer)), room, "at least ");
+}
+
+const longest = new WeakMap<Tokenizer, number>();
+
+/** Bytes of the longest token; a character has at least one. */
+function longestToken(tokenizer: Tokenizer): number {
+  const known = longest.get(tokenizer) ?? tokenizer.parts.bytes.reduce((most, { length }) => Math.max(most, length), 1);
+  longest.set(tokenizer, known);
+  return known;
 }
 
 /** An InputError of `work` as an error of the request's field. */

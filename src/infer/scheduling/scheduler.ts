@@ -35,8 +35,8 @@ const MOST_PASSED_OVER = 64;
 export class Scheduler {
   readonly model: Model;
   readonly limits: SchedulerLimits;
-  private readonly memory: Memory;
-  private readonly drafter: Drafter | null;
+  private memory: Memory;
+  private drafter: Drafter | null;
   private readonly readBound: boolean;
   /** Whether guessing ahead is worth it for a sequence alone: the first way guesses. */
   private readonly pace = new Pace();
@@ -61,10 +61,14 @@ export class Scheduler {
   constructor(model: Model, limits: SchedulerLimits) {
     this.model = model;
     this.limits = limits;
-    const drafts = Drafter.has(model);
-    this.memory = new Memory(model, limits.rows, drafts);
-    this.drafter = drafts ? new Drafter(model, this.memory.cache) : null;
+    ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
     this.readBound = model.firingBytes > READ_BOUND;
+  }
+
+  private emptyCache(): { memory: Memory; drafter: Drafter | null } {
+    const drafts = Drafter.has(this.model);
+    const memory = new Memory(this.model, this.limits.rows, drafts);
+    return { memory, drafter: drafts ? new Drafter(this.model, memory.cache) : null };
   }
 
   /** @throws EngineError "overloaded" if too many requests wait already */
@@ -98,9 +102,44 @@ export class Scheduler {
     this.admit();
     const parts = this.plan();
     if (parts.length === 0) return false;
-    const tokens = parts.reduce((sum, { count }) => sum + count, 0);
-    this.model.threads.run(tokens, () => this.pass(parts));
+    this.attempt(parts);
     return true;
+  }
+
+  /** Ends every request with an error and begins with an empty cache: for failures that leave the bookkeeping in doubt. */
+  reset(error: unknown): void {
+    const jobs = [...this.running, ...this.resumed, ...this.queue.clear()];
+    this.running = [];
+    this.resumed.length = 0;
+    ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
+    for (const job of jobs) job.outlet.fail(error);
+  }
+
+  /** One pass. Where it fails its jobs are tried one by one, so that only those end that cannot be computed. */
+  private attempt(parts: readonly Part[]): void {
+    const before = parts.map(({ job }) => ({ past: job.past, length: job.tokens.length }));
+    const tokens = parts.reduce((sum, { count }) => sum + count, 0);
+    try {
+      this.model.threads.run(tokens, () => this.pass(parts));
+    } catch (error) {
+      parts.forEach(({ job, count }, i) => {
+        job.guess = null;
+        // Whoever has drawn already lacks nothing but the next guess.
+        if (!job.region || job.tokens.length > before[i].length) return;
+        job.past = before[i].past;
+        job.region.used = job.past;
+        if (parts.length > 1) this.attempt([{ job, count: Math.min(count, job.waiting) }]);
+        else this.fail(job, error);
+      });
+    }
+  }
+
+  /** Ends a job whose rows hold nothing that can be trusted. */
+  private fail(job: Job, error: unknown): void {
+    this.running = this.running.filter((other) => other !== job);
+    if (job.region) this.memory.release(job.region);
+    job.region = null;
+    job.outlet.fail(error);
   }
 
   stats(): EngineStats {

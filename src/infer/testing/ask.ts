@@ -25,6 +25,10 @@ function load(dir: string, options: LoadOptions = {}): Model {
   return model;
 }
 
+/** The model that desks with these options share. */
+export const loadedModel = ({ dtype, cache }: Pick<LocalModel, "dtype" | "cache">): Model =>
+  load(MINNOW, { dtype, cache, threads: undefined, isa: undefined });
+
 /** What a request has given so far. */
 export interface Asked {
   id: number;
