@@ -48,4 +48,20 @@ describe("what is written down", () => {
     );
     expect(listed.toSorted()).toEqual([...new Set(expected)].toSorted());
   });
+
+  it("dates every entry of the log, with its result and verdict, and lists it in the index", () => {
+    const log = readText("docs/log.md");
+    const [index, ...entries] = log.split(/^### /m);
+    const heads = entries.map((entry) => entry.slice(0, entry.indexOf("\n")));
+    expect(heads.length).toBeGreaterThan(50);
+    const problems = entries.flatMap((entry, i) => {
+      const head = /^(\d{4}-\d\d-\d\d) · \S+ · (.+)$/.exec(heads[i]);
+      if (!head) return [`${heads[i]}: a heading is "date · subject · title"`];
+      const missing = ["**Result:**", "**Verdict:**"].filter((part) => !entry.includes(part));
+      if (!index.includes(`[${head[2]}](`)) missing.push("a line in the index");
+      if (i > 0 && head[1] < heads[i - 1].slice(0, 10)) missing.push("its place by date");
+      return missing.map((part) => `${heads[i]}: lacks ${part}`);
+    });
+    expect(problems).toEqual([]);
+  });
 });
