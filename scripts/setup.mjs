@@ -1,6 +1,6 @@
 /**
  * Makes a clone ready to run: installs packages where they are missing or older than the lock file, and builds the native addon where it is
- * missing or older than its sources, and the chat site likewise. Runs on whatever Node the system has (18 or later) and needs no package itself.
+ * missing or older than its sources, and the chat site likewise. Runs on whatever Node the system has (20 or later) and needs no package itself.
  * With everything in place it says nothing and takes a few milliseconds.
  */
 import { spawnSync } from "node:child_process";
