@@ -103,22 +103,6 @@ describe("the site's files", () => {
       expect(await (await site.get(path)).text()).not.toMatch(/secret$/);
     expect((await site.get("/assets/none.js")).status).toBe(404);
   });
-
-  it("include the model's card as plain text, and what a first visit says", async () => {
-    const card = await site.get("/card");
-    expect(card.headers.get("content-type")).toMatch(/^text\/plain/);
-    expect(await card.text()).toBe("# Minnow <script>\n");
-    const { welcome } = (await (await site.get("/api/info")).json()) as {
-      welcome: { lines: string[]; card: string; examples: string[] };
-    };
-    expect(welcome).toMatchObject({
-      card: "/card",
-      lines: [expect.stringMatching(/Minnow/), expect.any(String), expect.any(String)],
-    });
-    expect(welcome.examples.length).toBeGreaterThan(2);
-    expect(cardOf({ id: "other", dir: siteDir })).toMatchObject({ welcome: { card: null, examples: [] }, path: null });
-    expect(cardOf(null)).toMatchObject({ welcome: { lines: [] } });
-  });
 });
 
 describe("the data folder", () => {

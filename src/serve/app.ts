@@ -79,7 +79,7 @@ export function createServer(options: ServerOptions): Server {
   addSiteApi(app, { deps, store, replies, card: options.card, needsKey: options.requireKeys ?? false });
   addOperations(app, engine, metrics);
   addReference(app);
-  addSite(app, options.siteDir, options.card);
+  addSite(app, options.siteDir);
   return { app, replies, metrics };
 }
 

@@ -16,7 +16,9 @@
  *   GET    /api/messages/:id/events                 → text/event-stream of ReplyEvent: first a snapshot, then what comes, last a `done`
  *   GET    /api/messages/:id/xray                   → {tokens: TokenInfo[]}
  *   GET    /api/presets · PUT /api/presets          {presets: Preset[]}
- *   GET    /api/export                              → Export, as a download   ·   POST /api/import   Export → {conversations: number}
+ *   PUT    /api/defaults                            ChatSettings → ChatSettings   what a person's new chats begin with; read in Info
+ *   GET    /api/card                                → {text}   the card of the model that `Info.welcome` speaks of, in Markdown
+ *   GET    /api/export                              → Export, as a download   ·   POST /api/import   Export → Imported
  *   DELETE /api/conversations                       → {deleted: number}   all of them, for good
  *
  * A reply belongs to the server: it goes on when the page is closed, every page may watch it, and what has come is stored as it comes.
@@ -27,10 +29,23 @@ export interface Info {
   version: string;
   models: ModelInfo[];
   defaultModel: string;
-  /** What a first visit says of the default model: lines of plain text, an address of its card, example prompts. */
-  welcome: { lines: string[]; card: string | null; examples: string[] };
+  /** Servers that stand behind this one; `error`: why one does not answer. */
+  upstreams: UpstreamState[];
+  /** What a first visit says of one model (its id; null: of none): lines of plain text, whether it has a card, example prompts. */
+  welcome: { model: string | null; lines: string[]; card: boolean; examples: string[] };
+  /** What the caller's new chats begin with. */
+  defaults: ChatSettings;
   /** Whether requests need an API key (Authorization: Bearer …). */
   needsKey: boolean;
+  /** Whether the caller may ask: it needs no key, or its key is in force. */
+  admitted: boolean;
+}
+
+export interface UpstreamState {
+  name: string;
+  url: string;
+  /** One line; null: it answers. */
+  error: string | null;
 }
 
 export type ChatSettings = Pick<
@@ -73,6 +88,15 @@ export interface Attachment {
   text: string;
 }
 
+export interface MessageToolCall {
+  id: string;
+  name: string;
+  /** JSON, as the model wrote it. */
+  arguments: string;
+  /** What the tool gave, where it was run. */
+  result: string | null;
+}
+
 export interface Message {
   id: string;
   conversationId: string;
@@ -90,6 +114,12 @@ export interface Message {
   finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "abort" | null;
   usage: Usage | null;
   costUsd: number | null;
+  /** Of a reply: tools that the model called. */
+  toolCalls?: MessageToolCall[];
+  /** Of a reply among several that were asked for together: its place among them, from 1. Each goes on from its own model's answers. */
+  slot?: number;
+  /** Why a reply that is over is not on the disk yet; it is tried again. */
+  unsaved?: string;
   /** Of a reply: earlier messages that the model was not shown, because the context has no room for them. */
   leftOut?: number;
 }
@@ -108,6 +138,8 @@ export type ReplyEvent =
   | { type: "snapshot"; message: Message }
   | { type: "text"; text: string }
   | { type: "reasoning"; text: string }
+  /** A piece of call number `index`: the first names it, all carry more of its arguments. */
+  | { type: "tool_call"; index: number; id: string; name: string; arguments: string }
   /** The prompt has been read. */
   | { type: "start"; promptTokens: number; cachedTokens: number }
   /** A title was made for the conversation. */
@@ -119,6 +151,14 @@ export interface Export {
   format: "shoal-conversations";
   version: 1;
   conversations: (Omit<ConversationTree, "messages"> & { messages: (Message & { xray?: TokenInfo[] })[] })[];
+}
+
+/** What became of the conversations of an import: one that is here already gets what it lacks, and is never doubled. */
+export interface Imported {
+  added: number;
+  updated: number;
+  /** They held nothing that is not here. */
+  skipped: number;
 }
 
 export interface ApiError {

@@ -22,13 +22,15 @@ const INFO: Info = {
   version: "0.1.0",
   models: MODELS,
   defaultModel: "minnow",
+  upstreams: [],
   welcome: {
+    model: "minnow",
     lines: [
-      "Minnow is a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores. It runs on your computer.",
+      "Minnow is a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.",
       "It writes simple English and takes turns.",
       "It knows little, cannot be relied on for facts or sums, and makes things up.",
     ],
-    card: "https://example.org/minnow",
+    card: true,
     examples: [
       "Tell me a story about a small fish.",
       "How do I compute a variance?",
@@ -36,7 +38,9 @@ const INFO: Info = {
       "Write a haiku about the sea.",
     ],
   },
+  defaults: {},
   needsKey: false,
+  admitted: true,
 };
 
 const fail = (c: Context, status: 400 | 401 | 404, message: string): Response =>
@@ -61,7 +65,7 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
 
   app.get("/api/info", (c) => {
     const known = key === null || c.req.header("authorization") === `Bearer ${key}`;
-    return c.json({ ...INFO, models: known ? INFO.models : [], needsKey: key !== null });
+    return c.json({ ...INFO, models: known ? INFO.models : [], needsKey: key !== null, admitted: known });
   });
   app.use("/api/*", async (c, next) => {
     if (key !== null && c.req.header("authorization") !== `Bearer ${key}`)

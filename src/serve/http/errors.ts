@@ -2,6 +2,7 @@
 import type { z } from "@hono/zod-openapi";
 import { didYouMean } from "../../base/index.ts";
 import { EngineError, type EngineErrorKind } from "../../infer/index.ts";
+import { failureOf } from "../store/failure.ts";
 import type { ApiError } from "../wire.ts";
 
 /** A request that ends with an error answer. Its message is for whoever sent it. */
@@ -70,6 +71,12 @@ export function asFailure(error: unknown): ApiFailure {
     return new ApiFailure(shown, message, { code, param, retryAfter });
   }
   console.error(error);
+  const stored = failureOf(error);
+  if (stored)
+    return new ApiFailure(stored.status, stored.message, {
+      code: `store_${stored.kind}`,
+      retryAfter: stored.kind === "busy" ? RETRY_SECONDS : null,
+    });
   return new ApiFailure(500, "something went wrong inside the server; its log says what", { code: "internal_error" });
 }
 

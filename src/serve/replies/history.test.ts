@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { modelInfo } from "../testing/fake-engine.ts";
 import type { Message } from "../wire.ts";
-import { fenced, History, titleOf } from "./history.ts";
+import { fenced, History, ownBranch, titleOf } from "./history.ts";
 
 function message(role: "user" | "assistant", content: string, over: Partial<Message> = {}): Message {
   return {
@@ -52,6 +52,7 @@ describe("a prompt", () => {
   });
 
   it("fences a text with longer fences than its own", () => {
+    expect(fenced({ name: "runs", text: "` ".repeat(200_000) })).toMatch(/^runs:\n```\n/);
     expect(fenced({ name: "notes", text: "a ````b```` c\n" })).toBe("notes:\n`````\na ````b```` c\n`````");
   });
 });
@@ -89,6 +90,37 @@ describe("a conversation longer than the context", () => {
   });
 });
 
+describe("a comparison", () => {
+  const reply = (id: string, parentId: string, model: string, slot?: number) =>
+    message("assistant", `${id} says`, { id, parentId, model, slot });
+  const q1 = message("user", "q1", { id: "q1" });
+  const q2 = message("user", "q2", { id: "q2", parentId: "a1" });
+  const all = [
+    q1,
+    reply("a1", "q1", "a", 1),
+    reply("b1", "q1", "b", 2),
+    reply("a1'", "q1", "a", 2),
+    q2,
+    reply("a2", "q2", "a", 1),
+    reply("b2", "q2", "b", 2),
+  ];
+  const seen = (last: Message) => ownBranch([q1, all[1], q2, last], all, last).map(({ id }) => id);
+
+  it("lets each model go on from its own answers", () => {
+    expect(seen(all[5])).toEqual(["q1", "a1", "q2", "a2"]);
+    expect(seen(all[6])).toEqual(["q1", "b1", "q2", "b2"]);
+  });
+
+  it("lets a model that answers twice go on from each of both", () => {
+    expect(seen(reply("a2'", "q2", "a", 2))).toEqual(["q1", "a1'", "q2", "a2'"]);
+  });
+
+  it("shows a model that came later, and a reply that is alone, the branch as it is", () => {
+    expect(seen(reply("c2", "q2", "c", 2))).toEqual(["q1", "a1", "q2", "c2"]);
+    expect(seen(reply("b3", "q2", "b"))).toEqual(["q1", "a1", "q2", "b3"]);
+  });
+});
+
 describe("a title", () => {
   it.each([
     ["Hello there", "Hello there"],
@@ -98,7 +130,27 @@ describe("a title", () => {
     ["a ".repeat(60), `${"a ".repeat(29)}a…`],
     ["请给我讲一个关于狐狸和河流的故事".repeat(6), `${"请给我讲一个关于狐狸和河流的故事".repeat(6).slice(0, 60)}…`],
     ["\u0007\u200b bell", "bell"],
+    ["_Why_ is snake_case __so__ long_?", "Why is snake_case so long?"],
   ])("of %j is %j", (content, title) => expect(titleOf(content, [])).toBe(title));
+
+  it.each([
+    ["underscores", `a${"_".repeat(200_000)}a`],
+    ["underscores and spaces", "_ ".repeat(200_000)],
+    ["backticks", "`".repeat(400_000)],
+    ["fences", "```a".repeat(100_000)],
+    ["lines", "\n \t".repeat(200_000)],
+    ["spaces before a word", `${" ".repeat(400_000)}x`],
+    ["quotes", ">".repeat(400_000)],
+    ["full stops", ".".repeat(400_000)],
+    ["marks that are seen by nobody", "\u200b".repeat(400_000)],
+    ["lone halves of characters", "\ud83e".repeat(400_000)],
+  ])("of 400 KB of %s is made at once", (_name, content) => {
+    const began = performance.now();
+    const title = titleOf(content, []);
+    expect(performance.now() - began).toBeLessThan(400);
+    expect([...title].length).toBeLessThanOrEqual(61);
+    expect(title.isWellFormed()).toBe(true);
+  });
 
   it("of an attachment alone is its name", () => {
     expect(titleOf(" ", [{ name: "notes.txt", text: "x" }])).toBe("notes.txt");

@@ -64,6 +64,27 @@ export class History {
   }
 }
 
+/**
+ * The branch as a model of a comparison saw it: at each earlier question its own answer, where it gave one.
+ * @param all every message of the conversation
+ */
+export function ownBranch(
+  branch: readonly Message[],
+  all: readonly Message[],
+  { id, model, slot }: Message,
+): Message[] {
+  if (!slot) return [...branch];
+  const answers = Map.groupBy(
+    all.filter((one) => one.role === "assistant" && one.model === model && one.content !== ""),
+    ({ parentId }) => parentId,
+  );
+  return branch.map((one) => {
+    const own = one.role === "assistant" && one.id !== id ? answers.get(one.parentId) : undefined;
+    if (!own || (one.model === model && one.slot === slot)) return one;
+    return own.findLast((other) => other.slot === slot) ?? own.at(-1)!;
+  });
+}
+
 /** Bytes of a token as the latest reply of this model in the branch tells, if it saw all that came before it. */
 function measured(branch: readonly Message[], model: string): number | null {
   const at = branch.findLastIndex((one) => one.model === model && one.usage && !one.leftOut);
@@ -80,27 +101,39 @@ function asMessage({ role, content, attachments }: Message): EngineMessage {
 
 /** An attachment as Markdown: its name, and its text between fences that it does not hold itself. */
 export function fenced({ name, text }: Attachment): string {
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
+  let longest = 2;
+  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
   const fence = "`".repeat(longest + 1);
   const extension = /\.(\w{1,12})$/.exec(name)?.[1] ?? "";
   return `${name}:\n${fence}${extension}\n${text}${text.endsWith("\n") ? "" : "\n"}${fence}`;
 }
 
-const LONGEST_TITLE = 60;
+const MAX_TITLE = 60;
+/** Characters of a message that a title is looked for in. */
+const TITLE_FROM = 4000;
 
 /** A title from a first message: its first words without marks, cut between words. */
 export function titleOf(content: string, attachments: readonly Attachment[]): string {
-  const parts = content.replaceAll(/```[\s\S]*?(```|$)/g, " ").split(/(?<=[.!?。！？])\s|\n\s*\n/);
+  const prose = content
+    .replaceAll(/```[\s\S]*?(```|$)/g, " ")
+    .trimStart()
+    .slice(0, TITLE_FROM)
+    .toWellFormed();
+  const parts = prose.split(/(?<=[.!?。！？])\s|\n\s*\n/);
   const line = (parts.find((part) => part.trim() !== "") ?? "")
     .trim()
-    .replaceAll(/^[#>-]+\s|[*`~]+|(?<!\w)_+|_+(?!\w)/g, "")
+    .replaceAll(/^[#>-]+\s|[*`~]+/g, "")
+    // Underscores that begin or end a word are marks; those inside a name are not.
+    .replaceAll(/_+/g, (run, at, all) =>
+      /\w/.test(all[at - 1] ?? "") && /\w/.test(all[at + run.length] ?? "") ? run : "",
+    )
     .replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ")
     .trim();
   const text = line || attachments[0]?.name || "";
   const characters = [...text];
-  if (characters.length <= LONGEST_TITLE) return text.replace(/[.,:;。，：；]$/, "");
-  const cut = characters.slice(0, LONGEST_TITLE).join("");
+  if (characters.length <= MAX_TITLE) return text.replace(/[.,:;。，：；]$/, "");
+  const cut = characters.slice(0, MAX_TITLE).join("");
   // Chinese has no spaces to cut at.
   const space = cut.lastIndexOf(" ");
-  return `${(space > LONGEST_TITLE / 2 ? cut.slice(0, space) : cut).replace(/[\s.,:;。，：；]+$/, "")}…`;
+  return `${(space > MAX_TITLE / 2 ? cut.slice(0, space) : cut).replace(/[\s.,:;。，：；]+$/, "")}…`;
 }

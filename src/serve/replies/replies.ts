@@ -34,23 +34,32 @@ export class Replies {
     const { settings, title: named } = this.conversation(owner, conversationId);
     const { parentId, content, attachments = [] } = sent;
     if (parentId !== null) this.own(owner, parentId, conversationId);
-    const message = this.store.messages.add({ conversationId, parentId, role: "user", content, attachments });
     const title = (named === "" && titleOf(content, attachments)) || null;
-    if (title) this.store.conversations.update(owner, conversationId, { title });
-    const replies = models.map((model) => this.begin(owner, message, { model, settings, title }));
-    this.store.conversations.touch(conversationId, replies[0].id);
+    const { message, replies } = this.store.whole(() => {
+      const message = this.store.messages.add({ conversationId, parentId, role: "user", content, attachments });
+      if (title) this.store.conversations.update(owner, conversationId, { title });
+      const replies = models.map((model, i) => this.add(message, model, models.length > 1 ? i + 1 : 0));
+      this.store.conversations.touch(conversationId, replies[0].id);
+      return { message, replies };
+    });
+    for (const [i, reply] of replies.entries())
+      this.start(owner, { message: reply, model: models[i], settings, title, before: null });
     return { message, replies };
   }
 
   /** Another reply to the same question. */
   async regenerate(owner: string, id: string, over: { model?: string; settings?: ChatSettings }): Promise<Message> {
-    const { conversationId, parentId, model: before } = this.reply(owner, id);
+    const { conversationId, parentId, model: before, slot = 0 } = this.reply(owner, id);
     const model = await this.deps.model(over.model ?? over.settings?.model ?? before);
     this.refuseIfClosing();
     const settings = { ...this.conversation(owner, conversationId).settings, ...over.settings };
     const question = this.own(owner, parentId ?? "", conversationId);
-    const message = this.begin(owner, question, { model, settings, title: null });
-    this.store.conversations.touch(conversationId, message.id);
+    const message = this.store.whole(() => {
+      const added = this.add(question, model, slot);
+      this.store.conversations.touch(conversationId, added.id);
+      return added;
+    });
+    this.start(owner, { message, model, settings, title: null, before: null });
     return message;
   }
 
@@ -94,6 +103,7 @@ export class Replies {
   async close(): Promise<void> {
     this.closing = true;
     await Promise.all([...this.jobs.values()].map((job) => job.stop("interrupted")));
+    for (const job of this.jobs.values()) job.leave();
   }
 
   private refuseIfClosing(): void {
@@ -115,15 +125,10 @@ export class Replies {
     return message;
   }
 
-  private begin(
-    owner: string,
-    { conversationId, id: parentId }: Message,
-    order: { model: ModelInfo; settings: ChatSettings; title: string | null },
-  ): Message {
-    const empty = { conversationId, parentId, role: "assistant", model: order.model.id, status: "queued" } as const;
-    const message = this.store.messages.add(empty);
-    this.start(owner, { ...order, message, before: null });
-    return message;
+  /** An empty reply, not yet begun. slot: its place among those that were asked for together; 0: it is alone. */
+  private add({ conversationId, id: parentId }: Message, { id: model }: ModelInfo, slot: number): Message {
+    const empty = { conversationId, parentId, role: "assistant", model, status: "queued" } as const;
+    return this.store.messages.add(slot > 0 ? { ...empty, slot } : empty);
   }
 
   private start(owner: string, order: Omit<ReplyOrder, "client">): void {
@@ -131,7 +136,7 @@ export class Replies {
     // On this computer conversations take turns, elsewhere people.
     const job = new ReplyJob(this.house, { ...order, client: owner === LOCAL_OWNER ? conversationId : owner });
     this.jobs.set(id, job);
-    void job.ended.then(() => this.jobs.delete(id));
+    void job.kept.then(() => this.jobs.delete(id));
   }
 }
 

@@ -8,14 +8,18 @@ import {
   type Usage,
 } from "../../infer/index.ts";
 import { asFailure } from "../http/errors.ts";
+import { failureOf } from "../store/failure.ts";
 import type { MessageStore } from "../store/store.ts";
-import type { ChatSettings, Message, ReplyEvent } from "../wire.ts";
+import type { ChatSettings, Message, MessageToolCall, ReplyEvent } from "../wire.ts";
 import { costOf, together } from "./bill.ts";
 import { Feed } from "./feed.ts";
-import { History } from "./history.ts";
+import { History, ownBranch } from "./history.ts";
 
 /** How long text may be in memory alone. */
 const FLUSH_MS = 200;
+/** How long to wait before a reply that could not be stored is tried again: twice as long each time, up to the last. */
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 30_000;
 /** Rivals of each token that are kept for the x-ray. */
 const XRAY_RIVALS = 8;
 
@@ -41,7 +45,10 @@ export interface ReplyHouse {
 
 export class ReplyJob {
   readonly message: Message;
+  /** Resolves once nothing more comes. */
   readonly ended: Promise<void>;
+  /** Resolves once it is stored as it ended, or nobody tries any longer. */
+  readonly kept: Promise<void>;
   private readonly order: ReplyOrder;
   private readonly house: ReplyHouse;
   private readonly tokens: TokenInfo[];
@@ -50,13 +57,27 @@ export class ReplyJob {
   private endedAs: "stopped" | "interrupted" = "stopped";
   private flush: NodeJS.Timeout | null = null;
   private over = false;
+  private readonly toolCalls = new Map<number, MessageToolCall>();
+  private readonly stored = Promise.withResolvers<void>();
+  private retry: NodeJS.Timeout | null = null;
+  private complained = false;
 
   constructor(house: ReplyHouse, order: ReplyOrder) {
     this.house = house;
     this.order = order;
     this.message = { ...order.message };
     this.tokens = order.before?.tokens ?? [];
+    this.kept = this.stored.promise;
     this.ended = this.run();
+  }
+
+  /** The server ends: a reply that could not be stored is tried once more. */
+  leave(): void {
+    if (this.retry === null) return;
+    clearTimeout(this.retry);
+    this.retry = null;
+    this.keep();
+    this.stored.resolve();
   }
 
   /** Ends it; what has come stays. */
@@ -90,7 +111,8 @@ export class ReplyJob {
     await Promise.resolve();
     try {
       const branch = house.messages.branch(message);
-      const history = new History(order.before ? branch : branch.slice(0, -1), order.settings, order.model.id);
+      const own = message.slot ? ownBranch(branch, house.messages.all(message.conversationId), message) : branch;
+      const history = new History(order.before ? own : own.slice(0, -1), order.settings, order.model.id);
       message.leftOut = history.estimate(order.model, order.settings.maxTokens);
       while (!(await this.attempt(history)));
     } catch (error) {
@@ -100,13 +122,47 @@ export class ReplyJob {
     }
     if (message.status === "stopped") message.status = this.endedAs;
     if (this.flush) clearTimeout(this.flush);
-    stored(() => {
+    this.over = true;
+    this.keepTrying(FIRST_RETRY_MS);
+    this.publish({ type: "done", message: { ...message } });
+    for (const feed of this.feeds) feed.end();
+  }
+
+  /** Stores the reply as it ended. Until that has worked whoever watches is told why it has not. */
+  private keepTrying(wait: number): void {
+    if (this.keep()) {
+      this.stored.resolve();
+      return;
+    }
+    this.retry = setTimeout(() => {
+      this.retry = null;
+      this.keepTrying(Math.min(LAST_RETRY_MS, 2 * wait));
+    }, wait);
+    this.retry.unref();
+  }
+
+  private keep(): boolean {
+    const { message, house } = this;
+    const failure = this.write(() => {
       house.messages.save(message);
       house.messages.saveXray(message.id, this.tokens);
     });
-    this.over = true;
-    this.publish({ type: "done", message });
-    for (const feed of this.feeds) feed.end();
+    if (failure === null) delete message.unsaved;
+    else message.unsaved = failure;
+    return failure === null;
+  }
+
+  /** A full disk ends no process: why it could not be written, or null. It is logged once. */
+  private write(work: () => void): string | null {
+    try {
+      work();
+      this.complained = false;
+      return null;
+    } catch (error) {
+      if (!this.complained) console.error(error);
+      this.complained = true;
+      return failureOf(error)?.message ?? "the database of conversations fails";
+    }
   }
 
   /** Runs the generation once; false: it was refused, and is to be asked for in another way. */
@@ -165,6 +221,9 @@ export class ReplyJob {
         message.reasoning = (message.reasoning ?? "") + event.text;
         if (event.text) this.publish({ type: "reasoning", text: event.text });
         break;
+      case "tool_call":
+        this.takeToolCall(event);
+        break;
       case "end": {
         const cost = costOf(order.model, event.usage);
         const { usage = null, costUsd = null } = order.before ?? {};
@@ -176,20 +235,25 @@ export class ReplyJob {
     }
     this.flush ??= setTimeout(() => {
       this.flush = null;
-      stored(() => this.house.messages.save(message));
+      this.write(() => this.house.messages.save(message));
     }, FLUSH_MS);
+  }
+
+  private takeToolCall({ index, id, name, arguments: piece }: EngineEvent & { type: "tool_call" }): void {
+    const { message, toolCalls } = this;
+    let call = toolCalls.get(index);
+    if (!call) {
+      message.toolCalls ??= [];
+      call = { id: id ?? "", name: name ?? "", arguments: "", result: null };
+      message.toolCalls.push(call);
+      toolCalls.set(index, call);
+    }
+    call.arguments += piece;
+    const at = message.toolCalls!.indexOf(call);
+    this.publish({ type: "tool_call", index: at, id: call.id, name: call.name, arguments: piece });
   }
 
   private publish(event: ReplyEvent): void {
     for (const feed of this.feeds) feed.push(event);
-  }
-}
-
-/** A full disk ends no process: what could not be written is told, and the reply goes on. */
-function stored(write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    console.error(error);
   }
 }

@@ -1,10 +1,12 @@
 /** The built site's files, and the card of the default model. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { constants, existsSync, lstatSync, readFileSync } from "node:fs";
+import { type FileHandle, open, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
 import type { MiddlewareHandler } from "hono";
 import { html } from "hono/html";
+import { ApiFailure } from "../http/errors.ts";
 import type { App } from "../http/http.ts";
 import type { Info } from "../wire.ts";
 
@@ -13,25 +15,28 @@ const BUILT = fileURLToPath(new URL("../../../dist/web", import.meta.url));
 
 export interface Card {
   welcome: Info["welcome"];
-  /** The model's own README.md, where its folder has one. */
-  path: string | null;
+  /** The folder whose README.md is the model's card; null: there is none. */
+  folder: string | null;
 }
+
+const README = "README.md";
+/** Bytes of a card. */
+const MAX_CARD = 1 << 20;
 
 /** Minnow tells what it is; of any other model its card does. */
 export function cardOf(model: { id: string; dir: string } | null): Card {
-  const readme = model && join(model.dir, "README.md");
-  const path = readme && existsSync(readme) ? readme : null;
-  const card = path && "/card";
-  if (model === null) return { welcome: { lines: [], card, examples: [] }, path };
-  if (model.id !== "minnow") return { welcome: { lines: [`This is ${model.id}.`], card, examples: [] }, path };
+  if (model === null) return { welcome: { model: null, lines: [], card: false, examples: [] }, folder: null };
+  const folder = lstatSync(join(model.dir, README), { throwIfNoEntry: false })?.isFile() ? model.dir : null;
+  const welcome = { model: model.id, lines: [], card: folder !== null, examples: [] };
+  if (model.id !== "minnow") return { welcome, folder };
   return {
     welcome: {
+      ...welcome,
       lines: [
         "This is Minnow, a very small DeepSeek-V3 that Shoal trained from scratch on two CPU cores.",
-        "It works out sums, solves word problems, writes small JavaScript functions and talks a little; nothing you type leaves this computer.",
+        "It works out sums, solves word problems, writes small JavaScript functions and talks a little.",
         "It cannot be relied on: it knows little and makes things up.",
       ],
-      card,
       examples: [
         "Tell me a story about a mouse and a lantern.",
         "What is 24 x 51?",
@@ -39,12 +44,45 @@ export function cardOf(model: { id: string; dir: string } | null): Card {
         "Describe a snowy day in three sentences.",
       ],
     },
-    path,
+    folder,
   };
 }
 
-export function addSite(app: App, folder = BUILT, card?: Card): void {
-  if (card?.path) addCard(app, card.path);
+/**
+ * The card's text, without the fields for the hub that it begins with. A folder of a model may come from anybody: only a regular file that lies in
+ * it is read, and none that is larger than a card.
+ * @throws ApiFailure 404 where there is no such card
+ */
+export async function readCard(folder: string | null): Promise<string> {
+  const text = folder && (await regularFile(folder, README, MAX_CARD));
+  if (text === null) throw new ApiFailure(404, "this model has no card", { code: "not_found" });
+  return text.replace(/^---\r?\n[\s\S]*?\n---\r?\n/, "");
+}
+
+/** A file's text, or null: it is missing, too large, a device or pipe, or leads out of its folder. */
+async function regularFile(folder: string, name: string, maxBytes: number): Promise<string | null> {
+  let file: FileHandle | null = null;
+  try {
+    const path = await realpath(join(folder, name));
+    if (dirname(path) !== (await realpath(folder))) return null;
+    // Opening a pipe would wait for its other end.
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0));
+    const stat = await file.stat();
+    const { size } = stat;
+    if (!stat.isFile() || size > maxBytes) return null;
+    const bytes = Buffer.alloc(size);
+    const { bytesRead } = await file.read(bytes, 0, size, 0);
+    return bytes.toString("utf8", 0, bytesRead);
+  } catch {
+    return null;
+  } finally {
+    await file?.close();
+  }
+}
+
+export function addSite(app: App, folder = BUILT): void {
+  // The card was a page of its own once; it is one of the site's.
+  app.get("/card", (c) => c.redirect("./#/card"));
   // The site may be built while the server runs.
   let files: MiddlewareHandler | null = null;
   app.get("/*", async (c, next) => {
@@ -65,14 +103,6 @@ export function addSite(app: App, folder = BUILT, card?: Card): void {
     c.header("cache-control", "no-cache");
     const index = join(folder, "index.html");
     return existsSync(index) ? c.html(readFileSync(index, "utf8")) : c.html(missing(), 503);
-  });
-}
-
-function addCard(app: App, path: string): void {
-  app.get("/card", (c) => {
-    // The card begins with fields for the hub, which are no part of its text.
-    const text = readFileSync(path, "utf8").replace(/^---\n[\s\S]*?\n---\n/, "");
-    return c.body(text, 200, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" });
   });
 }
 

@@ -124,7 +124,7 @@ describe("a conversation", () => {
     );
     const file = await answer.text();
     expect(await (await own.send("DELETE", "/api/conversations")).json()).toEqual({ deleted: 1 });
-    expect(await own.post("/api/import", JSON.parse(file))).toEqual({ conversations: 1 });
+    expect(await own.post("/api/import", JSON.parse(file))).toEqual({ added: 1, updated: 0, skipped: 0 });
     expect(await find("walrus")).toHaveLength(1);
   });
 

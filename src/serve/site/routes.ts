@@ -6,8 +6,8 @@ import { type StreamForm, streamed } from "../http/streaming.ts";
 import type { Replies } from "../replies/replies.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
-import type { Export, Info, ReplyEvent } from "../wire.ts";
-import type { Card } from "./files.ts";
+import type { Export, Imported, Info, ReplyEvent } from "../wire.ts";
+import { type Card, readCard } from "./files.ts";
 import * as schemas from "./schemas.ts";
 
 interface Site {
@@ -42,12 +42,34 @@ export function addSiteApi(app: App, site: Site): void {
 function addInfo(app: App, { deps, store, card, needsKey }: Site): void {
   addRoute(app, { method: "get", path: "/api/info", summary: "The server and its models", tag }, async (c) => {
     // A page without its key learns that it needs one, and nothing else.
-    const known = c.get("owner") !== "";
-    const models = known ? await deps.engine.models() : [];
+    const admitted = c.get("owner") !== "";
+    const models = admitted ? await deps.engine.models() : [];
     const defaultModel = models.length > 0 ? await deps.modelId(null).catch(() => models[0].id) : "";
-    const welcome = known && card ? card.welcome : { lines: [], card: null, examples: [] };
-    return c.json({ version: VERSION, models, defaultModel, welcome, needsKey } satisfies Info);
+    return c.json({
+      version: VERSION,
+      models,
+      defaultModel,
+      upstreams: [],
+      welcome: admitted && card ? card.welcome : { model: null, lines: [], card: false, examples: [] },
+      defaults: admitted ? store.presets.defaults(c.get("owner")) : {},
+      needsKey,
+      admitted,
+    } satisfies Info);
   });
+  addRoute(
+    app,
+    { method: "put", path: "/api/defaults", summary: "What new chats begin with", tag, body: schemas.settings },
+    (c, { body }) => {
+      store.presets.setDefaults(c.get("owner"), body);
+      return c.json(body);
+    },
+  );
+  const text = schemas.cardAnswer;
+  addRoute(
+    app,
+    { method: "get", path: "/api/card", summary: "The model's card, as Markdown", tag, answer: text },
+    async (c) => c.json({ text: await readCard(card?.folder ?? null) }),
+  );
   addRoute(app, { method: "get", path: "/api/presets", summary: "Presets", tag, answer: schemas.presets }, (c) =>
     c.json({ presets: store.presets.list(c.get("owner")) }),
   );
@@ -189,11 +211,12 @@ function addTransfer(app: App, { store }: Site): void {
       summary: "Add the conversations of an export",
       tag,
       body: schemas.exported,
+      answer: schemas.imported,
       bodyLimit: IMPORT_LIMIT,
     },
     (c, { body }) => {
       const conversations = body.conversations satisfies Export["conversations"];
-      return c.json({ conversations: store.conversations.import(c.get("owner"), conversations) });
+      return c.json(store.conversations.import(c.get("owner"), conversations) satisfies Imported);
     },
   );
 }

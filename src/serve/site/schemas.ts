@@ -1,18 +1,19 @@
 /** Bodies of the site's own API (see wire.ts). */
 import { z } from "@hono/zod-openapi";
 import { LIMITS } from "../openai/sampling.ts";
+import { cleanTokens, cleanToolCalls, cleanUsage } from "../store/clean.ts";
 
-const MOST_ATTACHMENTS = 32;
-const LONGEST_TITLE = 200;
-const MOST_PRESETS = 100;
+const MAX_ATTACHMENTS = 32;
+const MAX_TITLE = 200;
+const MAX_PRESETS = 100;
 /** Characters of a message, an attachment or a system prompt. */
-const LONGEST_TEXT = 4 << 20;
+const MAX_TEXT = 4 << 20;
 /** Models that one message may ask at once. */
-const MOST_MODELS = 4;
+const MAX_MODELS = 4;
 /** Messages of one imported conversation. */
-const MOST_MESSAGES = 100_000;
+const MAX_MESSAGES = 100_000;
 
-const text = z.string().max(LONGEST_TEXT);
+const text = z.string().max(MAX_TEXT);
 const id = z.string().max(256);
 
 export const settings = z
@@ -39,8 +40,8 @@ export const settings = z
   })
   .openapi("ChatSettings");
 
-const title = z.string().max(LONGEST_TITLE);
-const attachments = z.array(z.object({ name: z.string().max(256), text })).max(MOST_ATTACHMENTS);
+const title = z.string().max(MAX_TITLE);
+const attachments = z.array(z.object({ name: z.string().max(256), text })).max(MAX_ATTACHMENTS);
 
 export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(10_000).default(50),
@@ -56,6 +57,10 @@ export const conversationPatch = z.strictObject({
   leafId: id.optional(),
 });
 
+export const cardAnswer = z.object({ text: z.string() });
+
+export const imported = z.object({ added: z.int(), updated: z.int(), skipped: z.int() });
+
 export const fork = z.strictObject({ messageId: id });
 
 export const newMessage = z
@@ -63,7 +68,7 @@ export const newMessage = z
     parentId: id.nullable(),
     content: text,
     attachments: attachments.optional(),
-    models: z.array(z.string().max(512)).max(MOST_MODELS).optional(),
+    models: z.array(z.string().max(512)).max(MAX_MODELS).optional(),
   })
   .refine(({ content, attachments }) => content.trim() !== "" || attachments?.length, {
     path: ["content"],
@@ -76,37 +81,13 @@ export const regenerate = z.strictObject({ model: z.string().max(512).optional()
 export const nothing = z.strictObject({});
 
 export const presets = z.strictObject({
-  presets: z.array(z.strictObject({ name: z.string().min(1).max(100), settings })).max(MOST_PRESETS),
+  presets: z.array(z.strictObject({ name: z.string().min(1).max(100), settings })).max(MAX_PRESETS),
 });
 
-const count = z.number().min(0);
-const usage = z.object({
-  promptTokens: count,
-  cachedTokens: count,
-  completionTokens: count,
-  reasoningTokens: count,
-  draftedTokens: count,
-  acceptedTokens: count,
-  queueSeconds: count.nullable(),
-  prefillSeconds: count.nullable(),
-  decodeSeconds: count.nullable(),
-});
-
-const rival = z.object({
-  id: z.int().nullable(),
-  text: z.string(),
-  bytes: z.array(z.int().min(0).max(255)),
-  logprob: z.number(),
-});
-
-const xray = z.array(
-  rival.extend({
-    logprob: z.number().nullable(),
-    top: z.array(rival).max(LIMITS.topLogprobs),
-    drafted: z.boolean().optional(),
-    experts: z.array(z.array(z.int())).optional(),
-  }),
-);
+/** What other servers said of a reply, which older versions kept as it came. */
+const usage = z.unknown().transform(cleanUsage);
+const xray = z.unknown().transform(cleanTokens);
+const toolCalls = z.unknown().transform(cleanToolCalls);
 
 const time = z.int().min(0);
 
@@ -123,9 +104,11 @@ const message = z.object({
   status: z.enum(["queued", "streaming", "done", "stopped", "interrupted", "failed"]),
   error: z.string().nullable(),
   finishReason: z.enum(["stop", "length", "tool_calls", "content_filter", "abort"]).nullable(),
-  usage: usage.nullable(),
+  usage,
   costUsd: z.number().nullable(),
   leftOut: z.int().min(0).optional(),
+  toolCalls: toolCalls.optional(),
+  slot: z.int().min(0).max(MAX_MODELS).optional(),
   xray: xray.optional(),
 });
 
@@ -140,7 +123,7 @@ const conversation = z.object({
   }),
   messages: z
     .array(message)
-    .max(MOST_MESSAGES)
+    .max(MAX_MESSAGES)
     .superRefine((messages, context) => {
       const earlier = new Set<string>();
       for (const [i, { id, parentId }] of messages.entries()) {

@@ -1,9 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import type { ChatSettings, Conversation, ConversationSummary, ConversationTree, Export, Message } from "../wire.ts";
+import type {
+  ChatSettings,
+  Conversation,
+  ConversationSummary,
+  ConversationTree,
+  Export,
+  Imported,
+  Message,
+} from "../wire.ts";
+import { endedStatus, Importer, insertConversation } from "./importer.ts";
 import type { SqliteMessages } from "./messages.ts";
 import { Search } from "./search.ts";
 import { type ConversationStore, UNDO_MS } from "./store.ts";
+import { remove, whole } from "./whole.ts";
 
 type Row = Record<string, string | number | null>;
 
@@ -41,7 +51,7 @@ export class SqliteConversations implements ConversationStore {
   create(owner: string, { title = "", settings = {} }: { title?: string; settings?: ChatSettings }): Conversation {
     const time = this.now();
     const conversation = { id: randomUUID(), title, createdAt: time, updatedAt: time, settings, leafId: null };
-    this.insert(owner, conversation);
+    insertConversation(this.db, owner, conversation);
     return conversation;
   }
 
@@ -84,7 +94,9 @@ export class SqliteConversations implements ConversationStore {
   }
 
   restore(owner: string, id: string): Conversation | null {
-    this.db.prepare("UPDATE conversations SET deleted_at = NULL WHERE id = ? AND owner = ?").run(id, owner);
+    this.db
+      .prepare("UPDATE conversations SET deleted_at = NULL WHERE id = ? AND owner = ? AND deleted_at IS NOT NULL")
+      .run(id, owner);
     return this.get(owner, id);
   }
 
@@ -93,7 +105,7 @@ export class SqliteConversations implements ConversationStore {
     const shown = this.db
       .prepare("SELECT count(*) AS n FROM conversations WHERE owner = ? AND deleted_at IS NULL")
       .get(owner)!.n as number;
-    this.db.prepare("DELETE FROM conversations WHERE owner = ?").run(owner);
+    remove(this.db, "owner = ?", owner);
     return shown;
   }
 
@@ -103,7 +115,7 @@ export class SqliteConversations implements ConversationStore {
     if (!from || message?.conversationId !== id) return null;
     const branch = this.messages.branch(message).map((one) => ({ ...one, xray: this.messages.xray(one.id) }));
     const { title, settings } = from;
-    return this.whole(() => {
+    return whole(this.db, () => {
       const made = this.create(owner, { title, settings });
       const leafId = this.addTree(made.id, branch).get(messageId)!;
       return this.update(owner, made.id, { leafId })!;
@@ -125,56 +137,26 @@ export class SqliteConversations implements ConversationStore {
     }
   }
 
-  import(owner: string, conversations: Export["conversations"]): number {
-    return this.whole(() => {
-      for (const { conversation, messages } of conversations) {
-        const made = { ...conversation, id: randomUUID(), updatedAt: this.now(), leafId: null };
-        this.insert(owner, made);
-        const ids = this.addTree(made.id, messages);
-        const leafId = ids.get(conversation.leafId ?? "") ?? [...ids.values()].at(-1);
-        if (leafId) this.update(owner, made.id, { leafId });
-      }
-      return conversations.length;
-    });
+  import(owner: string, conversations: Export["conversations"]): Imported {
+    return whole(this.db, () => new Importer(this.db, this.messages, () => this.now()).import(owner, conversations));
   }
 
-  /** Adds messages under ids of their own; which became which. What was being written there is not written here. */
+  /** Adds copies of messages under ids of their own; which became which. */
   private addTree(conversationId: string, messages: Export["conversations"][number]["messages"]): Map<string, string> {
     const ids = new Map<string, string>();
     for (const { xray, ...message } of messages) {
-      const status = message.status === "queued" || message.status === "streaming" ? "interrupted" : message.status;
       const parentId = ids.get(message.parentId ?? "") ?? null;
-      const copy: Message = { ...message, id: randomUUID(), conversationId, parentId, status };
+      const copy: Message = { ...message, id: randomUUID(), conversationId, parentId, status: endedStatus(message) };
       ids.set(message.id, this.messages.add(copy).id);
       this.messages.saveXray(copy.id, xray ?? []);
     }
     return ids;
   }
 
-  private insert(owner: string, { id, title, createdAt, updatedAt, settings }: Conversation): void {
-    this.db
-      .prepare(
-        "INSERT INTO conversations (id, owner, title, created_at, updated_at, settings) VALUES (?, ?, ?, ?, ?, ?)",
-      )
-      .run(id, owner, title, createdAt, updatedAt, JSON.stringify(settings));
-  }
-
   /** Milliseconds, never the same twice: the list is paged by them. */
   private now(): number {
     this.lastTime = Math.max(Date.now(), this.lastTime + 1);
     return this.lastTime;
-  }
-
-  private whole<Result>(work: () => Result): Result {
-    this.db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.db.exec("ROLLBACK");
-      throw error;
-    }
   }
 }
 

@@ -11,6 +11,8 @@ export class SqliteKeys implements KeyStore {
   private readonly db: DatabaseSync;
   private readonly select;
   private readonly note;
+  /** When the last use of each key was noted, or could not be. */
+  private readonly noted = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
     this.db = db;
@@ -52,7 +54,17 @@ export class SqliteKeys implements KeyStore {
     const row = this.select.get(hashOf(key));
     if (!row) return null;
     const time = Date.now();
-    if (time - ((row.last_used_at as number | null) ?? 0) > NOTE_MS) this.note.run(time, row.id);
+    const id = row.id as string;
+    const noted = Math.max((row.last_used_at as number | null) ?? 0, this.noted.get(id) ?? 0);
+    if (time - noted > NOTE_MS) {
+      this.noted.set(id, time);
+      try {
+        this.note.run(time, id);
+      } catch (error) {
+        // A locked or full database is no reason to turn a good key away.
+        console.error(error);
+      }
+    }
     return row.name as string;
   }
 }

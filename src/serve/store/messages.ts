@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { TokenInfo } from "../../infer/index.ts";
 import type { Message } from "../wire.ts";
+import { cleanTokens, cleanToolCalls, cleanUsage } from "./clean.ts";
 import type { MessageStore, NewStoredMessage } from "./store.ts";
 
 /** Most bytes that one message's token infos take when they are unpacked. */
@@ -22,7 +23,8 @@ export class SqliteMessages implements MessageStore {
   constructor(db: DatabaseSync) {
     this.insert = db.prepare(
       `INSERT INTO messages (id, conversation_id, parent_id, role, content, reasoning, attachments, created_at, model, status,
-         error, finish_reason, usage, cost_usd, left_out) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         error, finish_reason, usage, cost_usd, left_out, tool_calls, slot)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.select = db.prepare(
       `SELECT m.* FROM messages m JOIN conversations c ON c.id = m.conversation_id
@@ -37,7 +39,7 @@ export class SqliteMessages implements MessageStore {
     this.selectAll = db.prepare("SELECT * FROM messages WHERE conversation_id = ? ORDER BY seq");
     this.update = db.prepare(
       `UPDATE messages SET content = ?, reasoning = ?, status = ?, error = ?, finish_reason = ?, usage = ?, cost_usd = ?,
-         left_out = ? WHERE id = ?`,
+         left_out = ?, tool_calls = ? WHERE id = ?`,
     );
     this.selectXray = db.prepare("SELECT tokens FROM xray WHERE message_id = ?");
     // A message whose conversation is gone has no token infos either.
@@ -65,8 +67,8 @@ export class SqliteMessages implements MessageStore {
     const { id, conversationId, parentId, role, content, reasoning, attachments, createdAt, model } = message;
     this.insert.run(
       ...[id, conversationId, parentId, role, content, reasoning, JSON.stringify(attachments), createdAt, model],
-      ...[message.status, message.error, message.finishReason, message.usage && JSON.stringify(message.usage)],
-      ...[message.costUsd, message.leftOut ?? 0],
+      ...[message.status, message.error, message.finishReason, packedUsage(message)],
+      ...[costOf(message), message.leftOut ?? 0, packedCalls(message), message.slot ?? 0],
     );
     return message;
   }
@@ -84,23 +86,34 @@ export class SqliteMessages implements MessageStore {
     return this.selectAll.all(conversationId).map((row) => messageOf(row as Row));
   }
 
-  save({ id, content, reasoning, status, error, finishReason, usage, costUsd, leftOut }: Message): void {
-    const packedUsage = usage && JSON.stringify(usage);
-    this.update.run(content, reasoning, status, error, finishReason, packedUsage, costUsd, leftOut ?? 0, id);
+  save(message: Message): void {
+    const { id, content, reasoning, status, error, finishReason, leftOut = 0 } = message;
+    this.update.run(
+      ...[content, reasoning, status, error, finishReason, packedUsage(message), costOf(message), leftOut],
+      ...[packedCalls(message), id],
+    );
   }
 
   xray(id: string): TokenInfo[] {
     const row = this.selectXray.get(id);
     if (!row) return [];
-    return JSON.parse(inflateRawSync(row.tokens as Uint8Array, { maxOutputLength: LARGEST_XRAY }).toString());
+    return cleanTokens(
+      JSON.parse(inflateRawSync(row.tokens as Uint8Array, { maxOutputLength: LARGEST_XRAY }).toString()),
+    );
   }
 
   saveXray(id: string, tokens: readonly TokenInfo[]): void {
     if (tokens.length === 0) return;
-    const json = Buffer.from(JSON.stringify(tokens));
+    const json = Buffer.from(JSON.stringify(cleanTokens(tokens)));
     if (json.length <= LARGEST_XRAY) this.insertXray.run(deflateRawSync(json, { level: 3 }), id);
   }
 }
+
+/** What other servers say of a reply is made fit to be kept, on the way in and, for what older versions kept, on the way out. */
+const packedUsage = ({ usage }: Message): string | null => usage && JSON.stringify(cleanUsage(usage));
+const packedCalls = ({ toolCalls }: Message): string | null =>
+  toolCalls?.length ? JSON.stringify(cleanToolCalls(toolCalls)) : null;
+const costOf = ({ costUsd }: Message): number | null => (costUsd !== null && Number.isFinite(costUsd) ? costUsd : null);
 
 function messageOf(row: Row): Message {
   return {
@@ -116,8 +129,10 @@ function messageOf(row: Row): Message {
     status: row.status as Message["status"],
     error: row.error as string | null,
     finishReason: row.finish_reason as Message["finishReason"],
-    usage: row.usage === null ? null : JSON.parse(row.usage as string),
+    usage: row.usage === null ? null : cleanUsage(JSON.parse(row.usage as string)),
     costUsd: row.cost_usd as number | null,
     leftOut: row.left_out as number,
+    ...(row.tool_calls !== null && { toolCalls: cleanToolCalls(JSON.parse(row.tool_calls as string)) }),
+    ...(row.slot !== 0 && { slot: row.slot as number }),
   };
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Preset } from "../wire.ts";
+import type { ChatSettings, Preset } from "../wire.ts";
 import type { PresetStore } from "./store.ts";
 
 export class SqlitePresets implements PresetStore {
@@ -18,5 +18,16 @@ export class SqlitePresets implements PresetStore {
     this.db
       .prepare("INSERT OR REPLACE INTO presets (owner, presets) VALUES (?, ?)")
       .run(owner, JSON.stringify(presets));
+  }
+
+  defaults(owner: string): ChatSettings {
+    const row = this.db.prepare("SELECT settings FROM defaults WHERE owner = ?").get(owner);
+    return row ? JSON.parse(row.settings as string) : {};
+  }
+
+  setDefaults(owner: string, settings: ChatSettings): void {
+    this.db
+      .prepare("INSERT OR REPLACE INTO defaults (owner, settings) VALUES (?, ?)")
+      .run(owner, JSON.stringify(settings));
   }
 }

@@ -72,6 +72,10 @@ const MIGRATIONS = [
     WHEN new.status NOT IN ('queued', 'streaming') BEGIN
     INSERT INTO search (rowid, content) VALUES (new.seq, new.content);
   END;`,
+
+  `ALTER TABLE messages ADD COLUMN tool_calls TEXT;
+  ALTER TABLE messages ADD COLUMN slot INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE defaults (owner TEXT PRIMARY KEY, settings TEXT NOT NULL) STRICT;`,
 ];
 
 /** Brings a database up to date, each step whole or not at all. @throws InputError for one that a newer Shoal has written */

@@ -2,7 +2,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { ConversationSummary } from "../wire.ts";
 
-const MOST_WORDS = 10;
+const MAX_WORDS = 10;
+/** Characters of one word; the rest is not looked for. Every place of every text is compared with them. */
+const MAX_WORD = 64;
 /** Characters around the first match that a snippet shows. */
 const BEFORE = 40;
 const AFTER = 120;
@@ -18,7 +20,8 @@ export class Search {
 
   /** Newest conversation first, each once, with its latest message that matches. */
   find(owner: string, query: string, { limit, before }: { limit: number; before: number }): ConversationSummary[] {
-    const words = query.trim().split(/\s+/).slice(0, MOST_WORDS);
+    const words = wordsOf(query);
+    if (words.length === 0) return [];
     // The index knows three characters and more; shorter words are looked for in what is left.
     const indexed = words.filter((word) => [...word].length >= 3);
     const like = words.map((word) => `%${word.replace(/[\\%_]/g, "\\$&")}%`);
@@ -43,6 +46,15 @@ export class Search {
       return { id, title, updatedAt: updatedAt as number, hit };
     });
   }
+}
+
+/** Control characters end words as spaces do: SQLite takes U+0000 for the end of a text. */
+function wordsOf(query: string): string[] {
+  const words = query.toWellFormed().split(/[\s\p{Cc}]+/u);
+  return words
+    .filter((word) => word !== "")
+    .slice(0, MAX_WORDS)
+    .map((word) => [...word].slice(0, MAX_WORD).join(""));
 }
 
 /** The surroundings of the first match, with every match in it marked. */

@@ -4,11 +4,17 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { InputError } from "../../base/index.ts";
 import { SqliteConversations } from "./conversations.ts";
+import { failureOf } from "./failure.ts";
 import { SqliteKeys } from "./keys.ts";
 import { SqliteMessages } from "./messages.ts";
 import { SqlitePresets } from "./presets.ts";
 import { migrate } from "./schema.ts";
 import { type Store, UNDO_MS } from "./store.ts";
+import { remove, whole } from "./whole.ts";
+
+/** Milliseconds that a statement waits for another process. A server waits on its only thread, a command has all the time. */
+const SERVER_PATIENCE_MS = 200;
+const COMMAND_PATIENCE_MS = 5000;
 
 export interface OpenOptions {
   /** Open beside a server that may be running: for commands that only touch keys. */
@@ -34,12 +40,16 @@ export function openStore(folder: string, { beside = false }: OpenOptions = {}):
     );
     migrate(db, path);
     if (!beside) recover(db, path);
+    // What comes before happens once, at the start; from here on requests wait.
+    db.exec(`PRAGMA busy_timeout = ${beside ? COMMAND_PATIENCE_MS : SERVER_PATIENCE_MS}`);
     return new SqliteStore(db, lock);
   } catch (error) {
     lock?.close();
     if (error instanceof InputError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (/not a database|malformed/.test(message)) throw damaged(path, message);
+    const known = failureOf(error);
+    if (known) throw new InputError(`${path}: cannot be opened: ${known.message}`);
     throw new InputError(`${path}: cannot be opened (${code === "ERR_SQLITE_ERROR" ? message : (code ?? message)})`);
   }
 }
@@ -49,8 +59,9 @@ function lockFolder(folder: string): DatabaseSync {
   const lock = new DatabaseSync(join(folder, "server.lock"));
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-  } catch {
+  } catch (error) {
     lock.close();
+    if (failureOf(error)?.kind !== "busy") throw error;
     throw new InputError(
       `${folder}: another shoal serve has this data folder; stop it, or name another with --data-dir`,
     );
@@ -92,8 +103,16 @@ class SqliteStore implements Store {
     this.purge();
   }
 
+  whole<Result>(work: () => Result): Result {
+    return whole(this.db, work);
+  }
+
   purge(): void {
-    this.db.prepare("DELETE FROM conversations WHERE deleted_at < ?").run(Date.now() - UNDO_MS);
+    try {
+      remove(this.db, "deleted_at < ?", Date.now() - UNDO_MS);
+    } catch (error) {
+      console.error(error);
+    }
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type {
   ConversationSummary,
   ConversationTree,
   Export,
+  Imported,
   Message,
   Preset,
 } from "../wire.ts";
@@ -39,8 +40,8 @@ export interface ConversationStore {
   fork(owner: string, id: string, messageId: string): Conversation | null;
   /** One by one, so that an export of any size streams. */
   export(owner: string): Generator<Export["conversations"][number]>;
-  /** All or nothing; they get ids of their own. Returns how many. */
-  import(owner: string, conversations: Export["conversations"]): number;
+  /** All or nothing. What is here already, by id or by content, gets what it lacks instead of a double. */
+  import(owner: string, conversations: Export["conversations"]): Imported;
 }
 
 /** A message that is to be stored: what is left out is empty. */
@@ -51,6 +52,8 @@ export interface MessageStore {
   get(owner: string, id: string): Message | null;
   /** From the first message of the conversation to this one. */
   branch(message: Message): Message[];
+  /** Every message of a conversation, in order of creation. */
+  all(conversationId: string): Message[];
   /** Writes what a reply has become. */
   save(message: Message): void;
   xray(id: string): TokenInfo[];
@@ -60,6 +63,9 @@ export interface MessageStore {
 export interface PresetStore {
   list(owner: string): Preset[];
   replace(owner: string, presets: readonly Preset[]): void;
+  /** What new chats begin with. */
+  defaults(owner: string): ChatSettings;
+  setDefaults(owner: string, settings: ChatSettings): void;
 }
 
 export interface StoredKey {
@@ -87,7 +93,9 @@ export interface Store {
   readonly messages: MessageStore;
   readonly presets: PresetStore;
   readonly keys: KeyStore;
-  /** Removes for good what was deleted long enough ago. */
+  /** Does all of it or nothing. */
+  whole<Result>(work: () => Result): Result;
+  /** Removes for good what was deleted long enough ago. A failure is logged: the next time tries again. */
   purge(): void;
   close(): void;
 }
