@@ -1,6 +1,8 @@
 /** What every room needs and no room owns. */
+export { within } from "./deadline.ts";
 export { InputError } from "./errors.ts";
 export { didYouMean, distance, nearestName } from "./names.ts";
 export { Random } from "./random.ts";
+export { checkRegular, isThere, readRegular, readRegularJson, readRegularText } from "./regular-file.ts";
 export { eventData, LONGEST_EVENT } from "./sse.ts";
 export { workerFile } from "./worker-file.ts";

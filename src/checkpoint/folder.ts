@@ -1,8 +1,8 @@
 /** The Hugging Face folder: config.json and one safetensors file, or shards with an index. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { InputError } from "../base/index.ts";
+import { InputError, isThere, readRegularJson } from "../base/index.ts";
 import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
 import {
@@ -36,24 +36,7 @@ export interface CheckpointFolder {
 }
 
 /** Reads a JSON file that must hold an object. @throws InputError */
-export function readJsonObject(path: string): Json {
-  let text: string;
-  try {
-    if (statSync(path).size > FOLDER_LIMITS.jsonBytes)
-      throw new InputError(`${path}: larger than ${FOLDER_LIMITS.jsonBytes} bytes`);
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof InputError) throw error;
-    throw new InputError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
-  } catch (error) {
-    throw new InputError(`${path}: not valid JSON: ${(error as Error).message.split("\n")[0]}`);
-  }
-  throw new InputError(`${path}: expected a JSON object`);
-}
+export const readJsonObject = (path: string): Json => readRegularJson(path, FOLDER_LIMITS.jsonBytes);
 
 /** Opens a model's folder: its configuration and the place of every tensor. Weights are read when asked for. */
 export function openFolder(dir: string): CheckpointFolder {
@@ -64,7 +47,7 @@ export function openFolder(dir: string): CheckpointFolder {
   const config = readJsonObject(join(dir, "config.json"));
   const files = new Map<string, SafetensorsFile>();
   const tensors =
-    existsSync(join(dir, INDEX)) && !existsSync(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
+    isThere(join(dir, INDEX)) && !isThere(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
   const blockSize = fp8BlockSize(config, dir);
   const find = (name: string, shape: readonly number[]) => {
     const info = tensors.get(name);
@@ -111,7 +94,7 @@ export function openFolder(dir: string): CheckpointFolder {
 
 function openSingle(dir: string, files: Map<string, SafetensorsFile>): Map<string, TensorInfo> {
   const path = join(dir, SINGLE);
-  if (!existsSync(path)) throw new InputError(`${dir}: has neither ${SINGLE} nor ${INDEX}`);
+  if (!isThere(path)) throw new InputError(`${dir}: has neither ${SINGLE} nor ${INDEX}`);
   const file = openSafetensors(path);
   files.set(path, file);
   return file.tensors;
@@ -126,13 +109,13 @@ function openShards(dir: string, files: Map<string, SafetensorsFile>): Map<strin
   if (names.size > FOLDER_LIMITS.shards)
     throw new InputError(`${indexPath}: names more than ${FOLDER_LIMITS.shards} shards`);
   for (const shard of names) {
-    if (typeof shard !== "string" || basename(shard) !== shard || shard.startsWith(".")) {
+    if (typeof shard !== "string" || shard === "" || basename(shard) !== shard || shard.startsWith(".")) {
       throw new InputError(
         `${indexPath}: shard ${JSON.stringify(shard)} must be the name of a file in the folder itself`,
       );
     }
     const path = join(dir, shard);
-    if (!existsSync(path)) throw new InputError(`${path}: this shard is missing; ${INDEX} names it`);
+    if (!isThere(path)) throw new InputError(`${path}: this shard is missing; ${INDEX} names it`);
     files.set(path, openSafetensors(path));
   }
   const tensors = new Map<string, TensorInfo>();

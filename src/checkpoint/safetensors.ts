@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { InputError } from "../base/index.ts";
+import { checkRegular, InputError } from "../base/index.ts";
 import { mapFile } from "../tensor/index.ts";
 
 export const SAFETENSORS_LIMITS = { headerBytes: 100 * 10 ** 6, tensors: 10 ** 6, dimensions: 16 };
@@ -52,6 +52,8 @@ export interface SafetensorsFile {
  * @throws InputError naming the file, the tensor and the byte offset
  */
 export function openSafetensors(path: string): SafetensorsFile {
+  // A pipe would be waited for.
+  checkRegular(path);
   let buffer: ArrayBuffer;
   try {
     buffer = mapFile(path);

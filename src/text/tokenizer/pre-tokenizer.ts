@@ -1,5 +1,6 @@
 /** Cutting text into the words inside which BPE merges: the `pre_tokenizer` of a tokenizer.json. */
-import { InputError } from "../../base/index.ts";
+import { InputError, within } from "../../base/index.ts";
+import { fromOniguruma } from "./oniguruma.ts";
 
 /** A pre-tokenizer: calls visit for each word of the text, in order. */
 export type PreTokenizer = (text: string, visit: (word: string) => void) => void;
@@ -23,10 +24,25 @@ export function deepseekPreTokenizer(digits: 1 | 3): object {
   };
 }
 
+/** What an unknown file's expressions may take: a moment, and longer for long texts. */
+const deadline = (text: string): number => 3_000 + text.length / 50;
+
 const MAX_STEPS = 16;
+const MAX_DEPTH = 4;
 const MAX_PATTERN = 10_000;
 /** GPT-2's own split, which a ByteLevel step applies when use_regex is on. */
 const GPT2_WORDS = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** Published expressions of which it is known that no text makes them slow; others are held to a deadline. */
+const KNOWN: ReadonlySet<string> = new Set([
+  "\\p{N}",
+  "\\p{N}{1,3}",
+  `[${CJK}]+`,
+  DEEPSEEK_WORDS,
+  GPT2_WORDS,
+  // cl100k as Llama 3, GLM and others have it; Qwen's
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+]);
 
 /**
  * Reads a `pre_tokenizer`: a sequence of Split (by regular expression, Isolated), Digits and ByteLevel steps, as files of DeepSeek's kind have it.
@@ -34,28 +50,37 @@ const GPT2_WORDS = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p
  */
 export function parsePreTokenizer(json: unknown, where: string): PreTokenizer {
   const steps = flatten(json, where).map((step, i) => stepPattern(step, `${where}: pre_tokenizer step ${i}`));
-  const patterns = steps.filter((pattern) => pattern !== null);
-  return (text, visit) => splitBy(patterns, 0, text, visit);
+  const known = steps.filter((step) => step !== null);
+  const patterns = known.map(({ pattern }) => pattern);
+  if (known.every(({ source }) => KNOWN.has(source))) return (text, visit) => splitBy(patterns, 0, text, visit);
+  return (text, visit) => {
+    const milliseconds = deadline(text);
+    const slow = `${where}: pre_tokenizer: its regular expressions take longer than ${Math.round(milliseconds / 1000)} s on a text of ${text.length} characters; they are not usable`;
+    within(milliseconds, slow, () => splitBy(patterns, 0, text, visit));
+  };
 }
 
-function flatten(json: unknown, where: string): Record<string, unknown>[] {
+function flatten(json: unknown, where: string, depth = 0): Record<string, unknown>[] {
   if (json === null || json === undefined) return [];
+  if (typeof json !== "object") throw new InputError(`${where}: pre_tokenizer must be a JSON object`);
   const step = json as Record<string, unknown>;
   if (step.type !== "Sequence") return [step];
   const steps = step.pretokenizers;
-  if (!Array.isArray(steps) || steps.length > MAX_STEPS)
+  if (!Array.isArray(steps) || steps.length > MAX_STEPS || depth === MAX_DEPTH)
     throw new InputError(`${where}: pre_tokenizer.pretokenizers must be a list of at most ${MAX_STEPS}`);
-  return steps.flatMap((inner) => flatten(inner, where));
+  const all = steps.flatMap((inner) => flatten(inner, where, depth + 1));
+  if (all.length > MAX_STEPS) throw new InputError(`${where}: pre_tokenizer has more than ${MAX_STEPS} steps`);
+  return all;
 }
 
-/** The regular expression whose matches a step isolates; null where it does not cut. */
-function stepPattern(step: Record<string, unknown>, where: string): RegExp | null {
+/** The regular expression whose matches a step isolates, and as it stands in the file; null where it does not cut. */
+function stepPattern(step: Record<string, unknown>, where: string): { source: string; pattern: RegExp } | null {
   switch (step.type) {
     case "ByteLevel":
       if (step.add_prefix_space) throw new InputError(`${where}: add_prefix_space is not supported`);
-      return step.use_regex === false ? null : new RegExp(GPT2_WORDS, "gu");
+      return step.use_regex === false ? null : compiled(GPT2_WORDS, where);
     case "Digits":
-      return step.individual_digits ? /\p{N}/gu : /\p{N}+/gu;
+      return { source: "\\p{N}", pattern: step.individual_digits ? /\p{N}/gv : /\p{N}+/gv };
     case "Split": {
       const pattern = step.pattern as { Regex?: unknown; String?: unknown } | undefined;
       const source =
@@ -68,11 +93,7 @@ function stepPattern(step: Record<string, unknown>, where: string): RegExp | nul
         throw new InputError(`${where}: pattern must be {Regex} or {String} of at most ${MAX_PATTERN} characters`);
       if (step.behavior !== "Isolated" || step.invert)
         throw new InputError(`${where}: only behavior "Isolated" without invert is supported`);
-      try {
-        return new RegExp(translate(source), "gu");
-      } catch (error) {
-        throw new InputError(`${where}: cannot read the regular expression: ${(error as Error).message}`);
-      }
+      return compiled(source, where);
     }
     default:
       throw new InputError(
@@ -81,9 +102,12 @@ function stepPattern(step: Record<string, unknown>, where: string): RegExp | nul
   }
 }
 
-/** Oniguruma to JavaScript: (?i:…) is known to Node 24; escapes of characters that need none are errors in JavaScript's u mode. */
-function translate(source: string): string {
-  return source.replace(/\\([!"#%&',:;<=>@_`~ -])/g, (_, char: string) => (char === "-" ? "\\-" : char));
+function compiled(source: string, where: string): { source: string; pattern: RegExp } {
+  try {
+    return { source, pattern: new RegExp(fromOniguruma(source), "gv") };
+  } catch (error) {
+    throw new InputError(`${where}: cannot read the regular expression: ${(error as Error).message}`);
+  }
 }
 
 function escapeRegex(text: string): string {
@@ -102,14 +126,11 @@ function splitBy(patterns: readonly RegExp[], step: number, text: string, visit:
   pattern.lastIndex = 0;
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     const end = pattern.lastIndex;
-    if (match[0].length === 0) {
-      pattern.lastIndex++;
-      continue;
-    }
     if (match.index > from) splitBy(patterns, step + 1, text.slice(from, match.index), visit);
-    splitBy(patterns, step + 1, match[0], visit);
+    if (match[0].length > 0) splitBy(patterns, step + 1, match[0], visit);
     from = end;
-    pattern.lastIndex = end;
+    // A match of nothing cuts where it stands.
+    pattern.lastIndex = match[0].length > 0 ? end : end + (text.codePointAt(end)! > 0xffff ? 2 : 1);
   }
   if (from === 0) splitBy(patterns, step + 1, text, visit);
   else if (from < text.length) splitBy(patterns, step + 1, text.slice(from), visit);

@@ -68,6 +68,45 @@ describe("a tokenizer.json that is wrong", () => {
     writeFileSync(path, '{"model": ');
     expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: not valid JSON/);
     writeFileSync(path, "[]");
-    expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: the file must be a JSON object/);
+    expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: expected a JSON object/);
   });
+});
+
+describe("added tokens", () => {
+  const withThink = (special: boolean) => {
+    const json = good();
+    (json.added_tokens as object[]).push({ id: 266, content: "<think>", special });
+    return parseTokenizer(json, "t.json");
+  };
+
+  it("that are not special are found before bytes are merged, in a user's text too; marks are not", () => {
+    const tokenizer = withThink(false);
+    for (const special of ["parse", "text"] as const) expect(tokenizer.encode("a<think>b", { special })).toContain(266);
+    expect(tokenizer.encode("<｜User｜>", { special: "text" })).not.toContain(tokenizer.special.get("<｜User｜>"));
+    expect(withThink(true).encode("a<think>b", { special: "text" })).not.toContain(266);
+  });
+
+  it("of files that have them beside the vocabulary keep their ids, and are written into it", () => {
+    const json = good();
+    const model = json.model as { vocab: Record<string, number> };
+    for (const { content } of json.added_tokens as { content: string }[]) delete model.vocab[content];
+    const old = parseTokenizer(json, "t.json");
+    expect(old.special.get("<｜User｜>")).toBe(3);
+    expect(tokenizerToJson(old)).toEqual(good());
+  });
+
+  it("with another id in the vocabulary are refused", () => {
+    expect(() => parseTokenizer(changed("model.vocab.<｜User｜>", 260), "t.json")).toThrow(
+      /added_tokens: "<｜User｜>" has the id 3 there and 260 in model\.vocab/,
+    );
+  });
+});
+
+it("regular expressions that never end are stopped, with one line", () => {
+  const json = changed("pre_tokenizer", { type: "Split", pattern: { Regex: "(?:a+)+$" }, behavior: "Isolated" });
+  const tokenizer = parseTokenizer(json, "t.json");
+  expect(tokenizer.decode(tokenizer.encode("aaa b"))).toBe("aaa b");
+  expect(() => tokenizer.encode(`${"a".repeat(60)}b`)).toThrow(
+    /^t\.json: pre_tokenizer: .* take longer than 3 s[^\n]*$/,
+  );
 });

@@ -1,7 +1,7 @@
 /** tokenizer.json and tokenizer_config.json, as Hugging Face's tokenizers and transformers read and write them. */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { InputError, isThere, readRegularJson } from "../../base/index.ts";
 import { bytesToChars, charsToBytes } from "./byte-level.ts";
 import { MergeTable } from "./merges.ts";
 import { parsePreTokenizer } from "./pre-tokenizer.ts";
@@ -20,26 +20,10 @@ type Json = Record<string, unknown>;
 export function loadTokenizer(dir: string): Tokenizer {
   const path = join(dir, "tokenizer.json");
   const configPath = join(dir, "tokenizer_config.json");
-  return parseTokenizer(readJson(path), path, existsSync(configPath) ? readJson(configPath) : undefined);
-}
-
-function readJson(path: string): unknown {
-  let text: string;
-  try {
-    if (statSync(path).size > TOKENIZER_LIMITS.fileBytes)
-      throw new InputError(`${path}: larger than ${TOKENIZER_LIMITS.fileBytes} bytes, which no tokenizer is`);
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof InputError) throw error;
-    throw new InputError(
-      `${path}: cannot be read (${(error as NodeJS.ErrnoException).code}); a model's folder needs its tokenizer.json`,
-    );
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InputError(`${path}: not valid JSON: ${(error as Error).message}`);
-  }
+  if (!isThere(path))
+    throw new InputError(`${path}: cannot be read (ENOENT); a model's folder needs its tokenizer.json`);
+  const config = isThere(configPath) ? readRegularJson(configPath, TOKENIZER_LIMITS.fileBytes) : undefined;
+  return parseTokenizer(readRegularJson(path, TOKENIZER_LIMITS.fileBytes), path, config);
 }
 
 /**
@@ -72,11 +56,15 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
     fail(`vocabulary of ${size} ids; at most ${TOKENIZER_LIMITS.vocabSize} are allowed`);
 
   const bytes: Uint8Array[] = Array.from({ length: size }, () => new Uint8Array(0));
-  const addedIds = new Set(added.map(({ id }) => id));
+  const addedIds = new Map(added.map(({ content, id }) => [content, id]));
+  const isAdded = new Set(addedIds.values());
   const ids = new Map<string, number>();
   for (const [token, id] of Object.entries(vocab) as [string, number][]) {
     ids.set(token, id);
-    if (addedIds.has(id)) continue;
+    const declared = addedIds.get(token);
+    if (declared !== undefined && declared !== id)
+      fail(`added_tokens: ${JSON.stringify(token)} has the id ${declared} there and ${id} in model.vocab`);
+    if (isAdded.has(id)) continue;
     bytes[id] =
       charsToBytes(token) ??
       fail(
@@ -174,11 +162,13 @@ function readAdded(list: unknown, where: string): AddedToken[] {
 /** The tokenizer.json of a tokenizer. */
 export function tokenizerToJson(tokenizer: Tokenizer): Json {
   const { bytes, mergeList, added, preTokenizerJson } = tokenizer.parts;
-  const addedIds = new Set(added.map(({ id }) => id));
-  const written = bytes.map((token, id) => (addedIds.has(id) ? null : bytesToChars(token)));
-  const vocab: Record<string, number> = {};
+  // Hugging Face's tokenizers number added tokens that the vocabulary lacks anew, behind it: all of them must stand in both.
+  const contents = new Map(added.map(({ content, id }) => [id, content]));
+  const written = bytes.map(bytesToChars);
+  const vocab = new Map<string, number>();
   written.forEach((token, id) => {
-    if (token) vocab[token] = id;
+    const key = contents.get(id) ?? token;
+    if (key !== "" && !vocab.has(key)) vocab.set(key, id);
   });
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
@@ -189,7 +179,7 @@ export function tokenizerToJson(tokenizer: Tokenizer): Json {
     added_tokens: added.map(({ id, content, special }) => ({ id, content, ...flags, special })),
     normalizer: null,
     pre_tokenizer: preTokenizerJson,
-    post_processor: byteLevel,
+    post_processor: postProcessor(tokenizer, byteLevel),
     decoder: byteLevel,
     model: {
       type: "BPE",
@@ -199,10 +189,25 @@ export function tokenizerToJson(tokenizer: Tokenizer): Json {
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      vocab,
+      vocab: Object.fromEntries(vocab),
       merges: mergeList.map(([left, right]) => [written[left], written[right]]),
     },
   };
+}
+
+/** Puts the beginning of sentence before plain text, as `add_bos_token` says: transformers heeds only this where a tokenizer.json has one. */
+function postProcessor({ parts: { added, bosId } }: Tokenizer, byteLevel: Json): Json {
+  const bos = added.find(({ id }) => id === bosId)?.content;
+  if (bos === undefined) return byteLevel;
+  const special = { SpecialToken: { id: bos, type_id: 0 } };
+  const text = (id: "A" | "B", type_id: number) => ({ Sequence: { id, type_id } });
+  const template = {
+    type: "TemplateProcessing",
+    single: [special, text("A", 0)],
+    pair: [special, text("A", 0), { SpecialToken: { id: bos, type_id: 1 } }, text("B", 1)],
+    special_tokens: { [bos]: { id: bos, ids: [bosId], tokens: [bos] } },
+  };
+  return { type: "Sequence", processors: [byteLevel, template] };
 }
 
 /** Writes tokenizer.json and tokenizer_config.json, which transformers loads as a fast tokenizer. */

@@ -31,11 +31,17 @@ export interface TokenizerParts {
 export interface EncodeOptions {
   /** Put the beginning-of-sentence token in front (default false). */
   addBos?: boolean;
-  /** Whether the text of special tokens becomes those tokens ("parse", the default, as Hugging Face) or stays text ("text": for anything a user wrote). */
+  /**
+   * Whether the text of special tokens becomes those tokens ("parse", the default, as Hugging Face) or stays text ("text": for anything a user wrote).
+   * Added tokens that are no marks, <think> say, are tokens either way.
+   */
   special?: "parse" | "text";
 }
 
 const encoder = new TextEncoder();
+
+/** Marks of turns and tools, as published files have them: not all say that they are special, and none may be forged. */
+const MARK = /^<[|｜].*[|｜]>$/s;
 
 export class Tokenizer {
   readonly vocabSize: number;
@@ -44,8 +50,11 @@ export class Tokenizer {
   /** Added tokens by their text. */
   readonly special: ReadonlyMap<string, number>;
   readonly parts: TokenizerParts;
+  /** What a user's text must not become: the text of special tokens and of marks. */
+  readonly guarded: readonly string[];
   private readonly specialIds: Set<number>;
   private readonly addedPattern: RegExp | null;
+  private readonly unguardedPattern: RegExp | null;
   private readonly byteIds: Int32Array;
   private readonly cache = new Map<string, Int32Array>();
   private ids: Map<string, number> | null = null;
@@ -57,14 +66,11 @@ export class Tokenizer {
     this.eosId = parts.eosId;
     this.special = new Map(parts.added.map(({ content, id }) => [content, id]));
     this.specialIds = new Set(parts.added.filter(({ special }) => special).map(({ id }) => id));
-    // Longer tokens first, so that one that begins with another wins.
-    const contents = [...this.special.keys()]
-      .filter((content) => content.length > 0)
-      .sort((a, b) => b.length - a.length);
-    this.addedPattern =
-      contents.length > 0
-        ? new RegExp(contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "g")
-        : null;
+    const contents = [...this.special.keys()].filter((content) => content.length > 0);
+    this.guarded = contents.filter((content) => MARK.test(content) || this.specialIds.has(this.special.get(content)!));
+    const guarded = new Set(this.guarded);
+    this.addedPattern = anyOf(contents);
+    this.unguardedPattern = anyOf(contents.filter((content) => !guarded.has(content)));
     this.byteIds = new Int32Array(256).fill(-1);
     parts.bytes.forEach((bytes, id) => {
       if (bytes.length === 1 && this.byteIds[bytes[0]] < 0 && !this.isAdded(id)) this.byteIds[bytes[0]] = id;
@@ -79,7 +85,7 @@ export class Tokenizer {
   encode(text: string, options: EncodeOptions = {}): Int32Array<ArrayBuffer> {
     const out = new Ids();
     if (options.addBos && this.bosId !== null) out.push(this.bosId);
-    const pattern = options.special === "text" ? null : this.addedPattern;
+    const pattern = options.special === "text" ? this.unguardedPattern : this.addedPattern;
     if (!pattern) {
       this.encodePlain(text, out);
       return out.take();
@@ -151,6 +157,13 @@ export class Tokenizer {
   decoder(options: { skipSpecial?: boolean } = {}): StreamDecoder {
     return new StreamDecoder(this, options.skipSpecial ?? false);
   }
+}
+
+/** An expression for any of these texts, of several the longest. */
+export function anyOf(texts: readonly string[]): RegExp | null {
+  if (texts.length === 0) return null;
+  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
+  return new RegExp(longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "g");
 }
 
 /** Turns tokens into text as they come, holding back bytes of a character that is not complete yet. */
