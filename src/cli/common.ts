@@ -37,20 +37,21 @@ export function announceKernels(kernels: Kernels): void {
     );
 }
 
-/** Runs work with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once. */
+/** What asks a process to end: Ctrl-C, a service manager, a terminal that closes. */
+const ENDINGS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Runs work with a signal that the first Ctrl-C (or SIGTERM, or SIGHUP) aborts; a second one ends the process at once. */
 export async function untilInterrupted<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(130);
     controller.abort();
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  for (const name of ENDINGS) process.on(name, stop);
   try {
     return await work(controller.signal);
   } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const name of ENDINGS) process.off(name, stop);
   }
 }
 

@@ -67,6 +67,8 @@ export interface GenerationSettings {
   responseFormat?: ResponseFormat;
   /** Whose request it is (a key, an address): clients take turns, so that one with many requests does not keep others waiting. */
   client?: string;
+  /** Whose prompts may go on from this one's cached beginning (default: all that name none): another's find nothing, and learn nothing from it. */
+  scope?: string;
 }
 
 export interface ChatRequest extends GenerationSettings {

@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { EngineError } from "../infer/index.ts";
 import { dataFolder } from "./data-folder.ts";
+import { joinEngines } from "./router.ts";
 import { cardOf } from "./site/files.ts";
 import { testFolder, testServer } from "./testing/test-server.ts";
 
@@ -35,6 +37,94 @@ describe("operations", () => {
     expect(value(`vllm:request_success_total{${model},finished_reason="length"}`)).toBe(1);
     expect(value(`vllm:time_to_first_token_seconds_count{${model}}`)).toBe(3);
     expect(value(`vllm:request_decode_time_seconds_sum{${model}}`)).toBeCloseTo(0.06);
+  });
+});
+
+describe("a path", () => {
+  it.each([
+    ["GET", "/v1/chat/completions", 405, /takes POST, not GET/],
+    ["GET", "/v1/completions", 405, /POST/],
+    ["PUT", "/v1/responses", 405, /POST/],
+    ["POST", "/v1/models", 405, /GET/],
+    ["DELETE", "/v1/models/fake", 405, /GET/],
+    ["PUT", "/api/conversations", 405, /GET and POST and DELETE/],
+    ["POST", "/metrics", 405, /GET/],
+    ["POST", "/chat/completions", 404, /there is POST \/v1\/chat\/completions/],
+    ["GET", "/models", 404, /there is GET \/v1\/models/],
+    ["POST", "/v1/v1/responses", 404, /there is POST \/v1\/responses/],
+    ["POST", "/api/v1/chat/completions", 404, /there is POST \/v1\/chat\/completions/],
+    ["POST", "/v1/embeddings", 404, /nothing at POST \/v1\/embeddings$/],
+    ["POST", "/v1/engines/x/completions", 404, /there is POST \/v1\/completions/],
+  ])("%s %s is answered with what there is", async (method, path, status, message) => {
+    const answer = await server.send(method, path, method === "GET" ? undefined : {}, { accept: "application/json" });
+    const { error } = (await answer.json()) as { error: { message: string } | string };
+    expect(answer.status).toBe(status);
+    expect(typeof error === "string" ? error : error.message).toMatch(message);
+    expect(answer.headers.has("allow")).toBe(status === 405);
+  });
+
+  it.each([
+    ["POST", "/api/embed"],
+    ["POST", "/api/embeddings"],
+    ["POST", "/api/pull"],
+    ["DELETE", "/api/delete"],
+    ["GET", "/api/chat"],
+    ["GET", "/api/anything"],
+  ])("%s %s of Ollama's API is refused in its form", async (method, path) => {
+    const answer = await server.send(method, path);
+    expect([404, 405]).toContain(answer.status);
+    expect(await answer.json()).toEqual({ error: expect.any(String) });
+  });
+
+  it("of the site's own API is refused in OpenAI's form", async () => {
+    for (const path of ["/api/conversations/x/y", "/api/messages", "/api/infos/../info/x"])
+      expect(await (await server.get(path)).json()).toEqual({ error: expect.objectContaining({ code: "not_found" }) });
+  });
+});
+
+describe("a model's name", () => {
+  const named = testServer({ models: [{ id: "__proto__" }, { id: "a\n12:00:00 200 GET /forged 1 ms" }] });
+
+  it("may be any object's property and is measured like any other", async () => {
+    const { engine } = named;
+    const joined = testServer({}, { engine: joinEngines([{ name: "x", engine }]) });
+    await joined.post("/v1/chat/completions", { ...hello, model: "__proto__" });
+    const metrics = await joined.get("/metrics");
+    expect(metrics.status).toBe(200);
+    expect(await metrics.text()).toContain('vllm:num_requests_running{model_name="__proto__"} 0');
+  });
+
+  it("forges no line of the log", async () => {
+    const lines: string[] = [];
+    const { send } = testServer({}, { engine: named.engine, log: "text", writeLog: (line) => lines.push(line) });
+    await send("POST", "/v1/chat/completions", { ...hello, model: "a\n12:00:00 200 GET /forged 1 ms" });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).not.toMatch(/[\r\n]/);
+  });
+});
+
+describe("an engine's refusal", () => {
+  it.each([
+    ["/v1/chat/completions", hello, "response_format"],
+    ["/v1/completions", { prompt: "x" }, "response_format"],
+    ["/v1/responses", { input: "x" }, "text.format"],
+    ["/api/chat", { ...hello, model: "fake", stream: false }, "format"],
+  ])("of %s names the field as it was sent, streamed or not", async (path, body, name) => {
+    const refuse = () => new EngineError("invalid", "responseFormat: #/x: is not known", { param: "responseFormat" });
+    const refusing = testServer({ refuse });
+    for (const stream of [false, true]) {
+      const answer = await refusing.send("POST", path, { ...body, stream });
+      expect(answer.status).toBe(400);
+      const { error } = (await answer.json()) as { error: { message: string; param: string } };
+      if (path === "/api/chat") expect(error).toBe("format: #/x: is not known");
+      else expect(error).toMatchObject({ message: `${name}: #/x: is not known`, param: name });
+    }
+  });
+
+  it("names fields of sampling in snake case", async () => {
+    const refuse = () => new EngineError("invalid", "logitBias: entry 9: 1", { param: "logitBias" });
+    const answer = await testServer({ refuse }).send("POST", "/v1/chat/completions", hello);
+    expect(await answer.json()).toMatchObject({ error: { message: "logit_bias: entry 9: 1", param: "logit_bias" } });
   });
 });
 

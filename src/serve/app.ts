@@ -56,12 +56,13 @@ export function createServer(options: ServerOptions): Server {
   const replies = new Replies(engine, store, deps);
   const app: App = new OpenAPIHono<Env>();
 
-  app.onError((error) => {
+  app.onError((error, c) => {
     const failure = asFailure(error);
-    return Response.json(failure.body, { status: failure.status, headers: failure.headers });
+    const { status, headers } = failure;
+    return Response.json(isOllama(c.req.path) ? { error: failure.message } : failure.body, { status, headers });
   });
   app.notFound((c) => {
-    throw new ApiFailure(404, `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`, { code: "not_found" });
+    throw nothingThere(app, c.req.method, c.req.path);
   });
   app.use(requestLog(options.log ?? "none", options.writeLog ?? ((line) => process.stderr.write(`${line}\n`))));
   addGuards(app, {
@@ -81,6 +82,37 @@ export function createServer(options: ServerOptions): Server {
   addReference(app);
   addSite(app, options.siteDir);
   return { app, replies, metrics };
+}
+
+/** Paths whose clients expect Ollama's form of an error: of /api all but the site's own. */
+const isOllama = (path: string): boolean =>
+  /^\/api\//.test(path) && !/^\/api\/(info|presets|conversations|messages|export|import)(\/|$)/.test(path);
+
+/** Why a path cannot be asked so: another method is needed, or it stands below /v1. */
+function nothingThere(app: App, method: string, path: string): ApiFailure {
+  const allow = methodsOf(app, path);
+  const asked = `${method} ${path.slice(0, 200)}`;
+  if (allow.length > 0)
+    return new ApiFailure(405, `${path.slice(0, 200)} takes ${allow.join(" and ")}, not ${method}`, {
+      code: "method_not_allowed",
+      allow,
+    });
+  // DeepSeek's base address has no /v1; others write it twice.
+  const below = `/v1${/\/(chat\/completions|completions|responses|models)(\/.*)?$/.exec(path)?.[0] ?? ""}`;
+  const hint =
+    below !== path && methodsOf(app, below).includes(method) ? `; there is ${method} ${below.slice(0, 200)}` : "";
+  return new ApiFailure(404, `there is nothing at ${asked}${hint}`, { code: "not_found" });
+}
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** The methods that a path of the API can be asked with. */
+function methodsOf(app: App, path: string): string[] {
+  if (!/^\/(v1|api)\/|^\/(health|metrics)$/.test(path)) return [];
+  // What stands at every path are guards and the site's files.
+  const routed = (method: string) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method && route.path !== "/*");
+  return METHODS.filter(routed);
 }
 
 function addOperations(app: App, engine: Engine, metrics: Metrics): void {

@@ -196,6 +196,27 @@ describe("any body", () => {
   });
 });
 
+describe("a body of many values", () => {
+  it.each([
+    ["prompts", "/v1/completions", 400, { prompt: [...Array(400_000).fill(""), 1] }],
+    ["lists of ids", "/v1/completions", 400, { prompt: Array(400_000).fill([]) }],
+    ["ids, one of them wrong", "/v1/completions", 400, { prompt: [...Array(900_000).fill(1), ""] }],
+    ["too many ids", "/v1/completions", 413, { prompt: Array(3_000_000).fill(1) }],
+    ["messages", "/v1/chat/completions", 413, { messages: Array(2_000_000).fill(1) }],
+    ["parts", "/v1/chat/completions", 413, { messages: [{ role: "user", content: Array(2_000_000).fill(1) }] }],
+    ["just few enough", "/v1/responses", 400, { input: Array(99_000).fill(1) }],
+    ["stops", "/api/generate", 413, { model: "fake", prompt: "x", options: { stop: Array(2_000_000).fill(1) } }],
+  ])("(%s) is refused before it takes long", async (_, path, status, body) => {
+    const text = JSON.stringify(body);
+    const began = performance.now();
+    const answer = await server.send("POST", path, text);
+    // On a busy machine ten times what it takes on a quiet one.
+    expect(performance.now() - began).toBeLessThan(3000);
+    expect(answer.status).toBe(status);
+    await expectProper(answer, path);
+  });
+});
+
 describe("any path and query", () => {
   it("is found or not", async () => {
     const paths = fc.oneof(

@@ -51,14 +51,15 @@ export function joinEngines(engines: readonly NamedEngine[]): Engine {
     chat: (request, signal) => asked(request, (engine, inner) => engine.chat(inner, signal)),
     complete: (request, signal) => asked(request, (engine, inner) => engine.complete(inner, signal)),
     async stats() {
-      const all: Record<string, EngineStats> = {};
+      const all: [string, EngineStats][] = [];
       const stats = new Map<Engine, Record<string, EngineStats>>();
       for (const { engine } of engines) stats.set(engine, await engine.stats().catch(() => ({})));
       for (const [shown, { engine, id }] of await places()) {
-        const one = stats.get(engine)?.[id];
-        if (one) all[shown] = one;
+        const own = stats.get(engine)!;
+        if (Object.hasOwn(own, id)) all.push([shown, own[id]]);
       }
-      return all;
+      // Ids are an upstream's words: one of them may be __proto__.
+      return Object.fromEntries(all);
     },
     async close() {
       await Promise.allSettled(engines.map(({ engine }) => engine.close()));

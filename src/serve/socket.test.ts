@@ -1,7 +1,8 @@
 /** Clients as no library would be: slow, broken, half gone. */
-import { connect, type Socket } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Listening, type ListenOptions, serve } from "./http/listen.ts";
+import { dropStalled, type Listening, type ListenOptions, serve } from "./http/listen.ts";
 import type { FakeOptions } from "./testing/fake-engine.ts";
 import { type TestServer, testServer } from "./testing/test-server.ts";
 
@@ -114,6 +115,34 @@ describe("a socket", () => {
     await raw(port, (socket) => socket.end(request(hello, "", 1000)));
     await expect.poll(() => engine.running).toBe(0);
     expect(engine.aborted).toBe(2);
+  });
+
+  it("that reads nothing of its answer is dropped; one that waits for its answer is not", async () => {
+    const most = 64 << 20;
+    const http = createServer((incoming, response) => {
+      if (incoming.url === "/late") return void setTimeout(() => response.end("late"), 400);
+      response.end(Buffer.alloc(most));
+    });
+    dropStalled(http, 100);
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    const { port } = http.address() as AddressInfo;
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+    const late = raw(port, (socket) => socket.write(get("/late")));
+    const stuck = connect(port, "127.0.0.1");
+    const closed = new Promise((resolve) => stuck.on("close", resolve).on("error", () => {}));
+    stuck.pause();
+    stuck.write(get("/large"));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    // What the system had taken already comes; then the connection is gone.
+    let came = 0;
+    stuck.on("data", (piece) => {
+      came += piece.length;
+    });
+    stuck.resume();
+    await closed;
+    expect(came).toBeLessThan(most);
+    expect(await late).toMatch(/late$/);
+    http.close();
   });
 
   it("that sends too much is told so, and the server goes on", async () => {

@@ -1,7 +1,7 @@
 /** A model's latent cache as sequences use it: rows for each, and what former ones left for prompts that begin the same. */
 import { LatentCache } from "../../model/index.ts";
 import type { Model } from "../model.ts";
-import { type Cached, PrefixCache, sharedPrefix } from "./prefix-cache.ts";
+import { type Cached, PrefixCache, type Sought, sharedPrefix } from "./prefix-cache.ts";
 import { type Region, RowAllocator } from "./rows.ts";
 
 /** Shorter shared beginnings are computed again rather than copied. */
@@ -38,14 +38,16 @@ export class Memory {
   }
 
   /**
-   * A region of `capacity` rows; `used` of them hold the beginning of `tokens` already, at most `most`. Null if too few rows can be had, or if
+   * A region of `capacity` rows; `used` of them hold the beginning of what is sought already, at most `most`. Null if too few rows can be had, or if
    * one of the `others` is about to read a longer beginning.
    */
-  place(tokens: ArrayLike<number>, most: number, capacity: number, others: readonly Reading[]): Region | null {
-    const found = this.kept.longest(tokens, most, others);
+  place(sought: Sought, most: number, capacity: number, others: readonly Reading[]): Region | null {
+    const found = this.kept.longest(sought, most, others);
     const entry = found.shared >= LEAST_SHARED ? found.entry : null;
     const shared = entry ? found.shared : 0;
-    const comes = (other: Reading) => Math.min(most, sharedPrefix(other.tokens, tokens)) >= shared + WORTH_WAITING;
+    const comes = (other: Reading) =>
+      other.scope === sought.scope &&
+      Math.min(most, sharedPrefix(other.tokens, sought.tokens)) >= shared + WORTH_WAITING;
     if (others.some((other) => other.waiting > 1 && comes(other))) return null;
     const isKept = entry !== null && this.kept.has(entry);
     const available = this.allocator.free + this.kept.rows;
@@ -82,13 +84,13 @@ export class Memory {
   }
 
   /** Takes a region back; the tokens in its rows stay for prompts that begin with them. */
-  keep(tokens: readonly number[], region: Region): void {
+  keep({ tokens, scope }: Sought, region: Region): void {
     if (region.used < LEAST_SHARED) {
       this.allocator.release(region);
       return;
     }
     this.allocator.shrink(region, region.used);
-    this.kept.keep({ tokens: Int32Array.from(tokens.slice(0, region.used)), region });
+    this.kept.keep({ tokens: Int32Array.from(tokens).slice(0, region.used), region, scope });
   }
 
   /** Takes a region back whose rows hold nothing of use. */

@@ -5,7 +5,12 @@ import type { Region } from "./rows.ts";
 export interface Cached {
   readonly tokens: ArrayLike<number>;
   readonly region: Region;
+  /** Whose they are: nobody else's prompts find them, or how quickly a prompt is read would tell what others asked. */
+  readonly scope?: string;
 }
+
+/** A prompt for which a beginning is sought. */
+export type Sought = Pick<Cached, "tokens" | "scope">;
 
 export class PrefixCache {
   /** The least recently used first. */
@@ -25,12 +30,12 @@ export class PrefixCache {
 
   /** Takes over a region. Entries that are a beginning of it go: it serves every prompt that they would. */
   keep(entry: Cached): void {
-    if (this.longest(entry.tokens, entry.tokens.length).shared === entry.tokens.length) {
+    if (this.longest(entry, entry.tokens.length).shared === entry.tokens.length) {
       this.free(entry.region);
       return;
     }
     this.entries = this.entries.filter((other) => {
-      const covered = sharedPrefix(other.tokens, entry.tokens) === other.tokens.length;
+      const covered = other.scope === entry.scope && sharedPrefix(other.tokens, entry.tokens) === other.tokens.length;
       if (covered) this.free(other.region);
       return !covered;
     });
@@ -38,15 +43,16 @@ export class PrefixCache {
     while (this.entries.length > this.most) this.evict();
   }
 
-  /** The entry that shares the longest beginning with the first `length` tokens, and how long that is. */
+  /** The entry that shares the longest beginning with the first `length` tokens of the same scope, and how long that is. */
   longest(
-    tokens: ArrayLike<number>,
+    { tokens, scope }: Sought,
     length: number,
     others: Iterable<Cached> = [],
   ): { entry: Cached | null; shared: number } {
     let best: Cached | null = null;
     let shared = 0;
     const look = (entry: Cached) => {
+      if (entry.scope !== scope) return;
       // An entry that differs where the best ends cannot share more: most are told apart by one comparison.
       if (entry.region.used <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
       const own = Math.min(sharedPrefix(entry.tokens, tokens), entry.region.used, length);

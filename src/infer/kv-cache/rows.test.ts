@@ -115,7 +115,7 @@ describe("PrefixCache", () => {
     keep([1, 2, 3, 4]);
     keep([1, 2, 5]);
     keep([7]);
-    const shared = (tokens: number[], length = tokens.length) => cache.longest(tokens, length).shared;
+    const shared = (tokens: number[], length = tokens.length) => cache.longest({ tokens }, length).shared;
     expect(shared([1, 2, 3, 9])).toBe(3);
     expect(shared([1, 2, 5, 6])).toBe(3);
     expect(shared([1, 2, 3, 4, 5])).toBe(4);
@@ -137,15 +137,15 @@ describe("PrefixCache", () => {
   it("evicts what was used least recently", () => {
     const { cache, freed, keep } = cacheOf(3);
     const regions = [keep([1]), keep([2]), keep([3])];
-    cache.touch(cache.longest([1], 1).entry!);
+    cache.touch(cache.longest({ tokens: [1] }, 1).entry!);
     expect(cache.evict()).toBe(true);
     expect(freed).toEqual([regions[1]]);
     keep([4]);
     keep([5]);
     expect(freed).toEqual([regions[1], regions[2]]);
-    expect(cache.evict(cache.longest([1], 1).entry)).toBe(true);
+    expect(cache.evict(cache.longest({ tokens: [1] }, 1).entry)).toBe(true);
     expect(freed).toHaveLength(3);
-    expect(cache.longest([1], 1).shared).toBe(1);
+    expect(cache.longest({ tokens: [1] }, 1).shared).toBe(1);
     while (cache.evict());
     expect(cache.rows).toBe(0);
   });
@@ -160,7 +160,7 @@ describe("PrefixCache", () => {
           const differs = wanted.findIndex((token, i) => entry[i] !== token);
           return differs < 0 ? wanted.length : differs;
         };
-        expect(cache.longest(wanted, wanted.length).shared).toBe(Math.max(0, ...entries.map(common)));
+        expect(cache.longest({ tokens: wanted }, wanted.length).shared).toBe(Math.max(0, ...entries.map(common)));
       }),
       { seed: 6, numRuns: 500 },
     );

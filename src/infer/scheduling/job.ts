@@ -25,6 +25,8 @@ export interface JobRequest {
   echoFrom: number | null;
   /** Whose request it is: clients take turns. */
   client: string;
+  /** Whose prompts its cached beginning may serve. */
+  scope: string;
   parser: ReplyParser | null;
   constraint: Constraint | null;
 }
@@ -79,6 +81,10 @@ export class Job {
   get left(): number {
     const made = this.tokens.length - this.promptLength;
     return Math.min(this.request.settings.maxTokens - made, this.context - this.tokens.length);
+  }
+
+  get scope(): string {
+    return this.request.scope;
   }
 
   /** Tokens that wait for a pass. */

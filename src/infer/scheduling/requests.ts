@@ -70,6 +70,7 @@ export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: Ch
     settings,
     echoFrom: null,
     client: request.client ?? "",
+    scope: request.scope ?? "",
     parser: parts ? new ReplyParser({ begins, calls: tools.length > 0, newId }) : null,
     constraint: constraintOf(forms, request, tools, begins === "reasoning"),
   };
@@ -147,6 +148,7 @@ export function completionJob(model: Model, info: ModelInfo, forms: Forms, reque
     // The mark that begins a text was put in front here: it is not the caller's.
     echoFrom: echo ? (text && tokenizer.bosId !== null ? 1 : 0) : null,
     client: request.client ?? "",
+    scope: request.scope ?? "",
     parser: null,
     constraint: responseFormat ? forms.format(responseFormat, [], false) : null,
   };

@@ -82,6 +82,20 @@ describe("the scheduler", () => {
     expect(desk.stats.keptRows).toBeGreaterThan(0);
   });
 
+  it("finds a beginning again only for whom it belongs to", () => {
+    const desk = new Desk({}, { dtype: "f32" });
+    const ask = (scope?: string) => desk.complete({ prompt: prompts[5], ...greedy, scope });
+    const first = ask("ada");
+    for (let i = 0; i < 4; i++) desk.models.step();
+    const beside = ask("bob");
+    desk.run();
+    const later = [ask("ada"), ask("bob"), ask("eve"), ask()];
+    desk.run();
+    const most = first.usage.promptTokens - 1;
+    expect([first, beside, ...later].map(({ usage }) => usage.cachedTokens)).toEqual([0, 0, most, most, 0, 0]);
+    for (const { ids } of [beside, ...later]) expect(ids).toEqual(first.ids);
+  });
+
   it("takes over rows of a sequence that is still running", () => {
     const desk = new Desk({}, { dtype: "f32" });
     const first = desk.complete({ prompt: prompts[5], ...greedy, maxTokens: 60, ignoreEos: true });

@@ -181,7 +181,7 @@ export class Scheduler {
     const wanted = this.capacityFor(job, tokens.length);
     // The last token is always read, for its logits; of a prompt that is to be reported, every one.
     const most = job.scoresPrompt ? 0 : tokens.length - 1;
-    job.region = this.memory.place(tokens, most, wanted, this.running as (Job & Reading)[]);
+    job.region = this.memory.place(job, most, wanted, this.running as (Job & Reading)[]);
     if (!job.region) return false;
     job.past = job.region.used;
     if (!job.started) {
@@ -320,7 +320,7 @@ export class Scheduler {
 
   /** A job's rows stay for prompts that begin as it did. */
   private keep(job: Job): void {
-    if (job.region) this.memory.keep(job.tokens, job.region);
+    if (job.region) this.memory.keep(job, job.region);
     job.region = null;
     job.past = 0;
     job.guess = null;

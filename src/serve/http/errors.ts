@@ -14,17 +14,20 @@ export class ApiFailure extends Error {
   readonly param: string | null;
   /** Seconds. */
   readonly retryAfter: number | null;
+  /** Of a 405: the methods that there are. */
+  readonly allow: readonly string[];
 
   constructor(
     status: number,
     message: string,
-    detail: { code?: string; param?: string | null; retryAfter?: number | null } = {},
+    detail: { code?: string; param?: string | null; retryAfter?: number | null; allow?: readonly string[] } = {},
   ) {
     super(message);
     this.status = status;
     this.code = detail.code ?? null;
     this.param = detail.param ?? null;
     this.retryAfter = detail.retryAfter ?? null;
+    this.allow = detail.allow ?? [];
   }
 
   get body(): ApiError {
@@ -32,7 +35,10 @@ export class ApiFailure extends Error {
   }
 
   get headers(): Record<string, string> {
-    return this.retryAfter === null ? {} : { "retry-after": String(Math.max(1, Math.ceil(this.retryAfter))) };
+    return {
+      ...(this.retryAfter !== null && { "retry-after": String(Math.max(1, Math.ceil(this.retryAfter))) }),
+      ...(this.allow.length > 0 && { allow: this.allow.join(", ") }),
+    };
   }
 }
 
@@ -78,6 +84,22 @@ export function asFailure(error: unknown): ApiFailure {
       retryAfter: stored.kind === "busy" ? RETRY_SECONDS : null,
     });
   return new ApiFailure(500, "something went wrong inside the server; its log says what", { code: "internal_error" });
+}
+
+/**
+ * An engine's refusal with the field named as the client knows it: by `names`, else in snake_case.
+ * @example renamed(new EngineError("invalid", "topP must be …", { param: "topP" }), {}) // "top_p must be …"
+ */
+export function renamed(error: unknown, names: Readonly<Record<string, string>>): unknown {
+  if (!(error instanceof EngineError) || error.param === null || error.kind === "upstream") return error;
+  const { kind, message, param, retryAfter, status } = error;
+  const [field] = /^\w+/.exec(param) ?? [""];
+  const name = Object.hasOwn(names, field) ? names[field] : field.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+  return new EngineError(kind, message.startsWith(field) ? name + message.slice(field.length) : message, {
+    param: name + param.slice(field.length),
+    retryAfter: retryAfter ?? undefined,
+    status: status ?? undefined,
+  });
 }
 
 /** The first problem that a schema found, as a 400 that names the field. `known`: names of the outermost object, to suggest one. */

@@ -56,6 +56,17 @@ describe("web origins", () => {
     expect((await server.get("/v1/models", { origin: "https://evil.com" })).status).toBe(403);
     expect((await server.get("/api/info", origin)).headers.get("access-control-allow-origin")).toBeNull();
   });
+
+  it.each(["*", "https://app.example"])("named by %j may not act on what stands beside /v1", async (cors) => {
+    const server = testServer({}, { cors: [cors] });
+    const origin = { origin: "https://app.example", host: "localhost:3000" };
+    expect((await server.get("/v1/models", origin)).status).toBe(200);
+    const body = { model: "fake", prompt: "x", stream: false };
+    expect((await server.send("POST", "/api/generate", body, origin)).status).toBe(403);
+    expect((await server.send("POST", "/api/conversations", {}, origin)).status).toBe(403);
+    expect((await server.get("/metrics", origin)).status).toBe(403);
+    expect(server.engine.requests).toHaveLength(0);
+  });
 });
 
 describe("with keys", () => {
@@ -73,7 +84,9 @@ describe("with keys", () => {
       for (const headers of [{}, bearer("sk-shoal-wrong"), bearer(`${key}x`), { authorization: `Basic ${key}` }]) {
         const answer = await server.get(path, headers as Record<string, string>);
         expect(answer.status).toBe(401);
-        expect(await errorOf(answer)).toMatchObject({ type: "authentication_error", code: "invalid_api_key" });
+        const said = await errorOf(answer);
+        if (path === "/api/tags") expect(said).toMatch(/API key/);
+        else expect(said).toMatchObject({ type: "authentication_error", code: "invalid_api_key" });
       }
     },
   );

@@ -9,7 +9,7 @@ import { RateLimit } from "./rate-limit.ts";
 export interface GuardOptions {
   /** Finds the owner of an API key, or null. Without it no key is needed, and only this machine's own names are answered to. */
   checkKey?: (key: string) => string | null;
-  /** Web origins that may call the API; "*" is every one. */
+  /** Web origins that may call /v1; "*" is every one. */
   cors: readonly string[];
   /** Requests a minute for each key or address; 0: no limit. */
   perMinute: number;
@@ -72,8 +72,10 @@ export function isLoopback(name: string): boolean {
 function onlyKnownOrigins(known: readonly string[]): MiddlewareHandler<Env> {
   return async (c, next) => {
     const origin = c.req.header("origin");
-    if (origin !== undefined && !allowed(origin, c.req.header("host"), known))
-      throw new ApiFailure(403, `pages of ${origin.slice(0, 100)} may not use this server; --cors ORIGIN lets them`, {
+    // What a page of another site may be let do is to ask models: never to read or change conversations.
+    const named = c.req.path.startsWith("/v1/") ? known : [];
+    if (origin !== undefined && !allowed(origin, c.req.header("host"), named))
+      throw new ApiFailure(403, `pages of ${origin.slice(0, 100)} may not use this; --cors ORIGIN lets them use /v1`, {
         code: "origin",
       });
     // Requests without an origin that a page of another site sends (images, forms by GET) change nothing and cannot be read.

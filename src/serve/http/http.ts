@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { ApiFailure, asFailure, invalidBody } from "./errors.ts";
+import { ApiFailure, invalidBody, renamed } from "./errors.ts";
 
 /** What the request log tells of a request, beside its method, path, status and time. */
 export interface LogFields {
@@ -30,6 +30,12 @@ export interface Env {
 export type App = OpenAPIHono<Env>;
 export type Ctx = Context<Env>;
 
+/** Who asks an engine: a key's turns, and the cached beginnings of its own prompts alone. */
+export const asker = (c: Ctx): { client: string; scope: string } => ({
+  client: c.get("client"),
+  scope: c.get("owner"),
+});
+
 export interface Route<Body extends z.ZodType, Query extends z.ZodObject> {
   method: "get" | "post" | "put" | "patch" | "delete";
   /** As Hono writes it: /v1/models/:id */
@@ -46,7 +52,14 @@ export interface Route<Body extends z.ZodType, Query extends z.ZodObject> {
   ollama?: boolean;
   /** Most bytes of the body, where not the server's own limit. */
   bodyLimit?: number;
+  /** Most values (numbers, texts, …) in the body; default: `MAX_VALUES`, none where the route has a `bodyLimit`. */
+  maxValues?: number;
+  /** The client's names of an engine's fields, where they are not the same in snake_case; undefined: the engine's own names are the client's. */
+  names?: Readonly<Record<string, string>>;
 }
+
+/** Values of a body at most: each is looked at while others wait. */
+export const MAX_VALUES = 100_000;
 
 export interface Inputs<Body, Query> {
   body: Body;
@@ -78,12 +91,10 @@ export function addRoute<Body extends z.ZodType = z.ZodUndefined, Query extends 
     query: (route.query ? check(route.query, c.req.query()) : {}) as z.output<Query>,
   });
   app.on(route.method.toUpperCase(), route.path, async (c) => {
-    if (!route.ollama) return await handle(c, await inputs(c));
     try {
       return await handle(c, await inputs(c));
     } catch (error) {
-      const { message, status, headers } = asFailure(error);
-      return Response.json({ error: message }, { status, headers });
+      throw route.names ? renamed(error, route.names) : error;
     }
   });
 }
@@ -129,7 +140,10 @@ function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
 export const DEEPEST_JSON = 100;
 
 /** @throws ApiFailure 400 for what is not JSON, 413 for too much of it, 415 for another content type */
-async function readJson(c: Ctx, { ollama, bodyLimit }: Route<z.ZodType, z.ZodObject>): Promise<unknown> {
+async function readJson(
+  c: Ctx,
+  { ollama, bodyLimit, maxValues = bodyLimit ? Number.POSITIVE_INFINITY : MAX_VALUES }: Route<z.ZodType, z.ZodObject>,
+): Promise<unknown> {
   const type = (c.req.header("content-type") ?? "").split(";")[0].trim().toLowerCase();
   if (!ollama && type !== "application/json" && !type.endsWith("+json"))
     throw new ApiFailure(415, "send the body as JSON, with content-type: application/json", {
@@ -140,9 +154,13 @@ async function readJson(c: Ctx, { ollama, bodyLimit }: Route<z.ZodType, z.ZodObj
     throw new ApiFailure(400, "the body is empty; send a JSON object", { code: "invalid_json" });
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    if (nesting(text) > DEEPEST_JSON) throw new Error(`nested more than ${DEEPEST_JSON} deep`);
+    const { depth, values } = sizes(text);
+    if (depth > DEEPEST_JSON) throw new Error(`nested more than ${DEEPEST_JSON} deep`);
+    if (values > maxValues)
+      throw new ApiFailure(413, `the body holds more than ${maxValues} values`, { code: "body_too_large" });
     return JSON.parse(text);
   } catch (error) {
+    if (error instanceof ApiFailure) throw error;
     const reason = error instanceof TypeError ? "not valid UTF-8" : (error as Error).message.slice(0, 200);
     throw new ApiFailure(400, `the body is not valid JSON: ${reason}`, { code: "invalid_json" });
   }
@@ -166,10 +184,11 @@ async function readBody(c: Ctx, most: number): Promise<Uint8Array> {
   return Buffer.concat(pieces);
 }
 
-/** How deep brackets go in a JSON text, without building it. */
-function nesting(text: string): number {
+/** How deep brackets go in a JSON text, and how many values stand in it at least, without building it. */
+function sizes(text: string): { depth: number; values: number } {
   let depth = 0;
   let most = 0;
+  let values = 1;
   let quoted = false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -177,8 +196,9 @@ function nesting(text: string): number {
       if (code === 0x5c) i++;
       else if (code === 0x22) quoted = false;
     } else if (code === 0x22) quoted = true;
+    else if (code === 0x2c) values++;
     else if (code === 0x5b || code === 0x7b) most = Math.max(most, ++depth);
     else if (code === 0x5d || code === 0x7d) depth--;
   }
-  return most;
+  return { depth: most, values };
 }

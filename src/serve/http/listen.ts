@@ -31,6 +31,8 @@ export const SOCKET_LIMITS = {
   headersMs: 15_000,
   requestMs: 120_000,
   keepAliveMs: 10_000,
+  /** For which a client may take nothing of what is sent to it. */
+  stallMs: 120_000,
   connections: 2048,
   headerBytes: 32 << 10,
   /** How long answers may take to end when the server stops. */
@@ -62,6 +64,7 @@ export async function serve({
   );
   http.maxConnections = limits.connections;
   http.on("clientError", answerBroken);
+  dropStalled(http, limits.stallMs);
   await listen(http, host, port);
   const purge = setInterval(() => store.purge(), PURGE_MS);
   purge.unref();
@@ -84,6 +87,20 @@ export async function serve({
       store.close();
     },
   };
+}
+
+/** Ends connections whose client has stopped to read. One that waits for an answer, with nothing on its way, stays. */
+export function dropStalled(http: HttpServer, ms: number): void {
+  const answering = new WeakSet<Socket>();
+  http.timeout = ms;
+  http.on("request", ({ socket }, response) => {
+    answering.add(socket);
+    response.once("close", () => answering.delete(socket));
+  });
+  http.on("timeout", (socket) => {
+    if (answering.has(socket) && socket.writableLength === 0) socket.setTimeout(ms);
+    else socket.destroy();
+  });
 }
 
 async function listen(http: HttpServer, host: string, port: number): Promise<void> {

@@ -34,9 +34,11 @@ export function requestLog(form: LogForm, write: (line: string) => void): Middle
   };
 }
 
-/** Paths are the client's words too: what could move a terminal's cursor is not printed. */
+/** Paths are the client's words, and ids an upstream's: what could move a terminal's cursor, or begin a line, is not printed. */
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);
+
 function asText({ time, method, path, status, ms, model, promptTokens, completionTokens }: Line): string {
-  const printable = path.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);
-  const tokens = completionTokens === undefined ? "" : ` ${model} ${promptTokens}+${completionTokens} tokens`;
-  return `${time.slice(11, 19)} ${status} ${method} ${printable} ${ms} ms${tokens}`;
+  const tokens =
+    completionTokens === undefined ? "" : ` ${printable(model ?? "")} ${promptTokens}+${completionTokens} tokens`;
+  return `${time.slice(11, 19)} ${status} ${method} ${printable(path)} ${ms} ms${tokens}`;
 }

@@ -35,6 +35,10 @@ const shared = {
   format: z.union([z.literal("json"), z.literal(""), z.record(z.string(), z.unknown())]).nullish(),
   think: z.union([z.boolean(), z.string()]).nullish(),
   options,
+  keep_alive: z
+    .union([z.number(), z.string().max(64)])
+    .nullish()
+    .describe("Models stay in memory; 0 is answered as Ollama does"),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(LIMITS.topLogprobs).nullish(),
 };

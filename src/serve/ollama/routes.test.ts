@@ -55,6 +55,16 @@ describe("Ollama's API", () => {
     });
     expect(await server.post("/api/generate", { model: "fake" })).toMatchObject({ response: "", done_reason: "load" });
     expect(await server.post("/api/chat", { model: "fake", messages: [] })).toMatchObject({ done_reason: "load" });
+    for (const keep_alive of [0, "0", "0s", "0m"]) {
+      expect(await server.post("/api/generate", { model: "fake", keep_alive })).toMatchObject({
+        done_reason: "unload",
+      });
+      expect(await server.post("/api/chat", { model: "fake", keep_alive })).toMatchObject({ done_reason: "unload" });
+    }
+    for (const keep_alive of [-1, 300, "5m", "0.5s", null])
+      expect(await server.post("/api/generate", { model: "fake", keep_alive })).toMatchObject({ done_reason: "load" });
+    const ps = await (await server.get("/api/ps")).json();
+    expect(ps).toMatchObject({ models: [{ name: "fake", expires_at: expect.any(String) }] });
   });
 
   it("calls tools, with arguments as objects, and matches their answers by name", async () => {

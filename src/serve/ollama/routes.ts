@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { EngineEvent, ModelInfo, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
-import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { type App, addRoute, asker, type Ctx } from "../http/http.ts";
 import { clientSignal, jsonLines, streamed } from "../http/streaming.ts";
 import { Collected, chatLogprobs, finishOf, sumUsage } from "../openai/answers.ts";
 import { logUsage } from "../openai/chat.ts";
@@ -10,9 +10,23 @@ import { chatBody, chatRequest, generateBody, type OllamaGenerate, settingsOf } 
 
 const tag = "Ollama";
 
+const NAMES = {
+  responseFormat: "format",
+  maxTokens: "options.num_predict",
+  temperature: "options.temperature",
+  topP: "options.top_p",
+  topK: "options.top_k",
+  minP: "options.min_p",
+  repetitionPenalty: "options.repeat_penalty",
+  presencePenalty: "options.presence_penalty",
+  frequencyPenalty: "options.frequency_penalty",
+  seed: "options.seed",
+  stop: "options.stop",
+};
+
 export function addOllama(app: App, deps: Deps, version: string): void {
   const get = { method: "get", tag, ollama: true } as const;
-  const post = { method: "post", tag, ollama: true } as const;
+  const post = { method: "post", tag, ollama: true, names: NAMES } as const;
   addRoute(
     app,
     { ...get, path: "/api/version", summary: "The version", answer: z.object({ version: z.string() }) },
@@ -21,6 +35,10 @@ export function addOllama(app: App, deps: Deps, version: string): void {
   addRoute(app, { ...get, path: "/api/tags", summary: "Models that can be asked" }, async (c) =>
     c.json({ models: (await deps.engine.models()).map(asTag) }),
   );
+  addRoute(app, { ...get, path: "/api/ps", summary: "Models that are in memory" }, async (c) => {
+    const local = (await deps.engine.models()).filter(({ owner }) => owner === "local");
+    return c.json({ models: local.map((info) => ({ ...asTag(info), expires_at: FOR_GOOD, size_vram: 0 })) });
+  });
   const showBody = z.object({ model: z.string().max(512).optional(), name: z.string().max(512).optional() });
   addRoute(app, { ...post, path: "/api/show", summary: "One model", body: showBody }, async (c, { body }) =>
     c.json(asShow(await named(deps, body.model ?? body.name))),
@@ -31,9 +49,9 @@ export function addOllama(app: App, deps: Deps, version: string): void {
     { ...post, path: "/api/chat", summary: "Answer a conversation", body: chatBody, stream },
     async (c, { body }) => {
       const { id } = await named(deps, body.model);
-      const request = { ...chatRequest(body, id), client: c.get("client") };
+      const request = { ...chatRequest(body, id), ...asker(c) };
       const form: Form = { model: body.model, logprobs: body.logprobs === true, text: asMessage };
-      if (request.messages.length === 0) return c.json(loaded(form));
+      if (request.messages.length === 0) return c.json(loaded(form, body.keep_alive));
       return await answer(c, form, body.stream !== false, (signal) => deps.engine.chat(request, signal));
     },
   );
@@ -43,9 +61,9 @@ export function addOllama(app: App, deps: Deps, version: string): void {
     async (c, { body }) => {
       const { id } = await named(deps, body.model);
       const form: Form = { model: body.model, logprobs: body.logprobs === true, text: asResponse };
-      if (!body.prompt) return c.json(loaded(form));
+      if (!body.prompt) return c.json(loaded(form, body.keep_alive));
       return await answer(c, form, body.stream !== false, (signal) =>
-        generation(deps, body, { model: id, client: c.get("client") }, signal),
+        generation(deps, body, { model: id, ...asker(c) }, signal),
       );
     },
   );
@@ -62,7 +80,7 @@ function named(deps: Deps, model: string | undefined): Promise<ModelInfo> {
 function generation(
   deps: Deps,
   body: OllamaGenerate,
-  from: { model: string; client: string },
+  from: { model: string; client: string; scope: string },
   signal: AbortSignal,
 ): AsyncIterable<EngineEvent> {
   const settings = { ...settingsOf(body), ...from };
@@ -106,8 +124,13 @@ function parsedObject(text: string): unknown {
 
 const head = ({ model }: Form) => ({ model, created_at: new Date().toISOString() });
 
-/** What Ollama answers to an empty request, which loads a model. */
-const loaded = (form: Form) => ({ ...head(form), ...form.text({ text: "" }), done: true, done_reason: "load" });
+/** What Ollama answers to an empty request, which loads a model, or lets go of it where it is not to be kept. Models stay here either way. */
+const loaded = (form: Form, keep: number | string | null | undefined) => ({
+  ...head(form),
+  ...form.text({ text: "" }),
+  done: true,
+  done_reason: keep != null && Number.parseFloat(String(keep)) === 0 ? "unload" : "load",
+});
 
 async function answer(
   c: Ctx,
@@ -168,6 +191,9 @@ function asTag(info: ModelInfo) {
   const modified = new Date(info.created * 1000).toISOString();
   return { name: info.id, model: info.id, modified_at: modified, size: 0, digest: "", details: details(info) };
 }
+
+/** When a model would leave memory. */
+const FOR_GOOD = "9999-12-31T23:59:59Z";
 
 function asShow(info: ModelInfo) {
   return {

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { ChatRequest, Engine, EngineEvent, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
 import { ApiFailure } from "../http/errors.ts";
-import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { type App, addRoute, asker, type Ctx } from "../http/http.ts";
 import { clientSignal, openaiStream, streamed } from "../http/streaming.ts";
 import { Collected, chatLogprobs, finishOf, logprobsSchema, newId, now, sumUsage, usageSchema } from "./answers.ts";
 import { merged } from "./merge.ts";
@@ -90,11 +90,12 @@ export function addChat(app: App, deps: Deps): void {
       summary: "Answer a conversation",
       tag: "OpenAI",
       body: chatBody,
+      names: {},
       answer: chatAnswer,
       stream: "text/event-stream",
     },
     async (c, { body }) => {
-      const request = { ...chatRequest(body, await deps.modelId(body.model)), client: c.get("client") };
+      const request = { ...chatRequest(body, await deps.modelId(body.model)), ...asker(c) };
       c.get("log").model = request.model;
       if (body.stream)
         return await streamed(c, openaiStream, (signal) => chatChunks(c, deps.engine, body, request, signal));

@@ -3,29 +3,78 @@ import { z } from "@hono/zod-openapi";
 import type { CompletionRequest, Engine, EngineEvent, TokenInfo, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
 import { ApiFailure } from "../http/errors.ts";
-import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { type App, addRoute, asker, type Ctx } from "../http/http.ts";
 import { clientSignal, openaiStream, streamed } from "../http/streaming.ts";
 import { Collected, finishOf, newId, now, sumUsage, usageSchema } from "./answers.ts";
 import { logUsage } from "./chat.ts";
 import { merged } from "./merge.ts";
 import { formatOf, harmlessFields, LIMITS, responseFormat, samplingFields, settingsOf } from "./sampling.ts";
 
-const MOST_PROMPTS = 64;
-const ids = z
-  .array(
-    z
-      .int()
-      .min(0)
-      .max(2 ** 31 - 1),
-  )
-  .min(1);
+const MAX_PROMPTS = 64;
+/** Token ids of one request, in all prompts. */
+const MAX_IDS = 1 << 20;
+
+type Prompt = string | number[];
+
+const isId = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
+
+/** Where a prompt is wrong, and how. */
+class WrongPrompt {
+  readonly path: number[];
+  readonly message: string;
+
+  constructor(message: string, ...path: number[]) {
+    this.message = message;
+    this.path = path;
+  }
+}
+
+function wrongIds(list: readonly unknown[], ...path: number[]): WrongPrompt | null {
+  const at = list.findIndex((id) => !isId(id));
+  if (list.length === 0) return new WrongPrompt("give at least one token id", ...path);
+  return at < 0 ? null : new WrongPrompt("a token id is a whole number from 0", ...path, at);
+}
+
+/** The prompts of a request. One look at each entry: a list may be long, and a schema would tell of every one. */
+function promptsOf(value: unknown): Prompt[] | WrongPrompt {
+  if (typeof value === "string") return [value];
+  if (!Array.isArray(value) || value.length === 0)
+    return new WrongPrompt("give a text, token ids, or several of either");
+  if (typeof value[0] === "number") return wrongIds(value) ?? [value as number[]];
+  if (value.length > MAX_PROMPTS) return new WrongPrompt(`at most ${MAX_PROMPTS} prompts`);
+  const texts = typeof value[0] === "string";
+  for (const [i, one] of value.entries()) {
+    if (texts ? typeof one !== "string" : !Array.isArray(one))
+      return new WrongPrompt(texts ? "is no text, as the first is" : "is no list of token ids", i);
+    const wrong = texts ? null : wrongIds(one, i);
+    if (wrong) return wrong;
+  }
+  return value as Prompt[];
+}
+
+const promptField = z
+  .unknown()
+  .transform((value, context) => {
+    const prompts = promptsOf(value);
+    if (!(prompts instanceof WrongPrompt)) return prompts;
+    context.addIssue({ code: "custom", ...prompts });
+    return z.NEVER;
+  })
+  .openapi({
+    anyOf: [
+      { type: "string" },
+      { type: "array", items: { type: "integer", minimum: 0 } },
+      { type: "array", items: { type: "string" }, maxItems: MAX_PROMPTS },
+      { type: "array", items: { type: "array", items: { type: "integer", minimum: 0 } }, maxItems: MAX_PROMPTS },
+    ],
+    description: "A text, token ids, or several of either",
+  });
 
 export const completionBody = z
   .strictObject({
     model: z.string().max(512).nullish().describe("An id of /v1/models (default: the server's first)"),
-    prompt: z
-      .union([z.string(), ids, z.array(z.string()).min(1).max(MOST_PROMPTS), z.array(ids).min(1).max(MOST_PROMPTS)])
-      .describe("A text, token ids, or several of either"),
+    prompt: promptField,
     ...samplingFields,
     max_tokens: z
       .int()
@@ -81,14 +130,15 @@ export function addCompletions(app: App, deps: Deps): void {
       summary: "Continue a text",
       tag: "OpenAI",
       body: completionBody,
+      maxValues: MAX_IDS,
+      names: { topLogprobs: "logprobs" },
       answer: completionAnswer,
       stream: "text/event-stream",
     },
     async (c, { body }) => {
       const model = await deps.modelId(body.model);
       c.get("log").model = model;
-      const client = c.get("client");
-      const requests = completionRequests(body, model).map((request) => ({ ...request, client }));
+      const requests = completionRequests(body, model).map((request) => ({ ...request, ...asker(c) }));
       if (body.stream)
         return await streamed(c, openaiStream, (signal) => chunks(c, deps.engine, body, requests, signal));
       const { signal } = clientSignal(c);
@@ -104,7 +154,7 @@ function completionRequests(body: Body, model: string): CompletionRequest[] {
     throw new ApiFailure(400, "'best_of': only as many as 'n'", { param: "best_of" });
   if (body.max_tokens === 0 && !body.echo)
     throw new ApiFailure(400, "'max_tokens': 0 only together with 'echo'", { param: "max_tokens" });
-  const requests = promptsOf(body.prompt).flatMap((prompt) =>
+  const requests = body.prompt.flatMap((prompt) =>
     Array.from({ length: n }, (_, choice) => ({
       model,
       prompt,
@@ -115,14 +165,9 @@ function completionRequests(body: Body, model: string): CompletionRequest[] {
       responseFormat: formatOf(body.response_format),
     })),
   );
-  if (requests.length > MOST_PROMPTS)
-    throw new ApiFailure(400, `'n': prompts and answers together are at most ${MOST_PROMPTS}`, { param: "n" });
+  if (requests.length > MAX_PROMPTS)
+    throw new ApiFailure(400, `'n': prompts and answers together are at most ${MAX_PROMPTS}`, { param: "n" });
   return requests;
-}
-
-function promptsOf(prompt: Body["prompt"]): (string | number[])[] {
-  if (typeof prompt === "string") return [prompt];
-  return typeof prompt[0] === "number" ? [prompt as number[]] : (prompt as string[] | number[][]);
 }
 
 const generations = (engine: Engine, requests: readonly CompletionRequest[], signal: AbortSignal) =>

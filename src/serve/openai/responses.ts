@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { ChatRequest, Engine, EngineEvent, Usage } from "../../infer/index.ts";
 import type { Deps } from "../deps.ts";
 import { asFailure } from "../http/errors.ts";
-import { type App, addRoute, type Ctx } from "../http/http.ts";
+import { type App, addRoute, asker, type Ctx } from "../http/http.ts";
 import { clientSignal, namedStream, streamed } from "../http/streaming.ts";
 import { finishOf, newId, now, sumUsage } from "./answers.ts";
 import { logUsage } from "./chat.ts";
@@ -31,11 +31,12 @@ export function addResponses(app: App, deps: Deps): void {
       summary: "Answer, in the form of OpenAI's Responses API; nothing is kept",
       tag: "OpenAI",
       body: responseBody,
+      names: { messages: "input", maxTokens: "max_output_tokens", responseFormat: "text.format" },
       answer: responseAnswer,
       stream: "text/event-stream",
     },
     async (c, { body }) => {
-      const request = { ...responseRequest(body, await deps.modelId(body.model)), client: c.get("client") };
+      const request = { ...responseRequest(body, await deps.modelId(body.model)), ...asker(c) };
       c.get("log").model = request.model;
       if (body.stream) return await streamed(c, namedStream, (signal) => events(c, deps.engine, body, request, signal));
       const { signal } = clientSignal(c);

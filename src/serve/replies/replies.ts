@@ -131,10 +131,14 @@ export class Replies {
     return this.store.messages.add(slot > 0 ? { ...empty, slot } : empty);
   }
 
-  private start(owner: string, order: Omit<ReplyOrder, "client">): void {
+  private start(owner: string, order: Omit<ReplyOrder, "client" | "scope">): void {
     const { id, conversationId } = order.message;
     // On this computer conversations take turns, elsewhere people.
-    const job = new ReplyJob(this.house, { ...order, client: owner === LOCAL_OWNER ? conversationId : owner });
+    const job = new ReplyJob(this.house, {
+      ...order,
+      client: owner === LOCAL_OWNER ? conversationId : owner,
+      scope: owner,
+    });
     this.jobs.set(id, job);
     void job.kept.then(() => this.jobs.delete(id));
   }

@@ -28,8 +28,9 @@ export interface ReplyOrder {
   message: Message;
   model: ModelInfo;
   settings: ChatSettings;
-  /** Who takes turns at the engine. */
+  /** Who takes turns at the engine, and whose prompts its cached beginning may serve. */
   client: string;
+  scope: string;
   /** Set where this reply's question gave its conversation a title. */
   title: string | null;
   /** The reply goes on: what it had used, and the token infos of what is there. */
@@ -168,7 +169,7 @@ export class ReplyJob {
   /** Runs the generation once; false: it was refused, and is to be asked for in another way. */
   private async attempt(history: History): Promise<boolean> {
     const { message, controller, order, house } = this;
-    const { model, client } = order;
+    const { model, client, scope } = order;
     const { model: _model, system: _system, ...sampling } = order.settings;
     const xray = !house.silent.has(model.id);
     let begun = false;
@@ -177,6 +178,7 @@ export class ReplyJob {
         {
           ...sampling,
           client,
+          scope,
           model: model.id,
           messages: history.messages(message.leftOut ?? 0),
           continueFinal: order.before !== null,
