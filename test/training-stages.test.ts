@@ -56,7 +56,7 @@ describe("packed conversations", () => {
   it("see nothing of their neighbours, and only the assistant's words and the end of its turns are learnt", async () => {
     const { stages } = parseRecipe({ name: "packed", from, stages: [chat] });
     const inputs = { tokenizer, mtpDepths: 1, seed: 1 };
-    const batch = (await mixtureOf(stages[0], inputs, { out: join(dir, "packed"), data })).next(2);
+    const batch = (await mixtureOf(stages[0], inputs, { out: join(dir, "packed"), data })).mixture.next(2);
     const { segments, ids, targets, positions } = batch;
     const together = model.forward(tape(), batch).data;
     expect(segments.length / 4).toBeGreaterThan(5);

@@ -23,7 +23,7 @@ const recipe = loadRecipe(recipePath);
 const options = { out: run, data: values.data, recipeDir: dirname(recipePath), onMessage: console.error };
 const tokenizer = loadTokenizer(tokenizerFolder(run));
 const [stage] = recipe.stages;
-const mixture = await mixtureOf(stage, { tokenizer, mtpDepths: 0, seed: recipe.seed }, options);
+const { mixture } = await mixtureOf(stage, { tokenizer, mtpDepths: 0, seed: recipe.seed }, options);
 const T = stage.sequenceLength;
 mkdirSync(values.out, { recursive: true });
 

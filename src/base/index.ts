@@ -1,6 +1,7 @@
 /** What every room needs and no room owns. */
 export { within } from "./deadline.ts";
 export { InputError } from "./errors.ts";
+export { type FileLock, lockFile } from "./file-lock.ts";
 export { didYouMean, distance, nearestName } from "./names.ts";
 export { Random } from "./random.ts";
 export { checkRegular, isThere, readRegular, readRegularJson, readRegularText } from "./regular-file.ts";

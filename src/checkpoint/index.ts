@@ -25,4 +25,12 @@ export {
   writeAtomically,
   writeSafetensors,
 } from "./safetensors.ts";
-export { latestState, loadState, rotateStates, saveState, type TrainingState } from "./state.ts";
+export {
+  latestState,
+  loadState,
+  removeUnfinishedStates,
+  rotateStates,
+  saveState,
+  setAsideState,
+  type TrainingState,
+} from "./state.ts";

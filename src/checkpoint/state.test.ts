@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { Random } from "../base/index.ts";
-import { latestState, loadState, rotateStates, saveState } from "./index.ts";
+import { latestState, loadState, removeUnfinishedStates, rotateStates, saveState, setAsideState } from "./index.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-state-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -59,11 +59,53 @@ describe("a state", () => {
     expect(reported[0]).toMatch(/^[^\n]*step-00000002[^\n]*$/);
   });
 
-  it("half written is removed", () => {
+  it.each([0, 1, 2, 3])("rotation keeps the newest whole ones, whichever of four is damaged (%d)", (bad) => {
+    const under = `rotated ${bad}`;
+    for (const step of [1, 2, 3, 4]) saveState(join(dir, under), step, stateOf(step));
+    truncateSync(join(path(bad + 1, under), "buffers.safetensors"), 500);
+    rotateStates(join(dir, under), 1);
+    expect(latestState(join(dir, under))).toEqual({ step: bad === 3 ? 3 : 4, ...stateOf(bad === 3 ? 3 : 4) });
+    setAsideState(path(4, under));
+    if (bad === 3) saveState(join(dir, under), 4, stateOf(4));
+    else expect(latestState(join(dir, under))).toBeNull();
+  });
+
+  it("that are all damaged are not taken for none, whatever is wrong with them", () => {
+    const damage: ((at: string) => void)[] = [
+      (at) =>
+        writeFileSync(
+          join(at, "state.json"),
+          readFileSync(join(at, "state.json"), "utf8").replace('"name": "step', '"name": "stop'),
+        ),
+      (at) => rmSync(join(at, "state.json")),
+      (at) => writeFileSync(join(at, "buffers.safetensors"), ""),
+      (at) => writeFileSync(join(at, "state.json"), "[]"),
+      (at) => {
+        rmSync(at, { recursive: true });
+        mkdirSync(at);
+      },
+      (at) => {
+        rmSync(at, { recursive: true });
+        writeFileSync(at, "a file");
+      },
+    ];
+    for (const [i] of damage.entries()) saveState(join(dir, "all"), i + 1, stateOf(i + 1));
+    for (const [i, hurt] of damage.entries()) hurt(path(i + 1, "all"));
+    expect(() => latestState(join(dir, "all"))).toThrow(
+      /none of the 6 checkpoints is whole .*step-00000006.*; put one back/,
+    );
+    expect(readdirSync(join(dir, "all")).length).toBe(6);
+    rotateStates(join(dir, "all"), 1);
+    expect(readdirSync(join(dir, "all")).length).toBe(6);
+  });
+
+  it("half written is passed over, and removed by who may", () => {
     saveState(join(dir, "half"), 1, stateOf(1));
     mkdirSync(`${path(2, "half")}.tmp`);
     writeFileSync(join(`${path(2, "half")}.tmp`, "buffers.safetensors"), "half");
     expect(latestState(join(dir, "half"))?.step).toBe(1);
+    expect(readdirSync(join(dir, "half")).length).toBe(2);
+    removeUnfinishedStates(join(dir, "half"));
     expect(readdirSync(join(dir, "half"))).toEqual(["step-00000001"]);
   });
 

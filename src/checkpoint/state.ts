@@ -1,6 +1,7 @@
 /**
- * Training state that can be resumed: a folder `step-00001234` of buffers and a JSON file with their checksums. It is written under another
- * name, flushed, and renamed, so a folder of that name is always whole; one whose checksum fails is passed over.
+ * Training state that can be resumed: a folder `step-00001234` of buffers and a JSON file with their checksums and its own. It is written under
+ * another name, flushed, and renamed, so a folder of that name is whole unless something damages it later. Damaged ones are passed over; they are
+ * never taken for none, and never kept in place of a whole one.
  */
 import {
   closeSync,
@@ -14,6 +15,7 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { InputError } from "../base/index.ts";
 import { dtypeOf, type Storage, viewOf } from "../tensor/index.ts";
 import { checksum, openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetensors } from "./safetensors.ts";
@@ -46,7 +48,11 @@ export function saveState(dir: string, step: number, state: TrainingState): stri
       {},
     );
     const checksums = Object.fromEntries(entries.map(([name, data]) => [name, checksum(data)]));
-    writeAtomically(join(temporary, STATE), `${JSON.stringify({ step, checksums, state: state.json }, null, 1)}\n`);
+    const content = { step, checksums, state: state.json };
+    writeAtomically(
+      join(temporary, STATE),
+      `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 1)}\n`,
+    );
     rmSync(path, { recursive: true, force: true });
     renameSync(temporary, path);
     syncFolder(dir);
@@ -66,57 +72,121 @@ function syncFolder(dir: string): void {
   }
 }
 
-/** Reads a state back. @throws InputError if a part is missing or its checksum is wrong */
-export function loadState(path: string): TrainingState & { step: number } {
-  let saved: { step: number; checksums: Record<string, number>; state: Record<string, unknown> };
+/** CRC-32 of what state.json says, by its canonical JSON. */
+const checksumOf = (content: unknown): number => checksum(Buffer.from(JSON.stringify(content)));
+
+const savedSchema = z.object({
+  step: z.int().min(0),
+  checksums: z.record(z.string(), z.number()),
+  state: z.record(z.string(), z.unknown()),
+  /** Older states have none. */
+  checksum: z.number().optional(),
+});
+
+/** A state's folder, checked; buffers are bytes of the mapped file. @throws InputError if a part is missing or its checksum is wrong */
+function openState(path: string) {
+  let json: unknown;
   try {
-    saved = JSON.parse(readFileSync(join(path, STATE), "utf8"));
+    json = JSON.parse(readFileSync(join(path, STATE), "utf8"));
   } catch (error) {
     throw new InputError(`${path}/${STATE}: cannot be read: ${(error as Error).message.split("\n")[0]}`);
   }
+  const parsed = savedSchema.safeParse(json);
+  if (!parsed.success) throw new InputError(`${path}/${STATE}: is not what Shoal wrote`);
+  const { checksum: own, ...content } = parsed.data;
+  if (own !== undefined && own !== checksumOf(content))
+    throw new InputError(`${path}/${STATE}: does not match its checksum`);
   const file = openSafetensors(join(path, BUFFERS));
-  const buffers: Record<string, Storage> = {};
-  for (const [name, expected] of Object.entries(saved.checksums)) {
+  const buffers = Object.entries(content.checksums).map(([name, expected]) => {
     const info = file.tensors.get(name);
     const dtype = (Object.keys(STORED) as (keyof typeof STORED)[]).find((key) => STORED[key] === info?.dtype);
     if (!info || !dtype) throw new InputError(`${path}/${BUFFERS}: buffer "${name}" is missing`);
-    const bytes = file.bytes(name).slice();
-    const data = viewOf(dtype, bytes.buffer, 0, info.shape[0]);
-    if (checksum(data) !== expected)
+    const bytes = file.bytes(name);
+    if (checksum(bytes) !== expected)
       throw new InputError(`${path}/${BUFFERS}: buffer "${name}" does not match its checksum`);
-    buffers[name] = data;
-  }
-  return { step: saved.step, buffers, json: saved.state };
+    return { name, dtype, bytes, length: info.shape[0] };
+  });
+  return { ...content, buffers };
 }
 
+/** Reads a state back. @throws InputError if a part is missing or its checksum is wrong */
+export function loadState(path: string): TrainingState & { step: number } {
+  const { step, state, buffers } = openState(path);
+  // Copies: the folder may be removed while they are used.
+  const copy = ({ name, dtype, bytes, length }: (typeof buffers)[number]) =>
+    [name, viewOf(dtype, bytes.slice().buffer, 0, length)] as const;
+  return { step, json: state, buffers: Object.fromEntries(buffers.map(copy)) };
+}
+
+/** Every step that has a folder or file of its name under `dir`, newest first. */
 function savedSteps(dir: string): number[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir)
-    .map((name) => /^step-(\d+)$/.exec(name))
+    .map((name) => /^step-(\d{8,})$/.exec(name))
     .filter((match) => match !== null)
     .map((match) => Number(match[1]))
     .sort((a, b) => b - a);
 }
 
-/** The newest whole state under `dir`; damaged ones are reported and passed over, unfinished ones removed. Null where there is none. */
+/**
+ * The newest whole state under `dir`, null where none was ever written. Nothing is changed. `onDamaged` is told of newer ones that are passed over.
+ * @throws InputError where there are states and none of them is whole
+ */
 export function latestState(
   dir: string,
-  onDamaged: (message: string) => void = () => {},
+  onDamaged: (message: string, path: string) => void = () => {},
 ): (TrainingState & { step: number }) | null {
-  if (!existsSync(dir)) return null;
-  for (const name of readdirSync(dir))
-    if (name.startsWith("step-") && name.endsWith(".tmp")) rmSync(join(dir, name), { recursive: true, force: true });
+  const damaged: string[] = [];
   for (const step of savedSteps(dir)) {
+    const path = join(dir, nameOf(step));
     try {
-      return loadState(join(dir, nameOf(step)));
+      const state = loadState(path);
+      if (state.step !== step) throw new InputError(`${path}/${STATE}: is of step ${state.step}`);
+      return state;
     } catch (error) {
-      onDamaged((error as Error).message);
+      if (!(error instanceof InputError)) throw error;
+      damaged.push(error.message);
+      onDamaged(error.message, path);
     }
   }
+  if (damaged.length > 0)
+    throw new InputError(
+      `${dir}: none of the ${damaged.length} checkpoints is whole (${damaged.join("; ")}); put one back from a copy, or begin a new run with --out`,
+    );
   return null;
 }
 
-/** Removes all but the newest `keep` states. */
+/** Removes what a killed process left half written. Only who has the run's folder locked may do so. */
+export function removeUnfinishedStates(dir: string): void {
+  if (!existsSync(dir)) return;
+  for (const name of readdirSync(dir))
+    if (/^step-\d+\.tmp$/.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
+}
+
+/** Gives a damaged state another name, so that it neither stands in the way of the next of that step nor counts as one. @returns the new path */
+export function setAsideState(path: string): string {
+  let aside = `${path}.damaged`;
+  for (let i = 2; existsSync(aside); i++) aside = `${path}.damaged-${i}`;
+  renameSync(path, aside);
+  return aside;
+}
+
+/** Removes all but the newest `keep` whole states. Where fewer are whole, nothing older than them goes; damaged ones never count. */
 export function rotateStates(dir: string, keep: number): void {
-  for (const step of savedSteps(dir).slice(keep)) rmSync(join(dir, nameOf(step)), { recursive: true, force: true });
+  let whole = 0;
+  for (const step of savedSteps(dir)) {
+    const path = join(dir, nameOf(step));
+    if (whole >= keep) rmSync(path, { recursive: true, force: true });
+    else if (isWhole(path)) whole++;
+  }
+}
+
+function isWhole(path: string): boolean {
+  try {
+    openState(path);
+    return true;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
+  }
 }

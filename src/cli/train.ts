@@ -11,6 +11,7 @@ export const trainCommand = new Command("train")
   .option("--out <dir>", "folder of the run (default: runs/NAME)")
   .option("--data <dir>", "where the recipe's relative paths begin (default: SHOAL_DATA, else this folder)")
   .option("--resume", "go on from the newest checkpoint", false)
+  .option("--accept-changed-data", "with --resume: go on even where data are not what they were", false)
   .option("--threads <n>", "threads to compute on (default: all cores)", integer("--threads", 1, 256))
   .option("--max-steps <n>", "stop with a checkpoint after this many steps", integer("--max-steps", 1, 2 ** 31))
   .option("--watch [port]", "serve a live page of the run on 127.0.0.1 (default: 4100)", integer("--watch", 0, 65535))
@@ -43,6 +44,7 @@ Examples:
         out?: string;
         data?: string;
         resume: boolean;
+        acceptChangedData: boolean;
         threads?: number;
         maxSteps?: number;
         watch?: number | true;
@@ -62,6 +64,7 @@ Examples:
           data: options.data ?? process.env.SHOAL_DATA,
           recipeDir: dirname(path),
           resume: options.resume,
+          acceptChangedData: options.acceptChangedData,
           maxSteps: options.maxSteps,
           kernels,
           signal,

@@ -2,7 +2,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { InputError } from "../../base/index.ts";
+import { type FileLock, InputError, lockFile } from "../../base/index.ts";
 import { SqliteConversations } from "./conversations.ts";
 import { failureOf } from "./failure.ts";
 import { SqliteKeys } from "./keys.ts";
@@ -28,7 +28,7 @@ export interface OpenOptions {
  */
 export function openStore(folder: string, { beside = false }: OpenOptions = {}): Store {
   const path = join(folder, "shoal.db");
-  let lock: DatabaseSync | null = null;
+  let lock: FileLock | null = null;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!beside) lock = lockFolder(folder);
@@ -54,18 +54,12 @@ export function openStore(folder: string, { beside = false }: OpenOptions = {}):
   }
 }
 
-/** Holds a lock that ends with the process, however it ends: an open transaction of a file of its own. */
-function lockFolder(folder: string): DatabaseSync {
-  const lock = new DatabaseSync(join(folder, "server.lock"));
-  try {
-    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-  } catch (error) {
-    lock.close();
-    if (failureOf(error)?.kind !== "busy") throw error;
+function lockFolder(folder: string): FileLock {
+  const lock = lockFile(join(folder, "server.lock"));
+  if (!lock)
     throw new InputError(
       `${folder}: another shoal serve has this data folder; stop it, or name another with --data-dir`,
     );
-  }
   return lock;
 }
 
@@ -91,9 +85,9 @@ class SqliteStore implements Store {
   readonly presets: SqlitePresets;
   readonly keys: SqliteKeys;
   private readonly db: DatabaseSync;
-  private readonly lock: DatabaseSync | null;
+  private readonly lock: FileLock | null;
 
-  constructor(db: DatabaseSync, lock: DatabaseSync | null) {
+  constructor(db: DatabaseSync, lock: FileLock | null) {
     this.db = db;
     this.lock = lock;
     this.messages = new SqliteMessages(db);

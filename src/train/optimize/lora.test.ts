@@ -97,7 +97,7 @@ function accumulate(trainer: Trainer) {
   const tape = trainer.tape({ recording: true });
   const { sums, counts } = trainer.model.loss(tape, batch, { mtpWeight: 0, balanceAlpha: 0 });
   tape.backward();
-  return { loss: sums[0] / counts[0], mtpLoss: [], balanceLoss: 0 };
+  return { loss: sums[0] / counts[0], mtpLoss: [], balanceLoss: 0, targets: 1 };
 }
 
 /** Numerical rank by Gaussian elimination with full pivoting. */

@@ -86,7 +86,7 @@ export class Preferences {
     const result = trainer.update(options, () => {
       const count = parts.reduce((sum, { pairs }) => sum + pairs.length, 0);
       const tokens = parts.reduce((sum, { batch }) => sum + batch.positions.length, 0);
-      const sums = { loss: 0, mtpLoss: [], balanceLoss: 0 };
+      const sums = { loss: 0, mtpLoss: [], balanceLoss: 0, targets: count };
       for (const part of parts) {
         const share = part.batch.positions.length / tokens;
         const { loss, balanceLoss } = this.accumulate(trainer, part, { ...options, count, share }, rewards);

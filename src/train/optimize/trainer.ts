@@ -21,12 +21,14 @@ export interface Losses {
   /** Cross entropy of each MTP depth. */
   mtpLoss: number[];
   balanceLoss: number;
+  /** Tokens (of a preference stage, pairs) that the loss is the mean of. */
+  targets: number;
 }
 
 export interface StepResult extends Losses {
   /** Norm of the gradient before clipping. */
   gradNorm: number;
-  /** True where loss or gradient was not finite: the weights were left as they were. */
+  /** True where loss or gradient was not finite, or there was nothing to learn: the weights were left as they were. */
   skipped: boolean;
 }
 
@@ -71,7 +73,7 @@ export class Trainer {
     loads.reset();
     const losses = accumulate();
     const gradNorm = this.optimizer.gradNorm();
-    const skipped = !Number.isFinite(losses.loss) || !Number.isFinite(gradNorm);
+    const skipped = losses.targets === 0 || !Number.isFinite(losses.loss) || !Number.isFinite(gradNorm);
     if (!skipped) {
       this.optimizer.step(lr, Math.min(1, this.clip / (gradNorm + 1e-6)));
       loads.moveBiases(biasUpdateSpeed);
@@ -124,7 +126,7 @@ export class Trainer {
     const loss = counts[0] > 0 ? sums[0] / counts[0] : 0;
     const mtpLoss =
       options.mtpWeight > 0 ? counts.slice(1).map((count, i) => (count > 0 ? sums[i + 1] / count : 0)) : [];
-    return { loss, mtpLoss, balanceLoss };
+    return { loss, mtpLoss, balanceLoss, targets: counts[0] };
   }
 }
 

@@ -1,22 +1,30 @@
-/** A run's checkpoints: written, rotated, gone back to; and which recipe may go on from them. */
+/** A run's checkpoints: written, rotated, gone back to. */
 import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
-import { latestState, rotateStates, saveState } from "../../checkpoint/index.ts";
-import type { F32 } from "../../tensor/index.ts";
-import { parseRecipe, type Recipe, type Stage } from "../recipe/recipe.ts";
-import { type Run, type RunState, record } from "./session.ts";
+import { latestState, rotateStates, saveState, setAsideState } from "../../checkpoint/index.ts";
+import type { F32, Storage } from "../../tensor/index.ts";
+import type { Stage } from "../recipe/recipe.ts";
+import { parseState, type RunState } from "./run-state.ts";
+import { type Run, record } from "./session.ts";
 
 export const checkpointsOf = (out: string) => join(out, "checkpoints");
 
-/** Stages that have not begun may be changed; all else must be as it was. @throws InputError */
-export function checkSameRecipe(recipe: Recipe, { recipe: before, stage }: RunState, out: string): void {
-  const begun = ({ stages, checkpoint, price, export: _, description, samples, onSpike, ...rest }: Recipe) =>
-    JSON.stringify({ ...rest, stages: stages.slice(0, stage + 1) });
-  // Parsed again, so that fields which are new since then get their defaults.
-  if (begun(parseRecipe(JSON.parse(before))) === begun(recipe)) return;
-  throw new InputError(
-    `${out}: the recipe is not the one that this run began with (only stages that have not begun may change); put it back, or begin a new run with --out`,
-  );
+/** The newest whole checkpoint, with the paths of damaged ones that are newer. Changes nothing. @throws InputError where none is whole */
+export function newest(
+  dir: string,
+  damaged: string[],
+  onMessage: (message: string) => void = () => {},
+): { state: RunState; buffers: Record<string, Storage> } | null {
+  const saved = latestState(dir, (message, path) => {
+    damaged.push(path);
+    onMessage(`passing over a damaged checkpoint: ${message}`);
+  });
+  return saved && { state: parseState(saved.json, dir), buffers: saved.buffers };
+}
+
+/** Gives damaged checkpoints other names. */
+export function setAside(damaged: readonly string[], onMessage: (message: string) => void = () => {}): void {
+  for (const path of damaged) onMessage(`the damaged checkpoint is kept as ${setAsideState(path)}; nothing needs it`);
 }
 
 /** Writes a checkpoint and removes the oldest. `more`: further buffers that the stage needs to go on. */
@@ -48,9 +56,12 @@ export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: n
       `step ${at}: ${spike.why}, after ${most} times back to a checkpoint; lower the learning rate of stage ${stage.name} and begin a new run, or raise onSpike.most and go on with --resume`,
     );
   }
-  const saved = latestState(checkpointsOf(options.out), options.onMessage);
-  if (!saved) throw new InputError(`${checkpointsOf(options.out)}: there is no whole checkpoint to go back to`);
-  const before = saved.json as unknown as RunState;
+  const dir = checkpointsOf(options.out);
+  const damaged: string[] = [];
+  const saved = newest(dir, damaged, options.onMessage);
+  if (!saved) throw new InputError(`${dir}: there is no checkpoint to go back to`);
+  setAside(damaged, options.onMessage);
+  const before = saved.state;
   trainer.restore(saved.buffers, before.updates);
   Object.assign(state, {
     step: before.step,

@@ -16,6 +16,9 @@ import {
 } from "../../data/index.ts";
 import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../../text/index.ts";
 import type { Recipe, Stage } from "../recipe/recipe.ts";
+import { stageTokens } from "../recipe/schedule.ts";
+import { corpusPrint } from "./changes.ts";
+import { checkLearnable, learnableOf, remarksOn } from "./learnable.ts";
 
 export interface InputOptions {
   /** The run's folder: keeps the tokenizer and the tokenised corpora. */
@@ -33,6 +36,12 @@ export interface SourceSummary {
   documents: number;
   /** Null where it holds pairs instead of text. */
   sourceTokens: number | null;
+  /** How often the stage reads it. */
+  passes: number;
+  /** Conversations longer than a sequence, the tokens that they lose, and documents of which nothing is learnt. */
+  cut?: number;
+  cutTokens?: number;
+  nothing?: number;
   /** Documents left out as bad, in all and by reason. */
   skipped: number;
   skippedBy?: Record<string, number>;
@@ -177,30 +186,54 @@ export interface MixtureInputs {
   onBad?: "skip" | "refuse";
   /** The share of documents that is held for validation. */
   held?: number;
-  /** Told of each source, once it is tokenised. */
-  onSource?: (summary: SourceSummary) => void;
 }
 
-/** The sequences of a stage, from its first. */
+export interface StageMixture {
+  mixture: Mixture;
+  /** Of each of its sources: what it holds, and a fingerprint of it. */
+  sources: SourceSummary[];
+  prints: string[];
+}
+
+/** The sequences of a stage, from its first. @throws InputError for a source of which nothing can be learnt */
 export async function mixtureOf(
   stage: Stage,
-  { tokenizer, mtpDepths, seed, onBad = "skip", held, onSource }: MixtureInputs,
+  { tokenizer, mtpDepths, seed, onBad = "skip", held }: MixtureInputs,
   options: InputOptions,
-): Promise<Mixture> {
-  const sources: Source[] = [];
+): Promise<StageMixture> {
+  const sources: (Source & { name: string })[] = [];
   for (const item of stage.mixture) {
     const source = sourceOf(item, held, options);
     const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), tokeniseOptions(source, onBad, options));
-    if (corpus.skipped > 0) options.onMessage?.(`${labelOf(source)}: ${explainSkipped(corpus.skippedBy)}`);
-    sources.push({ corpus, weight: item.weight });
-    onSource?.({
-      source: "path" in item ? item.path : labelOf(source),
-      documents: corpus.starts.length - 1,
+    sources.push({ name: "path" in item ? item.path : labelOf(source), corpus, weight: item.weight });
+  }
+  const total = sources.reduce((sum, { corpus, weight }) => sum + corpus.tokens.length * weight, 0);
+  const summaries = sources.map(({ name, corpus, weight }): SourceSummary => {
+    const documents = corpus.starts.length - 1;
+    const learnable = learnableOf(corpus, stage);
+    checkLearnable(name, documents, learnable, stage);
+    const { cut, cutTokens, nothing } = learnable;
+    return {
+      source: name,
+      documents,
       sourceTokens: corpus.tokens.length,
+      passes: (stageTokens(stage) * weight) / total,
+      ...(cut > 0 && { cut, cutTokens }),
+      ...(nothing > 0 && { nothing }),
       skipped: corpus.skipped,
       ...(corpus.skipped > 0 && { skippedBy: corpus.skippedBy }),
-    });
-  }
+    };
+  });
   const { packing, loss, sequenceLength } = stage;
-  return new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });
+  const mixture = new Mixture(sources, { packing, loss, sequenceLength, mtpDepths, seed });
+  return { mixture, sources: summaries, prints: sources.map(({ corpus }) => corpusPrint(corpus)) };
+}
+
+/** Says of a stage's sources what people should know before it begins. */
+export function remarkOn(stage: Stage, at: number, sources: readonly SourceSummary[], options: InputOptions): void {
+  for (const { source, passes, cut = 0, cutTokens = 0, nothing = 0, skippedBy } of sources) {
+    if (skippedBy) options.onMessage?.(`${source}: ${explainSkipped(skippedBy)}`);
+    for (const remark of remarksOn({ passes, cut, cutTokens, nothing }, stage, `stages.${at}`))
+      options.onMessage?.(`stage ${stage.name}: ${source} ${remark}`);
+  }
 }

@@ -1,5 +1,5 @@
 /** The ledger: a line of JSON for every step, every validation and whatever else happens, so that a run's whole course and bill can be read afterwards. */
-import { appendFileSync, existsSync, statSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, renameSync, statSync, truncateSync } from "node:fs";
 import { InputError } from "../../base/index.ts";
 import type { SourceSummary } from "./inputs.ts";
 
@@ -93,7 +93,7 @@ export type EventRecord = EventPlace &
 export type LedgerRecord = StepRecord | ValidationRecord | ExpertsRecord | SampleRecord | EventRecord;
 
 export class Ledger {
-  private readonly path: string;
+  readonly path: string;
 
   constructor(path: string) {
     this.path = path;
@@ -118,6 +118,14 @@ export class Ledger {
   /** When it was last written, milliseconds since 1970; null before its first line. */
   get writtenAt(): number | null {
     return existsSync(this.path) ? statSync(this.path).mtimeMs : null;
+  }
+
+  /** Begins an empty one; the old one gets another name. @returns its path */
+  setAside(): string {
+    let aside = this.path.replace(/\.jsonl$/, ".before.jsonl");
+    for (let i = 2; existsSync(aside); i++) aside = this.path.replace(/\.jsonl$/, `.before-${i}.jsonl`);
+    renameSync(this.path, aside);
+    return aside;
   }
 
   /** Drops what was written after a checkpoint: those steps will be run again. */

@@ -1,8 +1,8 @@
 /** Everything before a run's first step, or its next: recipe, tokenizer, weights, the newest checkpoint, validation. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
-import { latestState, openFolder, writeAtomically } from "../../checkpoint/index.ts";
+import { type CheckpointFolder, openFolder, removeUnfinishedStates, writeAtomically } from "../../checkpoint/index.ts";
 import { Transformer } from "../../model/index.ts";
 import { Arena, type F32 } from "../../tensor/index.ts";
 import { Trainer } from "../optimize/trainer.ts";
@@ -10,29 +10,33 @@ import { modelConfigOf } from "../recipe/model.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { stageTokens } from "../recipe/schedule.ts";
 import { fingerprintOf, modelFrom, newModel } from "./beginning.ts";
-import { checkpointsOf, checkSameRecipe } from "./checkpoints.ts";
-import { checkPaths, resolveData, tokenizerOf } from "./inputs.ts";
+import { folderPrint, hasChanged, printOf, recipeChanges } from "./changes.ts";
+import { checkpointsOf, newest, setAside } from "./checkpoints.ts";
+import { checkPaths, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger } from "./ledger.ts";
-import { lockRun } from "./run-lock.ts";
-import type { Run, RunState, TrainOptions } from "./session.ts";
+import { freshState, type RunState } from "./run-state.ts";
+import type { Run, TrainOptions } from "./session.ts";
 import { validationTexts } from "./validation-texts.ts";
 
-/** Opens a run, or takes it up again; its folder is locked from then on. @throws InputError */
-export async function prepare(given: Recipe, options: TrainOptions): Promise<Run> {
+/** Looks for all that the recipe names before a folder is made for the run. @throws InputError */
+export function openInputs(recipe: Recipe, options: TrainOptions): CheckpointFolder | null {
+  checkPaths(recipe, options);
+  return recipe.from === undefined ? null : openFolder(resolveData(recipe.from, options));
+}
+
+/** Opens a run, or prepares to take it up again, in a folder that is locked. Only `takeUp` changes what is there. @throws InputError */
+export async function prepare(given: Recipe, folder: CheckpointFolder | null, options: TrainOptions): Promise<Run> {
   const { out, kernels } = options;
   const clock = { wall: performance.now(), cpu: process.cpuUsage() };
-  const saved = options.resume
-    ? latestState(checkpointsOf(out), (message) => options.onMessage?.(`passing over a damaged checkpoint: ${message}`))
-    : null;
-  if (!options.resume && existsSync(join(out, "ledger.jsonl"))) {
+  const ledger = new Ledger(join(out, "ledger.jsonl"));
+  const checkpoints = checkpointsOf(out);
+  const damaged: string[] = [];
+  if (!options.resume && (ledger.bytes > 0 || existsSync(checkpoints)))
     throw new InputError(`${out}: holds a run already; go on with --resume, or name another folder with --out`);
-  }
-  if (saved) checkSameRecipe(given, saved.json as unknown as RunState, out);
-  checkPaths(given, options);
-  const folder = given.from === undefined ? null : openFolder(resolveData(given.from, options));
-  mkdirSync(out, { recursive: true });
-  lockRun(out);
-  writeAtomically(join(out, "recipe.json"), `${JSON.stringify(given, null, 2)}\n`);
+  const saved = options.resume ? newest(checkpoints, damaged, options.onMessage) : null;
+  const changes = saved ? recipeChanges(given, saved.state, out) : [];
+  const writeRecipe = () => writeAtomically(join(out, "recipe.json"), `${JSON.stringify(given, null, 2)}\n`);
+  if (!saved) writeRecipe();
   const tokenizer = await tokenizerOf(given, options);
   const { recipe, vocabulary, training } = folder
     ? modelFrom(given, folder, kernels, options.onMessage)
@@ -44,21 +48,14 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   }
   const config = modelConfigOf(recipe, vocabulary);
   const trainer = new Trainer(new Transformer(config, training.weights), training, kernels, recipe);
-  const fresh: RunState = {
-    stage: 0,
-    stageTokens: 0,
-    step: 0,
-    tokens: 0,
-    updates: 0,
-    seconds: 0,
-    coreSeconds: 0,
-    ledgerBytes: 0,
-    cursors: [],
-    recipe: JSON.stringify(given),
-  };
-  const ledger = new Ledger(join(out, "ledger.jsonl"));
   // Stages that began later than others changed are held against what they are now.
-  const state = saved ? { ...(saved.json as unknown as RunState), recipe: fresh.recipe } : fresh;
+  const state: RunState = { ...(saved?.state ?? freshState("")), recipe: JSON.stringify(given) };
+  const prints = {
+    tokenizer: folderPrint(tokenizerFolder(out)),
+    ...(folder && { config: printOf(JSON.stringify(folder.config)) }),
+  };
+  const remedy = "put it back, or begin a new run with --out";
+  hasChanged(state.inputs.tokenizer, prints.tokenizer, { what: tokenizerFolder(out), remedy });
   if (recipe.lora) {
     const base = fingerprintOf(training.flat);
     if (state.base !== undefined && state.base !== base)
@@ -67,18 +64,8 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
       );
     state.base = base;
   }
-  if (saved) {
-    trainer.restore(saved.buffers, state.updates);
-    options.onMessage?.(`going on from step ${state.step}`);
-  } else if (options.resume) options.onMessage?.(`${out} has no checkpoint yet: beginning at step 0`);
-  const { writtenAt } = ledger;
-  ledger.rewind(state.ledgerBytes);
-  if (saved && writtenAt !== null) {
-    const { step, tokens } = state;
-    const pausedSeconds = Math.max(0, Math.round((Date.now() - writtenAt) / 1000));
-    const message = `going on after a pause of ${pausedSeconds} s`;
-    ledger.append({ kind: "event", event: "resume", step, tokens, pausedSeconds, message });
-  }
+  if (folder) hasChanged(state.inputs.config, prints.config!, { what: join(folder.dir, "config.json"), remedy });
+  if (saved) trainer.restore(saved.buffers, state.updates);
   // Every stage's model must be able to read the texts.
   const longest = Math.min(
     config.maxPositionEmbeddings,
@@ -87,7 +74,18 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
   const validation = recipe.validation
     ? await validationTexts(recipe, recipe.validation, tokenizer, longest, options)
     : [];
-  return {
+  const heldOut = `${longest}:${printOf(...validation.map(({ ids }) => ids))}`;
+  // Where stages to come were changed, texts may be cut elsewhere.
+  const comparable = state.inputs.validation?.startsWith(`${longest}:`) ? state.inputs.validation : undefined;
+  const other = hasChanged(comparable, heldOut, {
+    what: "validation",
+    accept: options.acceptChangedData,
+    remedy:
+      "put its texts back, or go on with --accept-changed-data (figures before and after are then not comparable)",
+  });
+  if (other) changes.push("the validation texts");
+  state.inputs = { ...prints, validation: heldOut };
+  const run: Run = {
     recipe,
     options,
     tokenizer,
@@ -103,6 +101,37 @@ export async function prepare(given: Recipe, options: TrainOptions): Promise<Run
     totalTokens: recipe.stages.reduce((sum, stage) => sum + stageTokens(stage), 0),
     secondsPerToken: 0,
     paceSteps: 0,
+    takeUp: () => {
+      removeUnfinishedStates(checkpoints);
+      setAside(damaged, options.onMessage);
+      if (saved) {
+        writeRecipe();
+        goOn(run, changes);
+      } else if (options.resume) beginAnew(run);
+    },
     clock,
   };
+  return run;
+}
+
+/** Cuts the ledger back to the checkpoint, and tells it what has happened since. */
+function goOn({ ledger, state, options }: Run, changes: readonly string[]): void {
+  const { step, tokens } = state;
+  options.onMessage?.(`going on from step ${step}`);
+  const { writtenAt, bytes } = ledger;
+  if (bytes < state.ledgerBytes)
+    options.onMessage?.(
+      `${ledger.path}: is shorter than when the checkpoint was written; lines of steps up to ${step} are lost`,
+    );
+  ledger.rewind(state.ledgerBytes);
+  const pausedSeconds = writtenAt === null ? 0 : Math.max(0, Math.round((Date.now() - writtenAt) / 1000));
+  const changed = changes.length > 0 ? `; changed in the recipe: ${changes.join(", ")}` : "";
+  const message = `going on after a pause of ${pausedSeconds} s${changed}`;
+  ledger.append({ kind: "event", event: "resume", step, tokens, pausedSeconds, message });
+}
+
+/** A run that ended before its first checkpoint begins again; what its ledger told is kept. */
+function beginAnew({ ledger, options }: Run): void {
+  const kept = ledger.bytes === 0 ? "" : `; what was told of the steps before is kept in ${ledger.setAside()}`;
+  options.onMessage?.(`${options.out} has no checkpoint yet: beginning at step 0${kept}`);
 }

@@ -2,6 +2,7 @@
  * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
  *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder) · lock (while a process works in it)
  */
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, Random } from "../../base/index.ts";
 import { Transformer } from "../../model/index.ts";
@@ -15,11 +16,11 @@ import { validate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { tokenizerFolder } from "./inputs.ts";
 import type { StepRecord } from "./ledger.ts";
-import { prepare } from "./prepare.ts";
-import { unlockRun } from "./run-lock.ts";
+import { openInputs, prepare } from "./prepare.ts";
+import { lockRun } from "./run-lock.ts";
 import { sampleText } from "./samples.ts";
 import { charge, type Run, record, type TrainOptions } from "./session.ts";
-import { type StageWork, type WorkResult, workOf } from "./work.ts";
+import { lookAhead, type StageWork, type WorkResult, workOf } from "./work.ts";
 
 export interface RunResult {
   finished: boolean;
@@ -38,23 +39,32 @@ const EXPERTS_EVERY = 20;
 
 /** Runs a recipe to its end, or until the signal. @throws InputError for anything wrong with the recipe, the data or the folder */
 export async function train(given: Recipe, options: TrainOptions): Promise<RunResult> {
+  const folder = openInputs(given, options);
+  mkdirSync(options.out, { recursive: true });
+  const lock = lockRun(options.out);
   try {
-    return await runRecipe(given, options);
+    return await runRecipe(await prepare(given, folder, options));
   } finally {
-    unlockRun(options.out);
+    lock.close();
   }
 }
 
-async function runRecipe(given: Recipe, options: TrainOptions): Promise<RunResult> {
-  const run = await prepare(given, options);
-  const { recipe } = run;
-  const { state } = run;
+async function runRecipe(run: Run): Promise<RunResult> {
+  const { recipe, state, options } = run;
+  await lookAhead(run);
   while (state.stage < recipe.stages.length) {
     const finished = await runStage(run, recipe.stages[state.stage]);
     if (!finished) return resultOf(run, null);
     state.stage++;
-    Object.assign(state, { stageTokens: 0, cursors: [], ...(recipe.onSpike && { recentLosses: [] }) });
+    Object.assign(state, {
+      stageTokens: 0,
+      cursors: [],
+      sources: [],
+      course: undefined,
+      ...(recipe.onSpike && { recentLosses: [] }),
+    });
   }
+  takeUp(run);
   // Again, where the run ended between its last checkpoint and here.
   run.trainer.optimizer.finish();
   const model = join(options.out, "model");
@@ -87,6 +97,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   const allTokens = stageTokens(stage);
   if (state.stageTokens >= allTokens) return true;
   const work = await workOf(run, stage);
+  takeUp(run);
   const lastStage = state.stage === recipe.stages.length - 1;
   const save = () => {
     charge(run);
@@ -138,6 +149,11 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   return true;
 }
 
+function takeUp(run: Run): void {
+  run.takeUp?.();
+  run.takeUp = null;
+}
+
 /** Tells the ledger that a stage begins, and on what. */
 function announce(run: Run, stage: Stage, work: StageWork): void {
   const { step, tokens } = run.state;
@@ -146,9 +162,13 @@ function announce(run: Run, stage: Stage, work: StageWork): void {
   const message = `stage ${stage.name} begins: ${all} tokens in sequences of ${stage.sequenceLength}`;
   record(run, { ...place, event: "stage", sequenceLength: stage.sequenceLength, stageTokens: all, message });
   for (const summary of work.sources) {
-    const { source, documents, sourceTokens, skipped } = summary;
-    const size = sourceTokens === null ? `${documents} pairs` : `${documents} documents, ${sourceTokens} tokens`;
-    const message = `${source}: ${size}${skipped > 0 ? `; ${skipped} were bad and left out` : ""}`;
+    const { source, documents, sourceTokens, passes, cut, cutTokens, nothing, skipped } = summary;
+    const message = [
+      `${source}: ${sourceTokens === null ? `${documents} pairs` : `${documents} documents, ${sourceTokens} tokens`}, read ${passes.toFixed(2)} times`,
+      ...(cut ? [`${cut} were cut and lose ${cutTokens} tokens`] : []),
+      ...(nothing ? [`${nothing} have nothing to learn in them`] : []),
+      ...(skipped > 0 ? [`${skipped} were bad and left out`] : []),
+    ].join("; ");
     record(run, { ...place, event: "data", ...summary, message });
   }
 }

@@ -1,5 +1,4 @@
 /** A run while it goes on: what it holds, its bill and its ledger. */
-import type { Cursor } from "../../data/index.ts";
 import type { Arena, F32, Kernels } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
 import type { Trainer } from "../optimize/trainer.ts";
@@ -8,10 +7,13 @@ import type { Recipe } from "../recipe/recipe.ts";
 import type { ValidationText } from "./evaluate.ts";
 import type { InputOptions } from "./inputs.ts";
 import type { Ledger, LedgerRecord } from "./ledger.ts";
+import type { RunState } from "./run-state.ts";
 
 export interface TrainOptions extends InputOptions {
   /** Go on from the newest checkpoint of the folder. */
   resume?: boolean;
+  /** With resume: go on even where data or validation texts are others than before. */
+  acceptChangedData?: boolean;
   kernels: Kernels;
   /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. */
   signal?: AbortSignal;
@@ -24,25 +26,6 @@ export interface RunProgress {
   tokens: number;
   totalTokens: number;
   secondsLeft: number;
-}
-
-/** What a checkpoint keeps beside the numbers. */
-export interface RunState {
-  stage: number;
-  stageTokens: number;
-  step: number;
-  tokens: number;
-  updates: number;
-  seconds: number;
-  coreSeconds: number;
-  ledgerBytes: number;
-  cursors: Cursor[];
-  recipe: string;
-  /** With onSpike: losses of the last steps, and how often the run went back. Absent in older checkpoints. */
-  recentLosses?: number[];
-  rollbacks?: number;
-  /** CRC-32 of the weights that low-rank additions are added to. */
-  base?: number;
 }
 
 export interface Run {
@@ -64,6 +47,8 @@ export interface Run {
   /** Pace of this session's last steps, and how many it has made. */
   secondsPerToken: number;
   paceSteps: number;
+  /** Makes the folder this session's, once all is checked; null afterwards. Until then nothing in it that counts is changed. */
+  takeUp: (() => void) | null;
   /** Until when time has been charged to the run. */
   clock: { wall: number; cpu: NodeJS.CpuUsage };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { trainBpe } from "../../text/index.ts";
 import { parseRecipe, type Recipe } from "../recipe/recipe.ts";
-import { mixtureOf, type SourceSummary } from "./inputs.ts";
+import { mixtureOf } from "./inputs.ts";
 import { validationTexts } from "./validation-texts.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-validation-"));
@@ -44,9 +44,8 @@ describe("a share of the recipe's own documents", () => {
     expect(new Set(held.map(({ slice }) => slice))).toEqual(new Set([join(dir, "a.jsonl"), join(dir, "b.jsonl")]));
     for (const [i, { bytes }] of held.entries()) expect(bytes).toBe(heldTexts[i].length);
 
-    const sources: SourceSummary[] = [];
-    const inputs = { tokenizer, mtpDepths: 0, seed: 1, held: 0.1, onSource: (s: SourceSummary) => sources.push(s) };
-    const mixture = await mixtureOf(given.stages[0], inputs, options);
+    const inputs = { tokenizer, mtpDepths: 0, seed: 1, held: 0.1 };
+    const { mixture, sources } = await mixtureOf(given.stages[0], inputs, options);
     expect(sources.reduce((sum, { documents }) => sum + documents, 0)).toBe(401 - heldTexts.length);
     expect(sources[1]).toMatchObject({ skipped: 1, skippedBy: { "not valid JSON": 1 } });
     const seen = tokenizer.decode(Array.from({ length: 1200 }, () => [...mixture.next(1).ids[0]]).flat());

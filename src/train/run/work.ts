@@ -1,10 +1,12 @@
 /** What a stage does in a step: it predicts tokens of a mixture, or learns from preferences. */
-import { type Cursor, readPreferences } from "../../data/index.ts";
+import { type Cursor, type PreferencePair, readPreferences } from "../../data/index.ts";
 import type { F32 } from "../../tensor/index.ts";
 import { Preferences } from "../optimize/preference.ts";
 import type { StepOptions, StepResult } from "../optimize/trainer.ts";
 import type { Stage } from "../recipe/recipe.ts";
-import { heldShare, mixtureOf, resolveData, type SourceSummary } from "./inputs.ts";
+import { stageTokens } from "../recipe/schedule.ts";
+import { hasChanged, printOf } from "./changes.ts";
+import { heldShare, mixtureOf, remarkOn, resolveData, type SourceSummary } from "./inputs.ts";
 import type { Rewards } from "./ledger.ts";
 import type { Run } from "./session.ts";
 
@@ -27,13 +29,29 @@ export function workOf(run: Run, stage: Stage): Promise<StageWork> {
 
 const seedOf = ({ recipe, state }: Run) => recipe.seed + state.stage * 1000;
 
+/** Tokenises what the stages to come read, so that bad data and many passes are told before the first step. @throws InputError */
+export async function lookAhead({ recipe, options, state, tokenizer }: Run): Promise<void> {
+  const inputs = { tokenizer, mtpDepths: 0, seed: 0, onBad: recipe.onBadData, held: heldShare(recipe) };
+  for (const [at, stage] of recipe.stages.entries())
+    if (at >= state.stage && !stage.preference)
+      remarkOn(stage, at, (await mixtureOf(stage, inputs, options)).sources, options);
+}
+
+const REMEDY = "put it back, or go on with --accept-changed-data (the source is then read from its beginning)";
+
 async function mixtureWork(run: Run, stage: Stage): Promise<StageWork> {
   const { options, state, trainer, tokenizer, recipe } = run;
   const mtpDepths = trainer.model.config.numNextnPredictLayers;
-  const sources: SourceSummary[] = [];
   const inputs = { tokenizer, mtpDepths, seed: seedOf(run), onBad: recipe.onBadData, held: heldShare(recipe) };
-  const mixture = await mixtureOf(stage, { ...inputs, onSource: (summary) => sources.push(summary) }, options);
-  if (state.cursors.length > 0) mixture.restore(state.cursors);
+  const { mixture, sources, prints } = await mixtureOf(stage, inputs, options);
+  const changed = sources.map(({ source }, i) => {
+    const what = `${source} (stages.${state.stage}.mixture.${i})`;
+    return hasChanged(state.sources[i], prints[i], { what, accept: options.acceptChangedData, remedy: REMEDY });
+  });
+  state.sources = prints;
+  const anew = { epoch: 0, document: 0, offset: 0 };
+  if (state.cursors.length > 0)
+    mixture.restore(state.cursors.map((cursor, i) => (changed[i] ? { ...cursor, ...anew } : cursor)));
   const micro = stage.microBatchSequences ?? stage.batchSequences;
   return {
     sources,
@@ -58,17 +76,33 @@ async function preferenceWork(
     onBad: recipe.onBadData,
     onSkipped: () => skipped++,
   });
-  if (skipped > 0) options.onMessage?.(`${path}: ${skipped} pairs skipped`);
+  const print = pairsPrint(pairs);
+  hasChanged(state.sources[0], print, {
+    what: `${path} (stages.${state.stage}.preference)`,
+    // What the pairs were worth when the stage began can no longer be measured.
+    remedy: "put it back, or begin a new run with --out",
+  });
+  state.sources = [print];
   const preferences = new Preferences(pairs, settings, seedOf(run));
   const micro = stage.microBatchSequences ?? stage.batchSequences;
   const rows = micro * stage.sequenceLength;
+  const tokens = pairs.reduce((sum, { chosen, rejected }) => sum + chosen.ids.length + rejected.ids.length, 0);
+  const source = {
+    source: path,
+    documents: pairs.length,
+    sourceTokens: null,
+    passes: stageTokens(stage) / tokens,
+    skipped,
+  };
+  remarkOn(stage, state.stage, [source], options);
+  if (skipped > 0) options.onMessage?.(`${path}: ${skipped} pairs skipped`);
   if (state.cursors.length > 0) preferences.restore(state.cursors, run.reference);
   else {
     options.onMessage?.(`${stage.name}: how likely the ${pairs.length} pairs are before the stage`);
     preferences.measureReference(trainer, rows);
   }
   return {
-    sources: [{ source: path, documents: pairs.length, sourceTokens: null, skipped }],
+    sources: [source],
     step: (sequences, options) => {
       const parts = Array.from({ length: sequences / micro }, () => preferences.next(rows));
       return preferences.step(trainer, parts, options);
@@ -77,3 +111,8 @@ async function preferenceWork(
     buffers: { reference: preferences.reference },
   };
 }
+
+const pairsPrint = (pairs: readonly PreferencePair[]): string =>
+  printOf(
+    ...pairs.flatMap((pair) => [pair.chosen, pair.rejected].flatMap((side) => [side.ids, `${side.replyStart}|`])),
+  );
