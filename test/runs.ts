@@ -1,5 +1,5 @@
 /** What tests ask of a run's folder. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LedgerRecord } from "../src/train/index.ts";
 
@@ -25,3 +25,11 @@ export const course = (out: string) =>
 
 /** The finished weights' bytes. */
 export const weightsOf = (out: string) => readFileSync(join(out, "model", "model.safetensors"));
+
+/** Content of every file of a folder, by name. */
+export const filesOf = (out: string): Map<string, string> =>
+  new Map(
+    (readdirSync(out, { recursive: true }) as string[])
+      .sort()
+      .map((name) => [name, statSync(join(out, name)).isFile() ? readFileSync(join(out, name), "base64") : ""]),
+  );

@@ -1,6 +1,6 @@
 /** What can go wrong in a run: the process is killed, the loss leaves its course, the disk is full. Nothing is lost, and nothing changes. */
 import { type ChildProcess, spawn } from "node:child_process";
-import fs, { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import fs, { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -8,7 +8,7 @@ import { Random } from "../src/base/index.ts";
 import { latestState } from "../src/checkpoint/index.ts";
 import { createKernels } from "../src/tensor/index.ts";
 import { parseRecipe, type Recipe, train } from "../src/train/index.ts";
-import { course, ledgerOf, weightsOf } from "./runs.ts";
+import { course, filesOf, ledgerOf, weightsOf } from "./runs.ts";
 import { MAIN } from "./shoal.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";
 
@@ -81,14 +81,6 @@ describe("a process of its own", () => {
   });
 });
 
-/** Content of every file of a folder, by name. */
-const filesOf = (out: string): Map<string, string> =>
-  new Map(
-    (readdirSync(out, { recursive: true }) as string[])
-      .sort()
-      .map((name) => [name, fs.statSync(join(out, name)).isFile() ? readFileSync(join(out, name), "base64") : ""]),
-  );
-
 /** What a run writes in all: as many checkpoints as it keeps and removes, the model, and the rest. */
 const sizeOf = (path: string) => fs.statSync(path).size;
 const CHECKPOINT = sizeOf(join(whole, "checkpoints", `step-${String(STEPS).padStart(8, "0")}`, "buffers.safetensors"));
@@ -103,7 +95,7 @@ describe("two processes in one folder", () => {
     // What the first has half written is not the second's to remove.
     mkdirSync(join(out, "checkpoints", "step-00000099.tmp"));
     const script = `import { lockFile } from ${JSON.stringify(new URL("../src/base/index.ts", import.meta.url).href)};
-      lockFile(${JSON.stringify(join(out, "run.lock"))}); console.log("locked"); setInterval(() => {}, 1000);`;
+      globalThis.lock = lockFile(${JSON.stringify(join(out, "run.lock"))}); console.log("locked"); setInterval(() => {}, 1000);`;
     const other = spawn(process.execPath, ["--input-type=module-typescript", "-e", script]);
     await new Promise((resolve) => other.stdout.once("data", resolve));
     const before = filesOf(out);
@@ -132,149 +124,6 @@ describe("two processes in one folder", () => {
       await expect(train(recipe, { ...options, out, resume: true })).rejects.toThrow("trains in this folder");
     await first;
   });
-});
-
-describe("damaged checkpoints", () => {
-  const damage = (out: string, steps: readonly number[]) => {
-    for (const step of steps) {
-      const path = join(out, "checkpoints", `step-${String(step).padStart(8, "0")}`, "buffers.safetensors");
-      const bytes = readFileSync(path);
-      bytes[bytes.length - 5] ^= 1;
-      writeFileSync(path, bytes);
-    }
-  };
-  const checkpoints = (out: string) => readdirSync(join(out, "checkpoints")).sort();
-
-  it("all of them end the run before it touches anything, and are named", async () => {
-    const out = join(dir, "all-damaged");
-    await train(recipe, { out, data, kernels, maxSteps: 10 });
-    damage(out, [8, 10]);
-    const before = filesOf(out);
-    await expect(train(recipe, { out, data, kernels, resume: true })).rejects.toThrow(
-      /none of the 2 checkpoints is whole \(.*step-00000010.*step-00000008.*\); put one back/,
-    );
-    expect(filesOf(out)).toEqual(before);
-    await expect(train(recipe, { out, data, kernels })).rejects.toThrow(/holds a run already/);
-    rmSync(join(out, "ledger.jsonl"));
-    await expect(train(recipe, { out, data, kernels })).rejects.toThrow(/holds a run already/);
-  });
-
-  it("one is kept under another name, and never in place of a whole one", async () => {
-    const out = join(dir, "one-damaged");
-    const keepOne = parseRecipe({ ...json, checkpoint: { everySteps: 4, keep: 1 } });
-    await train(recipe, { out, data, kernels, maxSteps: 10 });
-    damage(out, [10]);
-    await train(keepOne, { out, data, kernels, maxSteps: 9, resume: true });
-    expect(checkpoints(out)).toEqual(["step-00000009", "step-00000010.damaged"]);
-    await train(recipe, { out, data, kernels, resume: true });
-    expect(course(out)).toEqual(course(whole));
-  });
-
-  it("a run that ended before its first checkpoint begins again, and keeps what it told", async () => {
-    const out = join(dir, "before-first");
-    const never = parseRecipe({ ...json, checkpoint: {} });
-    const stop = new Error("stop");
-    const onRecord = ({ step }: { step: number }) => {
-      if (step === 3) throw stop;
-    };
-    await expect(train(never, { out, data, kernels, onRecord })).rejects.toThrow(stop);
-    const messages: string[] = [];
-    await train(never, { out, data, kernels, resume: true, maxSteps: 1, onMessage: (line) => messages.push(line) });
-    expect(messages.join("\n")).toMatch(
-      /no checkpoint yet: beginning at step 0; what .* is kept in .*ledger\.before\.jsonl/,
-    );
-    expect(ledgerOf(out).length).toBeLessThan(
-      readFileSync(join(out, "ledger.before.jsonl"), "utf8").split("\n").length,
-    );
-  });
-});
-
-describe("data that change before a run goes on", () => {
-  const rows = (file: string) => readFileSync(join(data, file), "utf8").trim().split("\n");
-  /** A folder with the same data, of which one file holds other lines. */
-  const withData = (name: string, file: string, lines: string[]) => {
-    const folder = join(dir, name);
-    writeTinyData(folder);
-    writeFileSync(join(folder, file), lines.join("\n"));
-    return folder;
-  };
-  const start = async (name: string) => {
-    const out = join(dir, name);
-    await train(recipe, { out, data, kernels, maxSteps: 5 });
-    return out;
-  };
-
-  it.each([
-    ["fewer", "stories.jsonl", rows("stories.jsonl").slice(0, 9)],
-    [
-      "others in the same number and size",
-      "stories.jsonl",
-      rows("stories.jsonl").map((row) => row.replaceAll("Ada", "Bob")),
-    ],
-    ["in another order", "stories.jsonl", rows("stories.jsonl").reverse()],
-    ["validation", "validation.jsonl", rows("validation.jsonl").map((row) => row.replaceAll("fish", "crab"))],
-  ])("%s are refused, and taken where that is said", async (name, file, lines) => {
-    const out = await start(`changed ${name}`);
-    const other = withData(`data ${name}`, file, lines);
-    const before = filesOf(join(out, "checkpoints"));
-    await expect(train(recipe, { out, data: other, kernels, resume: true })).rejects.toThrow(
-      /is not what it was when the run was stopped; put .* back, or go on with --accept-changed-data/,
-    );
-    expect(filesOf(join(out, "checkpoints"))).toEqual(before);
-    const accept = { out, data: other, kernels, resume: true, acceptChangedData: true };
-    expect(await train(recipe, { ...accept, maxSteps: 12 })).toMatchObject({ steps: 12 });
-    // From then on they are the run's.
-    expect(await train(recipe, { out, data: other, kernels, resume: true })).toMatchObject({ finished: true });
-  });
-
-  it("files that were only written again, or under another time, are the same", async () => {
-    const out = await start("touched");
-    const again = withData("data touched", "stories.jsonl", rows("stories.jsonl"));
-    await train(recipe, { out, data: again, kernels, resume: true });
-    expect(course(out)).toEqual(course(whole));
-  });
-
-  it("another tokenizer is refused", async () => {
-    const out = await start("tokenizer");
-    const path = join(out, "tokenizer", "tokenizer_config.json");
-    writeFileSync(path, readFileSync(path, "utf8").replace("{", '{"x": 1,'));
-    await expect(train(recipe, { out, data, kernels, resume: true, acceptChangedData: true })).rejects.toThrow(
-      /tokenizer: is not what it was/,
-    );
-  });
-});
-
-describe("a recipe that changes before a run goes on", () => {
-  const changed = (change: (recipe: Recipe) => void) => {
-    const other = structuredClone(recipe);
-    change(other);
-    return other;
-  };
-
-  it("may lower the rate of the stage at hand; the ledger tells", async () => {
-    const out = join(dir, "lower");
-    await train(recipe, { out, data, kernels, maxSteps: 5 });
-    const lower = changed((other) => {
-      other.stages[0].lr = 0.001;
-    });
-    await train(lower, { out, data, kernels, maxSteps: 7, resume: true });
-    const ledger = ledgerOf(out);
-    expect(ledger.findLast((record) => record.kind === "step")!.lr).toBe(0.001);
-    const resumed = ledger.find((record) => record.kind === "event" && record.event === "resume");
-    expect(resumed).toMatchObject({ message: expect.stringContaining("stages.0.lr: 0.01 → 0.001") });
-  });
-
-  it.each<[string, (other: Recipe) => void]>([
-    ["seed: 3 → 4", (other) => { other.seed = 4; }],
-    ["stages.0.batchSequences: 4 → 2", (other) => { other.stages[0].batchSequences = 2; }],
-    ["model.rope_theta: 10000 → 20000", (other) => { other.model!.rope_theta = 20000; }],
-    ["muon: nothing → {", (other) => { other.muon = { momentum: 0.9, iterations: 5, updateRms: 0.2 }; }],
-  ])("may not change what it began with: %s", async (line, change) => {
-    const out = join(dir, "lower");
-    const before = filesOf(out);
-    await expect(train(changed(change), { out, data, kernels, resume: true })).rejects.toThrow(`(${line}`);
-    expect(filesOf(out)).toEqual(before);
-  }); // biome-ignore format: a line each
 });
 
 describe("a full disk", () => {

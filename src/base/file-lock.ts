@@ -10,7 +10,7 @@ export interface FileLock {
 
 const SQLITE_BUSY = 5;
 
-/** Locks a file, which is made if it is missing. Null where somebody has it, this process included. @throws Error where it cannot be made */
+/** Locks a file, which is made if it is missing, as long as the result is held. Null where somebody has it, this process included. @throws Error where it cannot be made */
 export function lockFile(path: string): FileLock | null {
   const database = new DatabaseSync(path);
   try {
