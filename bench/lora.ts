@@ -40,8 +40,10 @@ async function rehearsal(model: Model): Promise<string[]> {
   const start = model.tokenizer.encode("", { addBos: true });
   const texts: string[] = [];
   for (let seed = 0; texts.length < REHEARSED; seed++) {
-    const { text, ids } = await wholeOf(generate(model, start, { temperature: 1, seed, maxTokens: MOST_LENGTH }));
-    if (ids.length >= LEAST_LENGTH && !text.includes("<｜")) texts.push(text);
+    const settings = { temperature: 1, topP: 1, seed, maxTokens: MOST_LENGTH };
+    const { text, ids } = await wholeOf(generate(model, start, settings));
+    const special = new Set(model.tokenizer.special.values());
+    if (ids.length >= LEAST_LENGTH && !ids.some((id) => special.has(id))) texts.push(text);
   }
   return texts;
 }

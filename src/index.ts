@@ -18,7 +18,6 @@ export {
   type LocalModel,
   loadModel,
   type Model,
-  Sampler,
   score,
 } from "./infer/index.ts";
 export { configToJson, countParameters, type ModelConfig, parseConfig } from "./model/index.ts";

@@ -46,7 +46,7 @@ describe("bad input", () => {
     [
       "a flag out of range",
       () => generate(model, "--temperature", "-1"),
-      /--temperature takes a number from 0 to 100/,
+      /--temperature takes a number from 0 to 2/,
       2,
     ],
     ["a flag that is no number", () => generate(model, "--max-tokens", "many"), /--max-tokens takes a whole number/, 2],
@@ -89,7 +89,7 @@ describe("bad input", () => {
     [
       "a prompt longer than the context",
       () => ["generate", "--model", model, "--prompt", "Ada sees ".repeat(400)],
-      /more than the model's context of 128/,
+      /1601 tokens, which leaves no room in the context of 128/,
     ],
     [
       "a text that is not UTF-8",

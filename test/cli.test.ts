@@ -85,7 +85,8 @@ describe("generate", () => {
       "0",
       "--json",
     ];
-    const [plain, drafted] = (await Promise.all([shoal(args), shoal([...args, "--draft"])])).map(({ out }) =>
+    const flags = ["--no-draft", "--draft"];
+    const [plain, drafted] = (await Promise.all(flags.map((flag) => shoal([...args, flag])))).map(({ out }) =>
       JSON.parse(out),
     );
     expect(drafted.ids).toEqual(plain.ids);

@@ -8,7 +8,6 @@ describe("the library", () => {
       "Chat",
       "EngineError",
       "InputError",
-      "Sampler",
       "Tokenizer",
       "applyChatTemplate",
       "availableIsas",

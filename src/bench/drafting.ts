@@ -32,13 +32,11 @@ export async function benchDrafting(model: Model, { runs = 5, maxTokens = 128 } 
   const replies = async (draft: boolean) => {
     const all = { seconds: 0, ids: [] as number[], drafted: 0, accepted: 0 };
     for (const prompt of prompts) {
-      const { decodeSeconds, ids, draftedTokens, acceptedTokens } = await wholeOf(
-        generate(model, prompt, { temperature: 0, maxTokens, draft }),
-      );
-      all.seconds += decodeSeconds;
+      const { ids, usage } = await wholeOf(generate(model, prompt, { temperature: 0, maxTokens, draft }));
+      all.seconds += usage.decodeSeconds!;
       all.ids.push(...ids);
-      all.drafted += draftedTokens;
-      all.accepted += acceptedTokens;
+      all.drafted += usage.draftedTokens;
+      all.accepted += usage.acceptedTokens;
     }
     return all;
   };

@@ -129,8 +129,8 @@ const kernels = measuring<Flags, { rows: ReturnType<typeof benchKernels> }>(
 const startup = addModelOptions(new Command("startup"))
   .description("starting up: seconds to the first token, and memory while decoding")
   .option("--json", "print one JSON object", false)
-  .action(({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
-    const result = benchStartup(model, { dtype, threads });
+  .action(async ({ model, dtype, threads, json }: ModelOptions & { json: boolean }) => {
+    const result = await benchStartup(model, { dtype, threads });
     if (json) return console.log(JSON.stringify(result));
     const { readySeconds, firstTokenSeconds, weightBytes, residentBytes, emptyBytes } = result;
     console.log(

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
 import { InputError } from "../base/index.ts";
-import { Chat, type GenerateOptions, type Generation, type Model } from "../infer/index.ts";
+import { Chat, type GenerateOptions, type Generation, type Model, SAMPLING_BOUNDS } from "../infer/index.ts";
 import { MINNOW } from "./common.ts";
 import {
   addModelOptions,
@@ -11,6 +11,7 @@ import {
   type ModelOptions,
   openModel,
   type SamplingFlags,
+  samplingParams,
 } from "./model-options.ts";
 
 interface Flags extends ModelOptions, SamplingFlags {
@@ -47,13 +48,13 @@ class Session {
 
   constructor(model: Model, flags: Flags) {
     this.model = model;
-    const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty = 1.1, seed, maxTokens = 512 } = flags;
-    this.options = { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens, draft: flags.draft };
-    this.chat = new Chat(model, flags.system, { drafts: flags.draft });
+    const { maxTokens = 512 } = flags;
+    this.options = { ...samplingParams(flags), maxTokens };
+    this.chat = new Chat(model, flags.system);
   }
 
   reset(system?: string): void {
-    this.chat = new Chat(this.model, system, { drafts: this.options.draft });
+    this.chat = new Chat(this.model, system);
     this.turns = 0;
   }
 
@@ -97,14 +98,16 @@ async function converse(session: Session, minnow: boolean): Promise<void> {
       if (!command(session, line, terminal)) break;
     } else if (line.trim() !== "") {
       reply = new AbortController();
-      const { ids, decodeSeconds, finishReason, draftedTokens, acceptedTokens } = await session.reply(
-        line,
-        reply.signal,
-      );
+      const { usage, finishReason } = await session.reply(line, reply.signal);
+      const { completionTokens, draftedTokens, acceptedTokens, decodeSeconds } = usage;
       reply = null;
       const drafts = draftedTokens > 0 ? ` · ${acceptedTokens} of ${draftedTokens} guesses right` : "";
       const note = finishReason === "abort" ? " · stopped" : finishReason === "length" ? " · cut at the limit" : "";
-      console.log(dim(`\n${ids.length} tokens · ${(ids.length / decodeSeconds).toFixed(0)} a second${drafts}${note}`));
+      console.log(
+        dim(
+          `\n${completionTokens} tokens · ${(completionTokens / decodeSeconds!).toFixed(0)} a second${drafts}${note}`,
+        ),
+      );
     }
     terminal.prompt();
   }
@@ -135,11 +138,11 @@ function command(session: Session, line: string, terminal: Interface): boolean {
       console.log("A new conversation with that system prompt.");
       return true;
     case "temperature": {
-      session.options.temperature = number(0, 100) ?? session.options.temperature;
+      session.options.temperature = number(...SAMPLING_BOUNDS.temperature) ?? session.options.temperature;
       return true;
     }
     case "seed":
-      session.options.seed = argument === "" ? undefined : (number(0, Number.MAX_SAFE_INTEGER) ?? session.options.seed);
+      session.options.seed = argument === "" ? undefined : (number(0, SAMPLING_BOUNDS.seed[1]) ?? session.options.seed);
       return true;
     case "save":
       save(session, argument);

@@ -1,7 +1,6 @@
 /** shoal generate */
 import { Command } from "commander";
-import { type Generation, generate } from "../infer/index.ts";
-import { encodeChat } from "../text/index.ts";
+import { Chat, type Generation, generate } from "../infer/index.ts";
 import { UserAbort, untilInterrupted } from "./common.ts";
 import {
   addModelOptions,
@@ -9,6 +8,7 @@ import {
   type ModelOptions,
   openModel,
   type SamplingFlags,
+  samplingParams,
 } from "./model-options.ts";
 
 interface Flags extends ModelOptions, SamplingFlags {
@@ -31,7 +31,7 @@ export const generateCommand = addSamplingOptions(addModelOptions(new Command("g
   .addHelpText(
     "after",
     `
-Defaults: 200 tokens, temperature 0.7, top-p 0.95.
+Defaults: 200 tokens; temperature, top-p and the like are the model's own (generation_config.json).
 
 Examples:
   shoal generate --prompt "Once upon a time" --max-tokens 100
@@ -40,46 +40,33 @@ Examples:
   )
   .action(async (flags: Flags) => {
     const model = openModel(flags);
-    const ids = flags.chat
-      ? encodeChat(model.tokenizer, [{ role: "user", content: flags.prompt }], { addGenerationPrompt: true }).ids
-      : model.tokenizer.encode(flags.prompt, { addBos: true });
-    const { temperature = 0.7, topP = 0.95, topK, minP, repetitionPenalty, seed, maxTokens = 200, stop, draft } = flags;
+    const { prompt, stop, maxTokens = 200 } = flags;
     const generation = await untilInterrupted(async (signal): Promise<Generation> => {
-      const tokens = generate(model, ids, {
-        temperature,
-        topP,
-        topK,
-        minP,
-        repetitionPenalty,
-        seed,
-        maxTokens,
-        stop,
-        draft,
-        signal,
-      });
+      const options = { ...samplingParams(flags), maxTokens, stop, signal };
+      const texts = flags.chat
+        ? new Chat(model).send(prompt, options)
+        : generate(model, model.tokenizer.encode(prompt, { addBos: true }), options);
       for (;;) {
-        const next = await tokens.next();
+        const next = await texts.next();
         if (next.done) return next.value;
         if (!flags.json) process.stdout.write(next.value.text);
       }
     });
     if (flags.json) {
-      const { text, ids: out, finishReason, promptTokens, prefillSeconds, decodeSeconds } = generation;
-      const { draftedTokens, acceptedTokens } = generation;
-      const rates = {
-        prefillTokensPerSecond: promptTokens / prefillSeconds,
-        decodeTokensPerSecond: out.length / decodeSeconds,
-      };
+      const { text, reasoning, ids, finishReason, usage } = generation;
+      const { promptTokens, completionTokens, draftedTokens, acceptedTokens } = usage;
       console.log(
         JSON.stringify({
           text,
-          ids: out,
+          ...(reasoning && { reasoning }),
+          ids,
           finishReason,
           promptTokens,
-          completionTokens: out.length,
+          completionTokens,
           draftedTokens,
           acceptedTokens,
-          ...rates,
+          prefillTokensPerSecond: promptTokens / usage.prefillSeconds!,
+          decodeTokensPerSecond: completionTokens / usage.decodeSeconds!,
         }),
       );
     } else process.stdout.write("\n");

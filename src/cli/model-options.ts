@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
-import { loadModel, type Model } from "../infer/index.ts";
+import { loadModel, type Model, SAMPLING_BOUNDS, type SamplingParams } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import { announceKernels, integer, MINNOW, QuantisingLine, real } from "./common.ts";
 
@@ -53,41 +53,47 @@ export function openModel(options: ModelOptions): Model {
   }
 }
 
-export interface SamplingFlags {
-  temperature?: number;
-  topP?: number;
-  topK?: number;
-  minP?: number;
-  repetitionPenalty?: number;
-  seed?: number;
-  maxTokens?: number;
-  draft: boolean;
-}
+/** Flags that choose tokens, named as the parameters that they set. */
+export type SamplingFlags = Pick<
+  SamplingParams,
+  "temperature" | "topP" | "topK" | "minP" | "repetitionPenalty" | "seed" | "maxTokens" | "draft"
+>;
 
 export function addSamplingOptions(command: Command): Command {
+  const bounds = SAMPLING_BOUNDS;
   return command
-    .option("--max-tokens <n>", "most tokens to generate", integer("--max-tokens", 1, 2 ** 24))
+    .option("--max-tokens <n>", "most tokens to generate", integer("--max-tokens", 1, bounds.maxTokens[1]))
     .option(
       "--temperature <t>",
       "0: always the likeliest token; 1: the model's own distribution",
-      real("--temperature", 0, 100),
+      real("--temperature", ...bounds.temperature),
     )
-    .option("--top-p <p>", "keep the likeliest tokens whose probabilities reach this sum", real("--top-p", 0, 1))
-    .option("--top-k <k>", "keep the k likeliest tokens (0: all)", integer("--top-k", 0, 2 ** 22))
+    .option(
+      "--top-p <p>",
+      "keep the likeliest tokens whose probabilities reach this sum",
+      real("--top-p", ...bounds.topP),
+    )
+    .option("--top-k <k>", "keep the k likeliest tokens (0: all)", integer("--top-k", ...bounds.topK))
     .option(
       "--min-p <p>",
       "keep tokens with at least this share of the likeliest one's probability",
-      real("--min-p", 0, 1),
+      real("--min-p", ...bounds.minP),
     )
     .option(
       "--repetition-penalty <r>",
       "above 1: less of what was said before",
-      real("--repetition-penalty", 0.01, 100),
+      real("--repetition-penalty", ...bounds.repetitionPenalty),
     )
     .option(
       "--draft",
-      "guess tokens ahead with the model's MTP head and verify them: the same text, in fewer passes",
-      false,
+      "always draft tokens with the model's MTP head and verify them: the same text, in fewer passes (default: where it pays)",
     )
-    .option("--seed <n>", "the same seed gives the same text", integer("--seed", 0, Number.MAX_SAFE_INTEGER));
+    .option("--no-draft", "never draft tokens")
+    .option("--seed <n>", "the same seed gives the same text", integer("--seed", 0, bounds.seed[1]));
+}
+
+/** The parameters among a command's flags; what is not named is left to the model. */
+export function samplingParams(flags: SamplingFlags): SamplingFlags {
+  const { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens, draft } = flags;
+  return { temperature, topP, topK, minP, repetitionPenalty, seed, maxTokens, draft };
 }

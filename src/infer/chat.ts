@@ -1,49 +1,58 @@
 /** A conversation that keeps its cache: each turn reads only what is new. */
-import { type ChatMessage, encodeChat } from "../text/index.ts";
-import { type GeneratedToken, type GenerateOptions, type Generation, generate } from "./generate.ts";
+import { Decoder } from "./decoder.ts";
+import type { EngineMessage } from "./engine.ts";
+import { answer, type GeneratedText, type GenerateOptions, type Generation } from "./generate.ts";
 import type { Model } from "./model.ts";
-import { Sequence } from "./sequence.ts";
+import { encodePrompt } from "./scheduling/requests.ts";
+
+/** Of the context, what a conversation may fill before its oldest turns are left out: the rest is for the reply. */
+const PROMPT_SHARE = 0.75;
 
 export class Chat {
-  readonly messages: ChatMessage[] = [];
-  private readonly model: Model;
-  private readonly sequence: Sequence;
+  readonly messages: EngineMessage[] = [];
+  private readonly decoder: Decoder;
 
-  /** drafts: replies are drafted with the MTP depth (see `GenerateOptions.draft`). */
-  constructor(model: Model, system?: string, options: { drafts?: boolean } = {}) {
-    this.model = model;
-    this.sequence = new Sequence(model, options);
+  constructor(model: Model, system?: string) {
+    this.decoder = Decoder.forOne(model);
     if (system) this.messages.push({ role: "system", content: system });
   }
 
   /**
    * Sends a user's turn and streams the reply, which joins the conversation even if it was stopped half-way.
    * Where the conversation outgrows the context, its oldest turns are left out of what the model sees.
+   * @throws InputError for a turn that does not fit, and for options out of their bounds
    */
-  async *send(content: string, options: GenerateOptions = {}): AsyncGenerator<GeneratedToken, Generation> {
+  async *send(
+    content: string,
+    { signal, ...settings }: GenerateOptions = {},
+  ): AsyncGenerator<GeneratedText, Generation> {
     this.messages.push({ role: "user", content });
-    const tokens = generate(this.model, this.prompt(), options, this.sequence);
-    let text = "";
+    const request = { ...settings, messages: this.fitting() };
+    const reply: EngineMessage = { role: "assistant", content: "" };
+    const texts = answer(this.decoder, (outlet) => this.decoder.chat(request, outlet), signal);
     try {
       for (;;) {
-        const next = await tokens.next();
+        const next = await texts.next();
         if (next.done) return next.value;
-        text += next.value.text;
+        if (next.value.type === "text") reply.content += next.value.text;
+        else reply.reasoning = (reply.reasoning ?? "") + next.value.text;
         yield next.value;
       }
     } finally {
-      this.messages.push({ role: "assistant", content: text });
+      await texts.return?.(undefined as never);
+      this.messages.push(reply);
     }
   }
 
-  /** The conversation as tokens, its oldest turns left out until a quarter of the context is free for the reply. */
-  private prompt(): Int32Array {
-    const most = Math.floor(this.model.config.maxPositionEmbeddings * 0.75);
+  /** The conversation, its oldest turns left out until there is room for the reply. */
+  private fitting(): EngineMessage[] {
+    const { model, context } = this.decoder;
     const system = this.messages.filter(({ role }) => role === "system");
     let turns = this.messages.filter(({ role }) => role !== "system");
     for (;;) {
-      const { ids } = encodeChat(this.model.tokenizer, [...system, ...turns], { addGenerationPrompt: true });
-      if (ids.length <= most || turns.length <= 1) return ids;
+      const messages = [...system, ...turns];
+      const { ids } = encodePrompt(model.tokenizer, messages, { addGenerationPrompt: true });
+      if (ids.length <= context * PROMPT_SHARE || turns.length <= 1) return messages;
       turns = turns.slice(2);
     }
   }

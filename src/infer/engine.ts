@@ -3,6 +3,10 @@
  * (`createEngine`) or behind any OpenAI-compatible server (`src/serve/upstream.ts`).
  */
 
+import type { SamplingDefaults, SamplingParams } from "./sampling/params.ts";
+
+export { EngineError, type EngineErrorKind } from "./engine-error.ts";
+
 export type Role = "system" | "user" | "assistant" | "tool";
 
 export interface ToolCall {
@@ -38,32 +42,8 @@ export type ResponseFormat =
   /** Every completed answer validates: tokens that would leave the schema are never drawn. */
   | { type: "json_schema"; schema: unknown };
 
-/** How to choose tokens, and when to stop. What is absent takes the model's default (see `ModelInfo.defaults`). */
-export interface GenerationSettings {
-  /** Most tokens to generate (default: as many as the context has room for). */
-  maxTokens?: number;
-  /** 0: greedy. */
-  temperature?: number;
-  topP?: number;
-  topK?: number;
-  minP?: number;
-  /** As transformers: above 1 makes what was seen less likely. */
-  repetitionPenalty?: number;
-  /** As OpenAI: subtracted once for a token that was generated, and once per time it was. */
-  presencePenalty?: number;
-  frequencyPenalty?: number;
-  /** Token id → added to its logit; −100 bans, +100 forces. */
-  logitBias?: Readonly<Record<number, number>>;
-  seed?: number;
-  stop?: readonly string[];
-  /** Go on past the end-of-sentence token (for load tests). */
-  ignoreEos?: boolean;
-  /** Report each token's log probability, and this many rivals (0 to 20). Undefined: neither. */
-  topLogprobs?: number;
-  /** Also report which experts fired for each token. */
-  experts?: boolean;
-  /** Guess tokens ahead with the MTP depth (default: where it pays). */
-  draft?: boolean;
+/** How to choose tokens and when to stop, and what the answer must be. */
+export interface GenerationSettings extends SamplingParams {
   responseFormat?: ResponseFormat;
   /** Whose request it is (a key, an address): clients take turns, so that one with many requests does not keep others waiting. */
   client?: string;
@@ -150,7 +130,8 @@ export interface ModelInfo {
   experts: { layers: number; count: number; perToken: number } | null;
   reasoning: boolean;
   tools: boolean;
-  defaults: Pick<GenerationSettings, "temperature" | "topP" | "topK" | "minP" | "repetitionPenalty">;
+  /** What a request that says nothing gets. */
+  defaults: SamplingDefaults;
   /** For the bill: $ for a million tokens of prompt and of answer, or for an hour of a core. */
   price: { promptUsd: number; completionUsd: number } | { coreHourUsd: number; cores: number } | null;
 }
@@ -172,41 +153,6 @@ export interface EngineStats {
   acceptedTokens: number;
   refused: number;
   aborted: number;
-}
-
-export type EngineErrorKind =
-  /** The request cannot be served as it is: `param` names the field. */
-  | "invalid"
-  | "context_length"
-  | "not_found"
-  /** The queue is full: try again after `retryAfter` seconds. */
-  | "overloaded"
-  /** The engine is stopping, or an upstream cannot be reached. */
-  | "unavailable"
-  | "timeout"
-  /** An upstream refused or failed; `status` is what it said. */
-  | "upstream"
-  | "internal";
-
-export class EngineError extends Error {
-  readonly kind: EngineErrorKind;
-  readonly param: string | null;
-  /** Seconds. */
-  readonly retryAfter: number | null;
-  readonly status: number | null;
-
-  constructor(
-    kind: EngineErrorKind,
-    message: string,
-    detail: { param?: string; retryAfter?: number; status?: number } = {},
-  ) {
-    super(message);
-    this.name = "EngineError";
-    this.kind = kind;
-    this.param = detail.param ?? null;
-    this.retryAfter = detail.retryAfter ?? null;
-    this.status = detail.status ?? null;
-  }
 }
 
 export interface Engine {

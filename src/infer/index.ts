@@ -20,10 +20,9 @@ export {
   type ToolCall,
   type Usage,
 } from "./engine.ts";
-export { type GeneratedToken, type GenerateOptions, type Generation, generate, wholeOf } from "./generate.ts";
+export { type GeneratedText, type GenerateOptions, type Generation, generate, wholeOf } from "./generate.ts";
 export type { EngineOptions, LocalModel } from "./local-models.ts";
-export { type LoadOptions, loadModel, type Model } from "./model.ts";
-export { StopMatcher } from "./output/stop.ts";
-export { type Sampled, Sampler, type SamplingOptions, verify } from "./sampling/sampler.ts";
+export { type LoadOptions, loadModel, type Model, modelOf } from "./model.ts";
+export { type GenerationConfig, parseGenerationConfig, readGenerationConfig } from "./sampling/generation-config.ts";
+export { SAMPLING_BOUNDS, SAMPLING_LIMITS, type SamplingDefaults, type SamplingParams } from "./sampling/params.ts";
 export { type Score, score } from "./score.ts";
-export { Sequence } from "./sequence.ts";

@@ -5,6 +5,7 @@ import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import type { Isa } from "../tensor/index.ts";
+import { Decoder, PREFILL_TOKENS } from "./decoder.ts";
 import {
   type ChatRequest,
   type CompletionRequest,
@@ -13,12 +14,11 @@ import {
   type EngineStats,
   type ModelInfo,
 } from "./engine.ts";
-import { Forms } from "./grammar/forms.ts";
-import { generationDefaults, loadModel, type Model } from "./model.ts";
+import { loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
-import { Job, type JobRequest, type Outlet } from "./scheduling/job.ts";
-import { chatAbility, chatJob, completionJob } from "./scheduling/requests.ts";
-import { Scheduler } from "./scheduling/scheduler.ts";
+import type { Job, Outlet } from "./scheduling/job.ts";
+import { chatAbility } from "./scheduling/requests.ts";
+import type { Scheduler } from "./scheduling/scheduler.ts";
 
 export interface LocalModel {
   /** Default: the folder's name. */
@@ -48,9 +48,7 @@ export interface EngineOptions {
 
 interface Served {
   info: ModelInfo;
-  model: Model;
-  scheduler: Scheduler;
-  forms: Forms;
+  decoder: Decoder;
 }
 
 export class LocalModels {
@@ -85,17 +83,7 @@ export class LocalModels {
         param: "model",
       });
     }
-    const { model, info, scheduler, forms } = served;
-    const prepared =
-      kind === "chat"
-        ? chatJob(model, info, forms, request as ChatRequest)
-        : completionJob(model, info, forms, request as CompletionRequest);
-    const job = this.jobOf(id, served, prepared);
-    scheduler.submit(job);
-    this.jobs.set(id, { job, scheduler });
-  }
-
-  private jobOf(id: number, { model, info }: Served, request: JobRequest): Job {
+    const { decoder } = served;
     const outlet: Outlet = {
       event: (event) => {
         if (event.type === "end") this.jobs.delete(id);
@@ -106,7 +94,11 @@ export class LocalModels {
         this.onEvent(id, plain(error));
       },
     };
-    return new Job(model, info.context!, request, outlet);
+    const job =
+      kind === "chat"
+        ? decoder.chat(request as ChatRequest, outlet)
+        : decoder.complete(request as CompletionRequest, outlet);
+    this.jobs.set(id, { job, scheduler: decoder.scheduler });
   }
 
   /** Ends a request, if it still runs. */
@@ -125,7 +117,8 @@ export class LocalModels {
   /** One pass of each model that has something to do; false if none has. */
   step(): boolean {
     let busy = false;
-    for (const { scheduler } of this.served.values()) {
+    for (const { decoder } of this.served.values()) {
+      const { scheduler } = decoder;
       try {
         busy = scheduler.step() || busy;
       } catch (error) {
@@ -137,19 +130,19 @@ export class LocalModels {
   }
 
   stats(): Record<string, EngineStats> {
-    return Object.fromEntries([...this.served].map(([id, { scheduler }]) => [id, scheduler.stats()]));
+    return Object.fromEntries([...this.served].map(([id, { decoder }]) => [id, decoder.scheduler.stats()]));
   }
 }
 
 function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof loadModel): Served {
   const { dtype, cache, dir, price = null } = spec;
-  const { threads, isa, maxRunning = 64, maxWaiting = 256, prefillTokens = 256 } = options;
+  const { threads, isa, maxRunning = 64, maxWaiting = 256, prefillTokens = PREFILL_TOKENS } = options;
   const model = load(dir, { dtype, cache, threads, isa });
   const { config } = model;
   const fitting = Math.floor((spec.cacheBytes ?? 512 * 2 ** 20) / bytesOfRow(model));
   const rows = Math.min(maxRunning * config.maxPositionEmbeddings, fitting);
   if (rows < 16) throw new InputError(`${dir}: a cache of ${spec.cacheBytes} bytes holds ${rows} tokens; give it more`);
-  const scheduler = new Scheduler(model, { running: maxRunning, waiting: maxWaiting, rows, prefill: prefillTokens });
+  const decoder = new Decoder(model, { running: maxRunning, waiting: maxWaiting, rows, prefill: prefillTokens });
   const ability = chatAbility(model.tokenizer);
   const { total, active } = model.parameters;
   const layers = Math.max(0, config.numHiddenLayers - config.firstKDenseReplace);
@@ -157,16 +150,16 @@ function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof
     id,
     owner: "local",
     created: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
-    context: Math.min(config.maxPositionEmbeddings, rows),
+    context: decoder.context,
     parameters: { total, active },
     dtype: model.dtype,
     experts: layers > 0 ? { layers, count: config.nRoutedExperts, perToken: config.numExpertsPerTok } : null,
     reasoning: ability.reasoning,
     tools: ability.tools,
-    defaults: generationDefaults(dir),
+    defaults: model.defaults,
     price,
   };
-  return { info, model, scheduler, forms: new Forms(model.tokenizer, model.stopIds) };
+  return { info, decoder };
 }
 
 /** Bytes that a token takes in the latent cache of all layers. */

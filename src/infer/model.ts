@@ -1,6 +1,4 @@
 /** A model that is ready to run: a Hugging Face folder, loaded. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { InputError } from "../base/index.ts";
 import {
   configOf,
@@ -8,7 +6,6 @@ import {
   loadWeights,
   type OnQuantising,
   openFolder,
-  readJsonObject,
   type WeightDtype,
 } from "../checkpoint/index.ts";
 import {
@@ -20,7 +17,8 @@ import {
 } from "../model/index.ts";
 import { Arena, createKernels, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../text/index.ts";
-import type { ModelInfo } from "./engine.ts";
+import { type GenerationConfig, readGenerationConfig } from "./sampling/generation-config.ts";
+import type { SamplingDefaults } from "./sampling/params.ts";
 import { Sampler } from "./sampling/sampler.ts";
 import { ThreadChoice } from "./scheduling/thread-choice.ts";
 
@@ -36,7 +34,6 @@ export interface LoadOptions {
 }
 
 export interface Model {
-  dir: string;
   config: ModelConfig;
   parameters: ParameterCounts;
   /** Bytes of the weights that fire for a token. */
@@ -54,6 +51,8 @@ export interface Model {
   precision: Precision;
   /** Ids that end a reply. */
   stopIds: ReadonlySet<number>;
+  /** How it wants its tokens chosen where nobody says otherwise. */
+  defaults: SamplingDefaults;
   /** Scratch memory of passes: reset before each. */
   arena: Arena;
 }
@@ -78,47 +77,37 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
     held === "int8" || held === "int4"
       ? loadQuantised(folder, config, held, kernels, options.onQuantising)
       : loadWeights(folder, config, held, kernels);
-  const transformer = new Transformer(config, weights);
-  const precision = held === "f32" ? "f32" : "bf16";
-  const stopIds = new Set([...config.eosTokenIds, ...generationEos(dir)]);
-  const cacheDtype = options.cache ?? precision;
-  const arena = new Arena(16 << 20);
-  const sampler = new Sampler(kernels, config.vocabSize);
+  return modelOf({
+    transformer: new Transformer(config, weights),
+    tokenizer,
+    kernels,
+    dtype: held,
+    cacheDtype: options.cache ?? (held === "f32" ? "f32" : "bf16"),
+    precision: held === "f32" ? "f32" : "bf16",
+    generation: readGenerationConfig(dir),
+    arena: new Arena(16 << 20),
+  });
+}
+
+/** What a model is made of; the rest follows. */
+export interface ModelParts
+  extends Pick<Model, "transformer" | "tokenizer" | "kernels" | "dtype" | "cacheDtype" | "precision" | "arena"> {
+  generation: GenerationConfig;
+}
+
+/** A model around a transformer that is in memory already, one in training say. */
+export function modelOf({ generation, ...parts }: ModelParts): Model {
+  const { config } = parts.transformer;
   const parameters = countParameters(config);
-  const firingBytes = parameters.active * WEIGHT_BYTES[held];
-  const threads = new ThreadChoice(kernels, firingBytes);
+  const firingBytes = parameters.active * WEIGHT_BYTES[parts.dtype];
   return {
-    dir,
+    ...parts,
     config,
     parameters,
     firingBytes,
-    transformer,
-    tokenizer,
-    kernels,
-    sampler,
-    threads,
-    dtype: held,
-    cacheDtype,
-    precision,
-    stopIds,
-    arena,
+    sampler: new Sampler(parts.kernels, config.vocabSize),
+    threads: new ThreadChoice(parts.kernels, firingBytes),
+    stopIds: new Set([...config.eosTokenIds, ...generation.endIds]),
+    defaults: generation.defaults,
   };
-}
-
-/** eos_token_id of generation_config.json, which may name more than config.json. */
-function generationEos(dir: string): number[] {
-  const eos = generationConfig(dir).eos_token_id;
-  return (Array.isArray(eos) ? eos : [eos]).filter((id): id is number => Number.isInteger(id));
-}
-
-/** How a model wants its tokens chosen, by generation_config.json; what it does not say is left out. */
-export function generationDefaults(dir: string): ModelInfo["defaults"] {
-  const { temperature, top_p, top_k, min_p, repetition_penalty } = generationConfig(dir);
-  const named = { temperature, topP: top_p, topK: top_k, minP: min_p, repetitionPenalty: repetition_penalty };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => typeof value === "number"));
-}
-
-function generationConfig(dir: string): Record<string, unknown> {
-  const path = join(dir, "generation_config.json");
-  return existsSync(path) ? readJsonObject(path) : {};
 }

@@ -1,6 +1,6 @@
 /** A form that replies are held to, for one model's vocabulary: which tokens may come next, remembered for each state. */
 import type { Tokenizer } from "../../text/index.ts";
-import type { TokenMask } from "../sampling/chooser.ts";
+import type { TokenMask } from "../sampling/logits-processors.ts";
 import type { Code, Node } from "./grammar.ts";
 import { Machine, type State } from "./machine.ts";
 import type { Allowed, TokenTrie } from "./token-trie.ts";

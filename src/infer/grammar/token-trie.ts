@@ -1,6 +1,6 @@
 /** All tokens of a vocabulary as a tree of their bytes, to find those that a state of a grammar lets come without trying each. */
 import type { Tokenizer } from "../../text/index.ts";
-import type { TokenMask } from "../sampling/chooser.ts";
+import type { TokenMask } from "../sampling/logits-processors.ts";
 import type { Code } from "./grammar.ts";
 import type { State } from "./machine.ts";
 

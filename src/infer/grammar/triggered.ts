@@ -1,6 +1,6 @@
 /** A constraint that begins to hold once a mark has been written. */
 import type { Tokenizer } from "../../text/index.ts";
-import type { TokenMask } from "../sampling/chooser.ts";
+import type { TokenMask } from "../sampling/logits-processors.ts";
 import type { Constraint } from "../scheduling/job.ts";
 
 export class Triggered implements Constraint {

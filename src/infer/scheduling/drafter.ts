@@ -8,7 +8,7 @@
 import type { LatentCache } from "../../model/index.ts";
 import type { Model } from "../model.ts";
 import type { Job } from "./job.ts";
-import { type Pass, rowsOf } from "./passes.ts";
+import type { Pass } from "./passes.ts";
 
 /** Rows of a pass that belong to a job and stay: `count` tokens from position `from` on, at `row` of the pass. */
 export interface Read {
@@ -39,8 +39,9 @@ export class Drafter {
   }
 
   /** Lets the depth read what a pass left, now that the token after each row is known; a job whose next token is certain gets a guess. */
-  guess({ tape, hidden }: Pass, reads: readonly Read[]): void {
+  guess(pass: Pass, reads: readonly Read[]): void {
     if (reads.length === 0) return;
+    const { tape, hidden } = pass;
     const { transformer, config } = this.model;
     const D = config.hiddenSize;
     const T = reads.reduce((sum, { count }) => sum + count, 0);
@@ -57,10 +58,9 @@ export class Drafter {
     });
     const layer = this.cache.layers[config.numHiddenLayers];
     const states = transformer.mtpForwardCached(tape, 1, rows, next, spans, layer);
-    const { data, shape } = transformer.draftLogits(tape, rowsOf(tape, states, last));
-    const V = shape[1];
+    const logits = pass.draftLogits(states, last);
     reads.forEach(({ job }, i) => {
-      if (job.waiting === 1) job.foresee(data.subarray(i * V, (i + 1) * V));
+      if (job.waiting === 1) job.foresee(logits[i]);
     });
   }
 

@@ -5,8 +5,9 @@ import type { EngineEvent, FinishReason, TokenInfo, Usage } from "../engine.ts";
 import type { Region } from "../kv-cache/rows.ts";
 import type { Model } from "../model.ts";
 import { Reply } from "../output/reply.ts";
-import { Chooser, type TokenMask } from "../sampling/chooser.ts";
-import type { Settings } from "../sampling/settings.ts";
+import type { TokenMask } from "../sampling/logits-processors.ts";
+import type { ResolvedParams } from "../sampling/params.ts";
+import { RequestSampler } from "../sampling/request-sampler.ts";
 import { tokenInfo } from "../sampling/token-info.ts";
 
 /** Keeps a reply to a form: says before each token which ones may be drawn. */
@@ -20,7 +21,7 @@ export interface Constraint {
 
 export interface JobRequest {
   prompt: ArrayLike<number>;
-  settings: Settings;
+  settings: ResolvedParams;
   /** Report the prompt's tokens from this one on; null: none. */
   echoFrom: number | null;
   /** Whose request it is: clients take turns. */
@@ -58,7 +59,7 @@ export class Job {
   started = false;
   private echoed: TokenInfo[] = [];
   private reasoningTokens = 0;
-  private readonly chooser: Chooser;
+  private readonly sampler: RequestSampler;
   private readonly reply: Reply;
   private readonly model: Model;
   private readonly context: number;
@@ -72,7 +73,7 @@ export class Job {
     this.outlet = outlet;
     this.tokens = Array.from(request.prompt);
     this.promptLength = this.tokens.length;
-    this.chooser = new Chooser(request.settings, this.tokens, model.tokenizer.vocabSize, model.sampler);
+    this.sampler = new RequestSampler(request.settings, this.tokens, model.sampler);
     this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, (event) => outlet.event(event));
     this.times = { queued: performance.now(), admitted: null, first: null };
   }
@@ -131,11 +132,11 @@ export class Job {
    */
   draw(logits: F32, experts: number[][] | undefined, guess: number | null): FinishReason | null {
     if (this.left <= 0) return "length";
-    const { settings, constraint } = this.request;
-    const id = this.chooser.choose(logits, constraint?.mask(this.left) ?? null);
-    if (this.model.stopIds.has(id) && !settings.ignoreEos) return "stop";
+    const { constraint } = this.request;
+    const id = this.sampler.sample(logits, constraint?.mask(this.left) ?? null);
+    if (this.endsAt(id)) return "stop";
     this.tokens.push(id);
-    this.chooser.took(id);
+    this.sampler.took(id);
     constraint?.took(id);
     if (this.reply.reasoning) this.reasoningTokens++;
     const info = this.reports ? this.infoOf(id, logits, experts) : null;
@@ -146,8 +147,13 @@ export class Job {
 
   /** Guesses the token after the last, by logits of the first ids that were foreseen; none where a guess would be of no use. */
   foresee(logits: F32): void {
-    const id = this.chooser.guess(logits, this.request.constraint?.mask(this.left) ?? null);
-    this.guess = id === null || this.left < 2 || this.model.stopIds.has(id) ? null : id;
+    const id = this.sampler.draft(logits, this.request.constraint?.mask(this.left) ?? null);
+    this.guess = id === null || this.left < 2 || this.endsAt(id) ? null : id;
+  }
+
+  private endsAt(id: number): boolean {
+    const { ignoreEos, stopTokenIds } = this.request.settings;
+    return stopTokenIds.has(id) || (!ignoreEos && this.model.stopIds.has(id));
   }
 
   private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {

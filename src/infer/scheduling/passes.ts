@@ -2,6 +2,7 @@
 import type { LatentCache, RouterTrace } from "../../model/index.ts";
 import { type F32, Tape, type Tensor } from "../../tensor/index.ts";
 import type { Model } from "../model.ts";
+import { withoutPadding } from "../sampling/logits-processors.ts";
 import { expertsAt } from "../sampling/token-info.ts";
 import type { Job } from "./job.ts";
 
@@ -35,9 +36,17 @@ export class Pass {
 
   /** Logits of rows, each [V], in memory that lasts until the next pass. */
   logits(rows: readonly number[]): F32[] {
-    const { vocabSize: V } = this.model.config;
-    const data = this.model.transformer.logits(this.tape, rowsOf(this.tape, this.hidden, rows)).data;
-    return rows.map((_, i) => data.subarray(i * V, (i + 1) * V));
+    return this.perRow(this.model.transformer.logits(this.tape, rowsOf(this.tape, this.hidden, rows)));
+  }
+
+  /** Logits of the first ids for rows of the draft depth's states. */
+  draftLogits(states: Tensor, rows: readonly number[]): F32[] {
+    return this.perRow(this.model.transformer.draftLogits(this.tape, rowsOf(this.tape, states, rows)));
+  }
+
+  private perRow({ data, shape: [rows, V] }: Tensor): F32[] {
+    const { vocabSize } = this.model.tokenizer;
+    return Array.from({ length: rows }, (_, i) => withoutPadding(data.subarray(i * V, (i + 1) * V), vocabSize));
   }
 
   /** Logits of each of `count` rows, a few at a time, valid during the visit. */

@@ -12,13 +12,24 @@ import {
   THINK_END,
   type Tokenizer,
 } from "../../text/index.ts";
-import { type ChatRequest, type CompletionRequest, EngineError, type ModelInfo, type Tool } from "../engine.ts";
+import {
+  type ChatRequest,
+  type CompletionRequest,
+  EngineError,
+  type EngineMessage,
+  type ModelInfo,
+  type Tool,
+} from "../engine.ts";
 import type { Forms } from "../grammar/forms.ts";
 import type { Model } from "../model.ts";
-import { resolveSettings, type Settings } from "../sampling/settings.ts";
+import { type ResolvedParams, resolveParams } from "../sampling/params.ts";
 import type { Constraint, JobRequest } from "./job.ts";
 
 export const TOOL_LIMITS = { tools: 128 };
+
+/** What is asked of a model that is known already. */
+type Asked<Request> = Omit<Request, "model">;
+type Known = Pick<ModelInfo, "context" | "defaults">;
 
 /** What a model's chat template can do. */
 export interface ChatAbility {
@@ -36,11 +47,23 @@ export function chatAbility({ parts, special }: Tokenizer): ChatAbility {
   return { template: chatTemplate, tools: /\btool_calls\b/.test(chatTemplate), reasoning };
 }
 
+/** A conversation as the model's own template writes it: its tokens, and of a template in Jinja the text too. */
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  messages: readonly EngineMessage[],
+  options: ChatOptions,
+): { ids: Int32Array; text: string } {
+  const { template } = chatAbility(tokenizer);
+  return template === null
+    ? { ids: encodeChat(tokenizer, messages, options).ids, text: "" }
+    : encodeTemplate(template, messages, tokenizer, options);
+}
+
 /** @throws EngineError "invalid" that names the field */
-export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: ChatRequest): JobRequest {
+export function chatJob(model: Model, info: Known, forms: Forms, request: Asked<ChatRequest>): JobRequest {
   const { tokenizer } = model;
   const ability = chatAbility(tokenizer);
-  const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
+  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
   checkMessages(request, tools, ability);
   const room: Room = { context: info.context!, settings, param: "messages" };
@@ -57,11 +80,7 @@ export function chatJob(model: Model, info: ModelInfo, forms: Forms, request: Ch
     tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
     thinking: request.reasoning,
   };
-  const { ids, text } = asParam("messages", () =>
-    ability.template === null
-      ? { ids: encodeChat(tokenizer, request.messages, options).ids, text: "" }
-      : encodeTemplate(ability.template, request.messages, tokenizer, options),
-  );
+  const { ids, text } = asParam("messages", () => encodePrompt(tokenizer, request.messages, options));
   checkLength(ids.length, room);
   const begins = beginning(ability, text, request.continueFinal ?? false);
   const parts = tools.length > 0 || begins !== "answer";
@@ -90,7 +109,7 @@ function beginning({ reasoning }: ChatAbility, prompt: string, continued: boolea
 
 function constraintOf(
   forms: Forms,
-  { responseFormat, toolChoice = "auto" }: ChatRequest,
+  { responseFormat, toolChoice = "auto" }: Asked<ChatRequest>,
   tools: readonly Tool[],
   afterReasoning: boolean,
 ): Constraint | null {
@@ -108,7 +127,11 @@ function constraintOf(
   return tools.length > 0 ? forms.callsIfAny(tools) : null;
 }
 
-function checkMessages({ messages, continueFinal }: ChatRequest, tools: readonly Tool[], ability: ChatAbility): void {
+function checkMessages(
+  { messages, continueFinal }: Asked<ChatRequest>,
+  tools: readonly Tool[],
+  ability: ChatAbility,
+): void {
   const fail = (param: string, message: string): never => {
     throw new EngineError("invalid", `${param}: ${message}`, { param });
   };
@@ -127,9 +150,9 @@ function checkMessages({ messages, continueFinal }: ChatRequest, tools: readonly
 }
 
 /** @throws EngineError "invalid" that names the field */
-export function completionJob(model: Model, info: ModelInfo, forms: Forms, request: CompletionRequest): JobRequest {
+export function completionJob(model: Model, info: Known, forms: Forms, request: Asked<CompletionRequest>): JobRequest {
   const { tokenizer, config } = model;
-  const settings = resolveSettings(request, info.defaults, tokenizer.vocabSize);
+  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const { prompt: given, echo = false, responseFormat } = request;
   const text = typeof given === "string";
   const room: Room = { context: info.context!, settings, param: "prompt" };
@@ -158,7 +181,7 @@ export function completionJob(model: Model, info: ModelInfo, forms: Forms, reque
 interface Room {
   /** Tokens of prompt and answer together. */
   context: number;
-  settings: Settings;
+  settings: ResolvedParams;
   param: string;
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { InputError } from "../../base/index.ts";
 import { TASK_KINDS } from "../../data/index.ts";
+import { SAMPLING_BOUNDS } from "../../infer/index.ts";
 import { explain } from "./errors.ts";
 import { checkModel } from "./model.ts";
 
@@ -186,8 +187,8 @@ export const recipeSchema = z.strictObject({
       /** A text to go on with, or as {chat} something that a user says. */
       prompts: z.array(z.union([z.string().min(1), z.strictObject({ chat: z.string().min(1) })])).min(1),
       maxTokens: whole.default(64),
-      /** 0: always the likeliest token. */
-      temperature: z.number().min(0).default(0.7),
+      /** 0: always the likeliest token. Default: the model's generation_config.json. */
+      temperature: z.number().min(SAMPLING_BOUNDS.temperature[0]).max(SAMPLING_BOUNDS.temperature[1]).optional(),
     })
     .optional(),
   checkpoint: z

@@ -13,12 +13,12 @@ import type { Recipe, Stage } from "../recipe/recipe.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "../recipe/schedule.ts";
 import { checkpoint, rollBack } from "./checkpoints.ts";
 import { validate } from "./evaluate.ts";
-import { exportModel } from "./export.ts";
+import { exportModel, generationConfigOf } from "./export.ts";
 import { tokenizerFolder } from "./inputs.ts";
 import type { StepRecord } from "./ledger.ts";
 import { openInputs, prepare } from "./prepare.ts";
 import { lockRun } from "./run-lock.ts";
-import { sampleText } from "./samples.ts";
+import { askable, sampleText } from "./samples.ts";
 import { charge, type Run, record, type TrainOptions } from "./session.ts";
 import { lookAhead, type StageWork, type WorkResult, workOf } from "./work.ts";
 
@@ -133,7 +133,8 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     if (state.step % EXPERTS_EVERY === 0) recordExperts(run);
     if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && lastStage)))
       runValidation(run);
-    if (recipe.samples && (state.step % recipe.samples.everySteps === 0 || (last && lastStage))) writeSamples(run);
+    if (recipe.samples && (state.step % recipe.samples.everySteps === 0 || (last && lastStage)))
+      await writeSamples(run);
     const { everyMinutes, everySteps } = recipe.checkpoint;
     const due =
       performance.now() - lastSave > everyMinutes * 60_000 ||
@@ -264,12 +265,16 @@ function runValidation(run: Run): void {
   record(run, { kind: "validation", step, tokens, seconds, bitsPerByte, bySlice });
 }
 
-function writeSamples(run: Run): void {
+async function writeSamples(run: Run): Promise<void> {
   const { trainer, recipe, options, state, tokenizer, arena } = run;
-  const context = { model: trainer.model, tokenizer, kernels: options.kernels, arena, precision: recipe.precision };
-  recipe.samples!.prompts.forEach((prompt, i) => {
-    const text = sampleText(context, prompt, recipe.samples!, new Random(recipe.seed + i, 2 ** 31 + state.step));
+  const { model: transformer } = trainer;
+  const generation = generationConfigOf(transformer.config, tokenizerFolder(options.out));
+  const { kernels } = options;
+  const model = askable({ transformer, tokenizer, kernels, arena, precision: recipe.precision, generation });
+  for (const [i, prompt] of recipe.samples!.prompts.entries()) {
+    const seed = new Random(recipe.seed + i, 2 ** 31 + state.step).next();
+    const text = await sampleText(model, prompt, recipe.samples!, seed);
     const shown = typeof prompt === "string" ? prompt : prompt.chat;
     record(run, { kind: "sample", step: state.step, tokens: state.tokens, prompt: shown, text });
-  });
+  }
 }

@@ -1,65 +1,46 @@
-/** What the model writes as it learns: a few texts for the ledger, one token at a time over the weights as they are. */
-
-import type { Random } from "../../base/index.ts";
-import { LatentCache, type Transformer } from "../../model/index.ts";
-import { type Arena, type F32, type Kernels, type Precision, Tape } from "../../tensor/index.ts";
-import { encodeChat, type Tokenizer } from "../../text/index.ts";
+/** What the model writes as it learns: a few texts for the ledger, over the weights as they are. */
+import { InputError } from "../../base/index.ts";
+import { Chat, type GenerationConfig, generate, type Model, modelOf, wholeOf } from "../../infer/index.ts";
+import type { Transformer } from "../../model/index.ts";
+import type { Arena, Kernels, Precision } from "../../tensor/index.ts";
+import type { Tokenizer } from "../../text/index.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 
 export type SampleSettings = NonNullable<Recipe["samples"]>;
 
 export interface SampleContext {
-  model: Transformer;
+  transformer: Transformer;
   tokenizer: Tokenizer;
   kernels: Kernels;
-  /** Scratch memory: reset for every token. */
+  /** Scratch memory: reset for every pass. */
   arena: Arena;
   precision: Precision;
+  /** What the finished model's folder will say of how its tokens are chosen. */
+  generation: GenerationConfig;
 }
 
-/** The text after a prompt, until the model ends it or maxTokens. The same weights and random state give the same text. */
-export function sampleText(
-  { model, tokenizer, kernels, arena, precision }: SampleContext,
+/** The model in training as one that can be asked. */
+export function askable(context: SampleContext): Model {
+  return modelOf({ ...context, dtype: "f32", cacheDtype: "f32" });
+}
+
+/** The text after a prompt, until the model ends it or maxTokens. The same weights and seed give the same text. */
+export async function sampleText(
+  model: Model,
   prompt: SampleSettings["prompts"][number],
   { maxTokens, temperature }: Pick<SampleSettings, "maxTokens" | "temperature">,
-  random: Random,
-): string {
-  const { config } = model;
-  const ids =
+  seed: number,
+): Promise<string> {
+  const settings = { maxTokens, temperature, seed, draft: false };
+  const texts =
     typeof prompt === "string"
-      ? tokenizer.encode(prompt, { addBos: true, special: "text" })
-      : encodeChat(tokenizer, [{ role: "user", content: prompt.chat }], { addGenerationPrompt: true }).ids;
-  const limit = Math.min(config.maxPositionEmbeddings, ids.length + maxTokens);
-  const cache = new LatentCache(config, limit, "f32");
-  const written: number[] = [];
-  let next = Int32Array.from(ids.subarray(0, limit));
-  for (let past = 0; past + next.length < limit; ) {
-    arena.reset();
-    const tape = new Tape({ kernels, arena, precision });
-    const hidden = model.forwardCached(tape, next, [{ rowStart: 0, past, count: next.length }], cache);
-    past += next.length;
-    const last = hidden.data.subarray(hidden.data.length - config.hiddenSize);
-    const id = choose(
-      model.logits(tape, { data: last, shape: [1, config.hiddenSize], grad: null }).data,
-      temperature,
-      random,
-    );
-    // Ids above the tokenizer's are padding of the vocabulary.
-    if (config.eosTokenIds.includes(id) || id >= tokenizer.vocabSize) break;
-    written.push(id);
-    next = Int32Array.of(id);
+      ? generate(model, model.tokenizer.encode(prompt, { addBos: true, special: "text" }), settings)
+      : new Chat(model).send(prompt.chat, settings);
+  try {
+    return (await wholeOf(texts)).text;
+  } catch (error) {
+    // A prompt that does not fit is no reason to end the run.
+    if (error instanceof InputError) return `(${error.message})`;
+    throw error;
   }
-  return tokenizer.decode(written);
-}
-
-function choose(logits: F32, temperature: number, random: Random): number {
-  const best = logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
-  if (temperature === 0) return best;
-  const weights = logits.map((logit) => Math.exp((logit - logits[best]) / temperature));
-  let left = random.uniform() * weights.reduce((sum, weight) => sum + weight, 0);
-  for (const [id, weight] of weights.entries()) {
-    left -= weight;
-    if (left < 0) return id;
-  }
-  return best;
 }

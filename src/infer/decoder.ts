@@ -1,0 +1,54 @@
+/** One model that answers requests: prompts become tokens, replies are held to their grammars, and one scheduler runs whatever is asked. */
+import { type ChatRequest, type CompletionRequest, EngineError } from "./engine.ts";
+import { Forms } from "./grammar/forms.ts";
+import type { Model } from "./model.ts";
+import { Job, type JobRequest, type Outlet } from "./scheduling/job.ts";
+import { chatJob, completionJob } from "./scheduling/requests.ts";
+import { Scheduler, type SchedulerLimits } from "./scheduling/scheduler.ts";
+
+/** Tokens of prompts that a pass reads beside those being generated, where nobody says otherwise. */
+export const PREFILL_TOKENS = 256;
+
+export class Decoder {
+  readonly model: Model;
+  readonly scheduler: Scheduler;
+  /** Tokens of prompt and answer together. */
+  readonly context: number;
+  private readonly forms: Forms;
+
+  constructor(model: Model, limits: SchedulerLimits) {
+    this.model = model;
+    this.scheduler = new Scheduler(model, limits);
+    this.context = Math.min(model.config.maxPositionEmbeddings, limits.rows);
+    this.forms = new Forms(model.tokenizer, model.stopIds);
+  }
+
+  /** A decoder for one request at a time. Rows of its cache take memory when they are written, and not before. */
+  static forOne(model: Model, rows = model.config.maxPositionEmbeddings): Decoder {
+    return new Decoder(model, { running: 1, waiting: 1, rows, prefill: PREFILL_TOKENS });
+  }
+
+  /** Takes a conversation to be answered. @throws EngineError if it is refused */
+  chat(request: Omit<ChatRequest, "model">, outlet: Outlet): Job {
+    return this.submit(chatJob(this.model, this.info, this.forms, request), outlet, "messages");
+  }
+
+  /** Takes a text to be continued. @throws EngineError if it is refused */
+  complete(request: Omit<CompletionRequest, "model">, outlet: Outlet): Job {
+    return this.submit(completionJob(this.model, this.info, this.forms, request), outlet, "prompt");
+  }
+
+  private get info() {
+    return { context: this.context, defaults: this.model.defaults };
+  }
+
+  private submit(request: JobRequest, outlet: Outlet, param: string): Job {
+    const job = new Job(this.model, this.context, request, outlet);
+    if (job.left < 0 || (job.left === 0 && job.request.settings.maxTokens > 0)) {
+      const message = `the prompt has ${job.promptLength} tokens, which leaves no room in the context of ${this.context}: shorten it`;
+      throw new EngineError("context_length", message, { param });
+    }
+    this.scheduler.submit(job);
+    return job;
+  }
+}
