@@ -13,7 +13,7 @@ import {
   hashShare,
   ITEM_FIELDS,
   itemTexts,
-  readJsonLines,
+  readObjects,
   type Split,
   TASK_KINDS,
   type TaskKind,
@@ -267,7 +267,7 @@ async function addItems(index: ContaminationIndex, flags: DecontaminateFlags): P
     for (const file of inputs.flatMap(({ files }) => files)) {
       const set = basename(file).replace(/\.(jsonl|ndjson)(\.(gz|zst))?$/, "");
       let line = 0;
-      for await (const { json } of readJsonLines(file, { onBad: "refuse" })) {
+      for await (const { json } of readObjects(file, { onBad: "refuse" })) {
         line++;
         if (typeof json !== "object" || json === null) continue;
         const { id = line } = json as { id?: unknown };

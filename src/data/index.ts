@@ -26,17 +26,17 @@ export {
 export {
   type DataRecord,
   DOCUMENT_LIMITS,
-  type Document,
-  type Fields,
   type ReadOptions,
   readDocuments,
-  readJsonLines,
+  readObjects,
   readRecords,
   reasonOf,
 } from "./documents/documents.ts";
-export { expandPath } from "./documents/files.ts";
-export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
+export { expandPath, explainPassedOver, type FoundFiles, findFiles, type PassedOver } from "./documents/files.ts";
+export type { Turn } from "./documents/messages.ts";
+export { digestOfPairs, type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
 export { writeRecords } from "./documents/record-writer.ts";
+export type { Document, Fields } from "./documents/records.ts";
 export {
   checkTask,
   generateApart,

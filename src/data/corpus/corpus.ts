@@ -4,7 +4,8 @@ import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../../base/index.ts";
 import { type Tokenizer, tokenizerToJson } from "../../text/index.ts";
-import { type Document, reasonOf } from "../documents/documents.ts";
+import { reasonOf } from "../documents/documents.ts";
+import type { Document } from "../documents/records.ts";
 import { type Corpus, CorpusWriter, openCorpus, sumOf } from "./corpus-file.ts";
 import { type Encoded, Encoders, isWide } from "./encode.ts";
 import {

@@ -1,7 +1,7 @@
 /** A thread that encodes batches of documents, one after the other. */
 import { parentPort, workerData } from "node:worker_threads";
 import { parseTokenizer, Tokenizer } from "../../text/index.ts";
-import type { Document } from "../documents/documents.ts";
+import type { Document } from "../documents/records.ts";
 import { type EncoderData, encodeDocuments } from "./encode.ts";
 
 const { json, bosId, eosId } = workerData as EncoderData;

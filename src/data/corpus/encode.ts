@@ -3,7 +3,8 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { workerFile } from "../../base/index.ts";
 import { encodeChat, type Tokenizer, tokenizerToJson } from "../../text/index.ts";
-import type { Document } from "../documents/documents.ts";
+import type { Document } from "../documents/records.ts";
+import { learntMask } from "./learnt.ts";
 
 /** Documents one after the other. */
 export interface Encoded {
@@ -41,8 +42,9 @@ const bytesOf = (document: Document): number =>
 
 function encodeDocument(document: Document, tokenizer: Tokenizer): { tokens: Int32Array; mask: Uint8Array } {
   if ("messages" in document) {
-    const { ids, assistantMask } = encodeChat(tokenizer, document.messages);
-    return { tokens: ids, mask: assistantMask };
+    const { messages, tools } = document;
+    const { ids, assistantMask } = encodeChat(tokenizer, messages, { tools });
+    return { tokens: ids, mask: learntMask(messages, assistantMask) };
   }
   const text = tokenizer.encode(document.text, { addBos: true, special: "text" });
   const tokens = new Int32Array(text.length + (tokenizer.eosId === null ? 0 : 1));

@@ -3,8 +3,9 @@ import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { type DatasetName, type DownloadOptions, datasetFiles } from "../../hub/index.ts";
 import { hashShare } from "../cleaning/hash-share.ts";
-import { conversation, type Document, type Fields, type ReadOptions, readDocuments } from "../documents/documents.ts";
+import { type ReadOptions, readDocuments } from "../documents/documents.ts";
 import { expandPath, isReadable } from "../documents/files.ts";
+import { conversation, type Document, type Fields } from "../documents/records.ts";
 import { generateApart, generateTask, TASKS_VERSION, type TaskKind } from "../tasks/index.ts";
 
 /** A share of the documents, chosen by the hash of their text, is kept for validation; a source has either these or the others. */

@@ -1,12 +1,11 @@
 /** The bytes of a file as a stream: decompressed, and as UTF-8 without a byte order mark, whole or line by line. */
 import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream";
 import { TextDecoder } from "node:util";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { InputError } from "../../base/index.ts";
-
-/** A file whose content is not what its name says, from here on. Readers skip and count it, or refuse it. */
-export class BadFile extends Error {}
+import { BadFile, ByteReader } from "../containers/byte-reader.ts";
+import { unpackGzip } from "../containers/gzip.ts";
+import { unpackZstd } from "../containers/zstd.ts";
+import { packingOf } from "./files.ts";
 
 const startsWith = (bytes: Uint8Array, ...first: number[]) => first.every((byte, i) => bytes[i] === byte);
 
@@ -15,16 +14,29 @@ const startsWith = (bytes: Uint8Array, ...first: number[]) => first.every((byte,
  * @throws InputError if it cannot be read, BadFile if its compression is damaged
  */
 export async function* rawChunks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Buffer> {
-  const file = createReadStream(path, { highWaterMark: 2 ** 18 });
-  if (onRead) file.on("data", (chunk) => onRead(chunk.length));
-  const unpack = path.endsWith(".zst") ? createZstdDecompress() : path.endsWith(".gz") ? createGunzip() : null;
-  const stream = unpack ? pipeline(file, unpack, () => {}) : file;
+  const packing = packingOf(path);
+  const file = fileChunks(path, onRead);
+  if (packing === null) {
+    yield* file;
+    return;
+  }
+  const reader = new ByteReader(file);
   try {
-    for await (const chunk of stream) yield chunk as Buffer;
+    yield* packing === "zst" ? unpackZstd(reader) : unpackGzip(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* fileChunks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Buffer> {
+  const file = createReadStream(path, { highWaterMark: 2 ** 18 });
+  try {
+    for await (const chunk of file) {
+      onRead?.(chunk.length);
+      yield chunk as Buffer;
+    }
   } catch (error) {
-    const { syscall, message } = error as NodeJS.ErrnoException;
-    if (syscall !== undefined) throw new InputError(`${path}: cannot be read: ${message.split("\n")[0]}`);
-    throw new BadFile(`damaged compression (${message.split("\n")[0]})`);
+    throw new InputError(`${path}: cannot be read: ${(error as Error).message.split("\n")[0]}`);
   } finally {
     file.destroy();
   }
@@ -36,7 +48,6 @@ export async function* rawChunks(path: string, onRead?: (bytes: number) => void)
  */
 export async function* chunks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Buffer> {
   let decoder: TextDecoder | null = null;
-  let first = true;
   const decode = (bytes?: Buffer): Buffer => {
     try {
       return Buffer.from(bytes ? decoder!.decode(bytes, { stream: true }) : decoder!.decode());
@@ -44,30 +55,55 @@ export async function* chunks(path: string, onRead?: (bytes: number) => void): A
       throw new BadFile("not UTF-16 (though it begins with its mark)");
     }
   };
-  for await (const chunk of rawChunks(path, onRead)) {
-    let bytes = chunk;
-    if (first) {
-      first = false;
-      const wrong = mislabelled(chunk);
+  for await (const chunk of withWholeHead(rawChunks(path, onRead))) {
+    let bytes = chunk.bytes;
+    if (chunk.head) {
+      const wrong = mislabelled(bytes);
       if (wrong) throw new BadFile(wrong);
-      if (startsWith(chunk, 0xef, 0xbb, 0xbf)) bytes = chunk.subarray(3);
-      else if (startsWith(chunk, 0xff, 0xfe)) decoder = new TextDecoder("utf-16le", { fatal: true });
-      else if (startsWith(chunk, 0xfe, 0xff)) decoder = new TextDecoder("utf-16be", { fatal: true });
+      if (startsWith(bytes, 0xff, 0xfe)) decoder = new TextDecoder("utf-16le", { fatal: true });
+      else if (startsWith(bytes, 0xfe, 0xff)) decoder = new TextDecoder("utf-16be", { fatal: true });
+      else if (startsWith(bytes, 0xef, 0xbb, 0xbf)) bytes = bytes.subarray(3);
     }
     yield decoder ? decode(bytes) : bytes;
   }
   if (decoder) yield decode();
 }
 
-/** Why the first bytes of what should be text are those of something else, or null. */
-function mislabelled(bytes: Uint8Array): string | null {
-  if (startsWith(bytes, 0x50, 0x41, 0x52, 0x31)) return "is Parquet (name it .parquet)";
-  if (startsWith(bytes, 0x1f, 0x8b)) return "is gzipped (let its name end in .gz)";
-  if (startsWith(bytes, 0x28, 0xb5, 0x2f, 0xfd)) return "is compressed with zstd (let its name end in .zst)";
-  if (startsWith(bytes, 0xff, 0xfe, 0, 0) || startsWith(bytes, 0, 0, 0xfe, 0xff))
-    return "is UTF-32 (convert it to UTF-8)";
-  return null;
+/** Bytes at the beginning that tell what a file is. */
+const HEAD_BYTES = 8;
+
+/** The same bytes, of which the first piece is not too short to tell what they are, however the file was packed. */
+async function* withWholeHead(chunks: AsyncIterable<Buffer>): AsyncGenerator<{ bytes: Buffer; head: boolean }> {
+  let head: Buffer | null = Buffer.alloc(0);
+  for await (const bytes of chunks) {
+    if (head === null) {
+      yield { bytes, head: false };
+      continue;
+    }
+    head = Buffer.concat([head, bytes]);
+    if (head.length < HEAD_BYTES) continue;
+    yield { bytes: head, head: true };
+    head = null;
+  }
+  if (head !== null && head.length > 0) yield { bytes: head, head: true };
 }
+
+const SIGNATURES: readonly (readonly [bytes: readonly number[], what: string])[] = [
+  [[0x50, 0x41, 0x52, 0x31], "is Parquet (name it .parquet)"],
+  [[0x1f, 0x8b], "is gzipped (let its name end in .gz)"],
+  [[0x28, 0xb5, 0x2f, 0xfd], "is compressed with zstd (let its name end in .zst)"],
+  [[0xff, 0xfe, 0, 0], "is UTF-32 (convert it to UTF-8)"],
+  [[0, 0, 0xfe, 0xff], "is UTF-32 (convert it to UTF-8)"],
+  [[0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59], "is compressed with bzip2 (unpack it first)"],
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a], "is compressed with xz (unpack it first)"],
+  [[0x04, 0x22, 0x4d, 0x18], "is compressed with lz4 (unpack it first)"],
+  [[0x50, 0x4b, 0x03, 0x04], "is a zip archive (unpack it first)"],
+  [[0x25, 0x50, 0x44, 0x46, 0x2d], "is a PDF (turn it into text first)"],
+];
+
+/** Why the first bytes of what should be text are those of something else, or null. */
+const mislabelled = (bytes: Uint8Array): string | null =>
+  SIGNATURES.find(([signature]) => startsWith(bytes, ...signature))?.[1] ?? null;
 
 /** Lines without their ends; null in place of one that is longer than `most` bytes. Memory stays below a few times that. */
 export async function* splitLines(bytes: AsyncIterable<Buffer>, most: number): AsyncGenerator<Buffer | null> {

@@ -84,7 +84,11 @@ describe("where the document is", () => {
     await readAll(path(), { field: "body", onSkipped: (_, reason) => why.push(reason) });
     await readAll(path(), { promptField: "q", replyField: "a", onSkipped: (_, reason) => why.push(reason) });
     await readAll(path(), { onSkipped: (_, reason) => why.push(reason) });
-    expect(why).toEqual(["has no body", "has no q and a as text", "has no text or messages"]);
+    expect(why).toEqual([
+      "has no body (but text; its fields are named by field, or promptField and replyField)",
+      "has no q and a as text (but text; its fields are named by field, or promptField and replyField)",
+      "has no text or messages (but body, q, a, turns; its fields are named by field, or promptField and replyField)",
+    ]);
   });
 
   it("conversations of {from, value} need no name", async () => {

@@ -1,20 +1,12 @@
-/** Documents from files: text, Markdown, JSONL and Parquet, plain, gzipped or zstd-compressed, read as a stream. */
+/** Documents from files: text, Markdown, JSONL, JSON and Parquet, plain, gzipped or zstd-compressed, read as a stream. */
 import { InputError } from "../../base/index.ts";
-import type { ChatMessage } from "../../text/index.ts";
-import { BadFile, chunks, splitLines, splitText } from "./bytes.ts";
+import { BadFile } from "../containers/byte-reader.ts";
+import { readParquet } from "../parquet/parquet.ts";
+import { chunks, splitLines, splitText } from "./bytes.ts";
 import { formatOf } from "./files.ts";
-import { readParquet } from "./parquet.ts";
-
-export type Document = { text: string; slice?: string } | { messages: ChatMessage[]; slice?: string };
-
-/** Where in a record the document is. Without any: a text in `text`, else a conversation in `messages` or `conversations`. */
-export interface Fields {
-  /** The field of a text or of a conversation. */
-  field?: string;
-  /** The fields of a question and of its reply, which become a conversation. */
-  promptField?: string;
-  replyField?: string;
-}
+import { parseJson } from "./json.ts";
+import { splitJson } from "./json-values.ts";
+import { columnsOf, type Document, documentOf, type Fields } from "./records.ts";
 
 export interface ReadOptions extends Fields {
   /** What to do with a line or file that cannot be read: count it and go on (the default), or stop with an error. */
@@ -23,8 +15,12 @@ export interface ReadOptions extends Fields {
   onSkipped?: (where: string, why: string) => void;
   /** Bytes of a line, or of a piece of text, that are not too many (default: DOCUMENT_LIMITS). */
   mostBytes?: number;
+  /** Told of what stands in a record and is not used: once for each, with its place. */
+  onNote?: (where: string, note: string) => void;
   /** Told of the bytes read from the disk, for progress. */
   onRead?: (bytes: number) => void;
+  /** Ends reading. */
+  signal?: AbortSignal;
 }
 
 export const DOCUMENT_LIMITS = {
@@ -50,70 +46,101 @@ function bad(where: string, why: string, options: ReadOptions): void {
   options.onSkipped?.(where, why);
 }
 
-/** The documents of one file. A JSONL line or a Parquet row holds one (see `Fields`); any other file is one document. */
+/** The documents of one file. A JSONL line, a record of JSON or a Parquet row holds one (see `Fields`); any other file is one document. */
 export async function* readDocuments(path: string, options: ReadOptions = {}): AsyncGenerator<Document> {
   for await (const { document } of readRecords(path, options, false)) yield document;
 }
 
 /**
- * The records of one file: JSONL lines, Parquet rows, or a whole text as {text}.
+ * The records of one file: JSONL lines, records of JSON, Parquet rows, or a whole text as {text}.
  * `whole` says whether all columns of Parquet are wanted, or only those of the document.
  */
 export async function* readRecords(path: string, options: ReadOptions = {}, whole = true): AsyncGenerator<DataRecord> {
-  const format = formatOf(path);
-  if (format === "text") {
+  if (formatOf(path) === "text") {
     yield* readTexts(path, options);
     return;
   }
-  const records = format === "parquet" ? readRows(path, options, whole) : readJsonLines(path, options);
-  for await (const { json, where } of records) {
-    const document = documentOf(json, options);
+  for await (const { json, where } of readObjects(path, options, whole ? undefined : columnsOf(options))) {
+    const document = documentOf(json, options, (note) => options.onNote?.(where, note));
     if (typeof document === "string") bad(where, document, options);
     else yield { document, json: json as Record<string, unknown>, where };
   }
 }
 
-/** The values of a JSONL file, each with its place ("file:line"). Empty lines are passed over; bad ones are skipped or refused. */
-export async function* readJsonLines(
+/**
+ * The values of a JSONL, JSON or Parquet file, each with its place; of Parquet only the `columns` that are named. Bad ones are skipped or refused.
+ * @throws InputError for a file of another format
+ */
+export async function* readObjects(
   path: string,
   options: ReadOptions = {},
+  columns?: readonly string[],
+): AsyncGenerator<{ json: unknown; where: string }> {
+  const format = formatOf(path);
+  if (format === "text") throw new InputError(`${path}: records are read from .jsonl, .json and .parquet`);
+  if (format === "parquet") yield* readRows(path, options, columns);
+  else yield* readJson(path, format, options);
+}
+
+/** A JSON value's place is its line in JSONL ("file:line"), and its number in JSON. Empty lines are passed over. */
+async function* readJson(
+  path: string,
+  format: "json" | "jsonl",
+  options: ReadOptions,
 ): AsyncGenerator<{ json: unknown; where: string }> {
   const most = options.mostBytes ?? DOCUMENT_LIMITS.lineBytes;
+  const bytes = chunks(path, options.onRead);
   let number = 0;
+  let first = true;
+  /** The first line, while it may be the beginning of one value over several lines. */
+  let opening: { where: string; why: string } | null = null;
+  const tellOpening = (): void => {
+    if (opening !== null) bad(opening.where, opening.why, options);
+    opening = null;
+  };
   try {
-    for await (const bytes of splitLines(chunks(path, options.onRead), most)) {
+    for await (const value of format === "jsonl" ? splitLines(bytes, most) : splitJson(bytes, most)) {
+      options.signal?.throwIfAborted();
       number++;
-      const where = `${path}:${number}`;
-      const text = bytes === null ? null : decodeUtf8(bytes);
-      if (bytes === null) bad(where, `line too long (more than ${most} bytes)`, options);
+      const where = format === "jsonl" ? `${path}:${number}` : `${path} (record ${number})`;
+      const unit = format === "jsonl" ? "line" : "record";
+      const text = value === null ? null : decodeUtf8(value);
+      if (value === null) bad(where, `${unit} too long (more than ${most} bytes)`, options);
       else if (text === null) bad(where, "not UTF-8", options);
       else if (text.trim() !== "") {
-        let json: unknown;
-        try {
-          json = JSON.parse(text);
-        } catch (error) {
-          bad(where, `not valid JSON (${(error as Error).message.split("\n")[0].slice(0, 80)})`, options);
-          continue;
+        const json = parseJson(text);
+        const isFirst = first;
+        first = false;
+        if ("value" in json) {
+          tellOpening();
+          yield { json: json.value, where };
+        } else if (isFirst && format === "jsonl" && /^\s*[[{][\s[{]*$/.test(text)) opening = { where, why: json.why };
+        else {
+          if (opening !== null) throw new BadFile("one JSON value over several lines (name it .json)");
+          bad(where, json.why, options);
         }
-        yield { json, where };
       }
     }
+    tellOpening();
+    if (number === 0 && format === "json") bad(path, "empty", options);
   } catch (error) {
     if (!(error instanceof BadFile)) throw error;
-    bad(number > 0 ? `${path} after line ${number}` : path, error.message, options);
+    const last = format === "jsonl" ? "line" : "record";
+    bad(number > 0 && opening === null ? `${path} after ${last} ${number}` : path, error.message, options);
   }
 }
 
 async function* readRows(
   path: string,
   options: ReadOptions,
-  whole: boolean,
+  columns?: readonly string[],
 ): AsyncGenerator<{ json: unknown; where: string }> {
   try {
     const rows = readParquet(path, {
-      columns: whole ? undefined : [...documentFields(options), "slice"],
+      columns,
       onBad: (where, why) => bad(where, why, options),
       onRead: options.onRead,
+      signal: options.signal,
     });
     for await (const { row, where } of rows) yield { json: row, where };
   } catch (error) {
@@ -141,57 +168,6 @@ async function* readTexts(path: string, options: ReadOptions): AsyncGenerator<Da
     if (!(error instanceof BadFile)) throw error;
     bad(path, error.message, options);
   }
-}
-
-const ROLES: Record<string, ChatMessage["role"]> = {
-  system: "system",
-  user: "user",
-  assistant: "assistant",
-  // As conversations of {from, value} name them.
-  human: "user",
-  gpt: "assistant",
-};
-
-const documentFields = ({ field, promptField, replyField }: Fields): string[] => {
-  if (promptField !== undefined || replyField !== undefined) return [promptField ?? "prompt", replyField ?? "reply"];
-  return field === undefined ? ["text", "messages", "conversations"] : [field];
-};
-
-/** A document, or why the record holds none. */
-function documentOf(json: unknown, fields: Fields): Document | string {
-  const names = documentFields(fields);
-  if (typeof json !== "object" || json === null) return `not an object with ${names.join(" or ")}`;
-  const record = json as Record<string, unknown>;
-  const tag = typeof record.slice === "string" ? { slice: record.slice } : {};
-  if (fields.promptField !== undefined || fields.replyField !== undefined) {
-    const [prompt, reply] = names.map((name) => record[name]);
-    if (typeof prompt !== "string" || typeof reply !== "string") return `has no ${names.join(" and ")} as text`;
-    if (prompt.trim() === "" || reply.trim() === "") return "empty";
-    return { messages: conversation(prompt, reply), ...tag };
-  }
-  const name = names.find((name) => typeof record[name] === "string" || Array.isArray(record[name]));
-  if (name === undefined) return `has no ${names.length > 1 ? "text or messages" : names[0]}`;
-  const value = record[name];
-  if (typeof value === "string") return value.trim() === "" ? "empty" : { text: value, ...tag };
-  const messages = (value as unknown[]).map(messageOf);
-  if (messages.length === 0) return "empty";
-  if (messages.some((message) => message === null))
-    return "messages without a role (system, user or assistant) and a content";
-  return { messages: messages as ChatMessage[], ...tag };
-}
-
-/** A question and its reply. */
-export const conversation = (prompt: string, reply: string): ChatMessage[] => [
-  { role: "user", content: prompt },
-  { role: "assistant", content: reply },
-];
-
-function messageOf(message: unknown): ChatMessage | null {
-  const { role, from, content, value } = (message ?? {}) as Record<string, unknown>;
-  const name = role ?? from;
-  const text = content ?? value;
-  if (typeof name !== "string" || !Object.hasOwn(ROLES, name) || typeof text !== "string") return null;
-  return { role: ROLES[name], content: text };
 }
 
 function decodeUtf8(bytes: Uint8Array): string | null {

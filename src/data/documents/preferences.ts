@@ -1,11 +1,14 @@
 /**
- * Pairs of replies of which one is preferred, as JSONL. A line holds `prompt`, `chosen` and `rejected`: the prompt as text or as messages,
- * the replies as text or as messages whose last is the reply (then they may bring the prompt themselves).
+ * Pairs of replies of which one is preferred, as JSONL, JSON or Parquet, in the forms that data sets have: `prompt`, `chosen` and `rejected`, each as
+ * text or as messages, replies alone or with the conversation before them; or OpenAI's `input`, `preferred_output` and `non_preferred_output`.
  */
+import { createHash } from "node:crypto";
 import { InputError } from "../../base/index.ts";
-import { type ChatMessage, encodeChat, type Tokenizer } from "../../text/index.ts";
-import { type ReadOptions, readJsonLines } from "./documents.ts";
+import { type ChatTool, encodeChat, type Tokenizer } from "../../text/index.ts";
+import { type ReadOptions, readObjects, reasonOf } from "./documents.ts";
 import { expandPath } from "./files.ts";
+import { parsedOf } from "./json.ts";
+import { looksLikeMessages, type Turn, toolsOf, turnsOf } from "./messages.ts";
 
 /** A conversation as tokens, of which those from `replyStart` on are the reply. */
 export interface Reply {
@@ -29,47 +32,99 @@ export async function readPreferences(
   options: ReadOptions = {},
 ): Promise<PreferencePair[]> {
   const pairs: PreferencePair[] = [];
+  const reasons = new Map<string, number>();
+  const skip = (where: string, why: string): void => {
+    reasons.set(reasonOf(why), (reasons.get(reasonOf(why)) ?? 0) + 1);
+    options.onSkipped?.(where, why);
+  };
   for (const file of expandPath(path)) {
-    for await (const { json, where } of readJsonLines(file, options)) {
+    for await (const { json, where } of readObjects(file, { ...options, onSkipped: skip })) {
       const pair = pairOf(json, tokenizer);
       if (typeof pair === "string") {
         if (options.onBad === "refuse") throw new InputError(`${where}: ${pair}`);
-        options.onSkipped?.(where, pair);
+        skip(where, pair);
       } else if (Math.max(pair.chosen.ids.length, pair.rejected.ids.length) > mostTokens)
-        options.onSkipped?.(where, `longer than ${mostTokens} tokens`);
+        skip(where, `longer than ${mostTokens} tokens`);
       else pairs.push(pair);
     }
   }
-  if (pairs.length === 0)
-    throw new InputError(
-      `${path}: there are no pairs of {prompt, chosen, rejected} of at most ${mostTokens} tokens in it`,
-    );
-  return pairs;
+  if (pairs.length > 0) return pairs;
+  const list = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(", ");
+  throw new InputError(
+    `${path}: there are no pairs of {prompt, chosen, rejected} of at most ${mostTokens} tokens in it (${list || "it is empty"})`,
+  );
 }
 
-/** A pair, or why the line holds none. */
+/** SHA-256 of the tokens of all pairs: others, or chosen and rejected the other way round, give another. */
+export function digestOfPairs(pairs: readonly PreferencePair[]): string {
+  const digest = createHash("sha256");
+  for (const { chosen, rejected } of pairs)
+    for (const { ids, replyStart } of [chosen, rejected])
+      digest.update(Int32Array.of(ids.length, replyStart)).update(ids);
+  return digest.digest("hex");
+}
+
+/** A pair, or why the record holds none. */
 function pairOf(json: unknown, tokenizer: Tokenizer): PreferencePair | string {
-  const { prompt, chosen, rejected } = (json ?? {}) as Record<string, unknown>;
-  const sides = [chosen, rejected].map((side) => conversation(prompt, side));
-  const complaint = sides.find((side) => typeof side === "string");
-  if (complaint) return complaint as string;
-  const [first, second] = (sides as ChatMessage[][]).map((messages): Reply => {
-    const before = encodeChat(tokenizer, messages.slice(0, -1), { addGenerationPrompt: true });
-    return { ids: encodeChat(tokenizer, messages).ids, replyStart: before.ids.length };
-  });
-  return { chosen: first, rejected: second };
+  const record = (json ?? {}) as Record<string, unknown>;
+  const input = (record.input ?? {}) as Record<string, unknown>;
+  const openai = "preferred_output" in record;
+  const opening = openai
+    ? input.messages
+    : (record.prompt ?? record.messages ?? record.conversations ?? record.question);
+  const tools = toolsOf(openai ? input.tools : record.tools);
+  if (tools === null) return "tools that are no list of functions with names";
+  const sides: Reply[] = [];
+  for (const side of openai
+    ? [record.preferred_output, record.non_preferred_output]
+    : [record.chosen, record.rejected]) {
+    const turns = conversation(opening, side, record.system);
+    if (typeof turns === "string") return turns;
+    sides.push(replyOf(turns, tools, tokenizer));
+  }
+  const [chosen, rejected] = sides;
+  if (chosen.ids.length === rejected.ids.length && chosen.ids.every((id, i) => id === rejected.ids[i]))
+    return "chosen and rejected are the same";
+  return { chosen, rejected };
 }
 
-function conversation(prompt: unknown, side: unknown): ChatMessage[] | string {
-  const opening = typeof prompt === "string" ? [{ role: "user", content: prompt }] : (prompt ?? []);
-  const reply = typeof side === "string" ? [{ role: "assistant", content: side }] : side;
-  if (!Array.isArray(reply) || !Array.isArray(opening)) return "needs prompt, chosen and rejected, as text or messages";
-  // Messages of a whole conversation begin with the prompt's own.
-  const messages = reply.length > 1 ? reply : [...opening, ...reply];
-  const isMessage = (message: ChatMessage | null) =>
-    ["system", "user", "assistant"].includes(message?.role as string) && typeof message?.content === "string";
-  if (!messages.every(isMessage)) return "messages need a role (system, user or assistant) and a content";
-  if (messages.length < 2 || messages[messages.length - 1].role !== "assistant")
-    return "needs a prompt and after it the assistant's reply";
-  return messages;
+function replyOf(turns: readonly Turn[], tools: readonly ChatTool[], tokenizer: Tokenizer): Reply {
+  const before = encodeChat(tokenizer, turns.slice(0, -1), { addGenerationPrompt: true, tools });
+  return { ids: encodeChat(tokenizer, turns, { tools }).ids, replyStart: before.ids.length };
 }
+
+/** The turns up to a reply, or why there are none. */
+function conversation(prompt: unknown, side: unknown, system: unknown): Turn[] | string {
+  const needs = "needs prompt, chosen and rejected, as text or messages";
+  const opening = listOf(prompt ?? [], "user");
+  const reply = listOf(side, "assistant");
+  if (opening === null || reply === null) return needs;
+  // Messages of a whole conversation begin with the prompt's own.
+  const turns = turnsOf(reply.length > 1 || opening.length === 0 ? reply : [...opening, ...reply]);
+  if (typeof turns === "string") return turns;
+  if (typeof system === "string" && system.trim() !== "" && turns[0].role !== "system")
+    turns.unshift({ role: "system", content: system });
+  if (turns.length < 2 || turns[turns.length - 1].role !== "assistant")
+    return "needs a prompt and after it the assistant's reply";
+  return turns;
+}
+
+/** A side as messages: they may be text, one message, a list of them, or either as JSON in a text. */
+function listOf(side: unknown, role: string): unknown[] | null {
+  if (Array.isArray(side)) return side;
+  if (looksLikeMessages([side])) return [side];
+  if (typeof side !== "string") return null;
+  const parsed = side.trimStart().startsWith("[") ? parsedOf(side) : null;
+  if (looksLikeMessages(parsed)) return parsed as unknown[];
+  return role === "assistant" && /^\s*Human: /.test(side) ? transcript(side) : [{ role, content: side }];
+}
+
+/** A conversation in one text, as the first sets of pairs had it: "\n\nHuman: …\n\nAssistant: …". */
+const transcript = (text: string): unknown[] =>
+  `\n\n${text.trim()}`
+    .split(/\n\n(?=Human: |Assistant: |Human:$|Assistant:$)/)
+    .filter((turn) => turn !== "")
+    .map((turn) => ({
+      role: turn.startsWith("Human") ? "user" : "assistant",
+      content: turn.slice(turn.indexOf(":") + 1).trim(),
+    }));
