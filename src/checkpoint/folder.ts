@@ -1,7 +1,7 @@
 /** The Hugging Face folder: config.json and one safetensors file, or shards with an index. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { InputError, isThere, readRegularJson } from "../base/index.ts";
 import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { f16ToF32 } from "./f16.ts";
@@ -205,7 +205,7 @@ export interface FolderToWrite {
   kernels: Kernels;
   /** Above this a file is split into shards (default 5 GB). */
   maxShardBytes?: number;
-  /** Further files of the folder by name. */
+  /** Further files of the folder by their paths in it. */
   extraFiles?: Record<string, string>;
 }
 
@@ -247,7 +247,10 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     const weight_map = Object.fromEntries(shards.flatMap((tensors, i) => tensors.map(({ name }) => [name, nameOf(i)])));
     writeFileSync(join(dir, INDEX), `${JSON.stringify({ metadata: { total_size: total }, weight_map }, null, 2)}\n`);
   }
-  for (const [name, text] of Object.entries(folder.extraFiles ?? {})) writeAtomically(join(dir, name), text);
+  for (const [name, text] of Object.entries(folder.extraFiles ?? {})) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true });
+    writeAtomically(join(dir, name), text);
+  }
   const quantization_config = {
     quant_method: "fp8",
     fmt: "e4m3",

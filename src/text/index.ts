@@ -4,10 +4,12 @@ export {
   type ChatMessage,
   type ChatOptions,
   DEEPSEEK_TEMPLATE,
-  encodeChat,
+  type EncodedChat,
 } from "./chat/chat-template.ts";
+export { encodeChat, templateOf } from "./chat/encode-chat.ts";
 export { heldBack } from "./chat/held-back.ts";
-export { encodeTemplate, renderTemplate, TEMPLATE_LIMITS } from "./chat/jinja-template.ts";
+export { TEMPLATE_LIMITS } from "./chat/jinja.ts";
+export { encodeTemplate, renderTemplate } from "./chat/jinja-template.ts";
 export { type ReplyForm, ReplyParser, type ReplyPart } from "./chat/reply-parser.ts";
 export {
   CALL_BEGIN,
@@ -20,12 +22,13 @@ export {
   THINK_BEGIN,
   THINK_END,
 } from "./chat/tool-format.ts";
-export { type EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
+export { type EncodeOptions, StreamDecoder, Tokenizer, type TokenizerParts } from "./tokenizer/tokenizer.ts";
 export {
   loadTokenizer,
   parseTokenizer,
   saveTokenizer,
   TOKENIZER_LIMITS,
+  tokenizerFiles,
   tokenizerToJson,
 } from "./tokenizer/tokenizer-file.ts";
 export { ASSISTANT, BOS, EOS, PAD, type TrainBpeOptions, trainBpe, USER } from "./tokenizer/train-bpe.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../../base/index.ts";
-import { type Tokenizer, tokenizerToJson } from "../../text/index.ts";
+import { type Tokenizer, templateOf, tokenizerToJson } from "../../text/index.ts";
 import { reasonOf } from "../documents/documents.ts";
 import type { Document } from "../documents/records.ts";
 import { type Corpus, CorpusWriter, openCorpus, sumOf } from "./corpus-file.ts";
@@ -43,7 +43,7 @@ export interface TokeniseProgress {
 /** A short name for a tokenizer: caches made with another do not fit. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
   return createHash("sha256")
-    .update(JSON.stringify(tokenizerToJson(tokenizer)))
+    .update(JSON.stringify([tokenizerToJson(tokenizer), templateOf(tokenizer), templateOf(tokenizer, true)]))
     .digest("hex")
     .slice(0, 16);
 }

@@ -4,8 +4,8 @@ import { parseTokenizer, Tokenizer } from "../../text/index.ts";
 import type { Document } from "../documents/records.ts";
 import { type EncoderData, encodeDocuments } from "./encode.ts";
 
-const { json, bosId, eosId } = workerData as EncoderData;
-const tokenizer = new Tokenizer({ ...parseTokenizer(json, "tokenizer").parts, bosId, eosId });
+const { json, rest } = workerData as EncoderData;
+const tokenizer = new Tokenizer({ ...parseTokenizer(json, "tokenizer").parts, ...rest });
 
 parentPort!.on("message", (documents: Document[]) => {
   const encoded = encodeDocuments(documents, tokenizer);

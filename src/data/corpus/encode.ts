@@ -2,9 +2,8 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { workerFile } from "../../base/index.ts";
-import { encodeChat, type Tokenizer, tokenizerToJson } from "../../text/index.ts";
+import { encodeChat, type Tokenizer, type TokenizerParts, tokenizerToJson } from "../../text/index.ts";
 import type { Document } from "../documents/records.ts";
-import { learntMask } from "./learnt.ts";
 
 /** Documents one after the other. */
 export interface Encoded {
@@ -43,8 +42,8 @@ const bytesOf = (document: Document): number =>
 function encodeDocument(document: Document, tokenizer: Tokenizer): { tokens: Int32Array; mask: Uint8Array } {
   if ("messages" in document) {
     const { messages, tools } = document;
-    const { ids, assistantMask } = encodeChat(tokenizer, messages, { tools });
-    return { tokens: ids, mask: learntMask(messages, assistantMask) };
+    const { ids, assistantMask } = encodeChat(tokenizer, messages, { tools, masked: true });
+    return { tokens: ids, mask: assistantMask };
   }
   const text = tokenizer.encode(document.text, { addBos: true, special: "text" });
   const tokens = new Int32Array(text.length + (tokenizer.eosId === null ? 0 : 1));
@@ -56,8 +55,8 @@ function encodeDocument(document: Document, tokenizer: Tokenizer): { tokens: Int
 /** What a thread is started with: a tokenizer in a form that can be sent. */
 export interface EncoderData {
   json: unknown;
-  bosId: number | null;
-  eosId: number | null;
+  /** What tokenizer.json does not say: which tokens are whose, and the templates. */
+  rest: Pick<TokenizerParts, "bosId" | "eosId" | "chatTemplate" | "toolTemplate" | "named">;
 }
 
 /** Text, in characters, before which threads are not worth their start. */
@@ -103,8 +102,9 @@ export class Encoders {
   }
 
   private start(): Worker {
-    const { bosId, eosId } = this.tokenizer;
-    const workerData: EncoderData = { json: tokenizerToJson(this.tokenizer), bosId, eosId };
+    const { bosId, eosId, chatTemplate, toolTemplate, named } = this.tokenizer.parts;
+    const rest = { bosId, eosId, chatTemplate, toolTemplate, named };
+    const workerData: EncoderData = { json: tokenizerToJson(this.tokenizer), rest };
     const worker = new Worker(workerFile("encode-worker", import.meta.url), { workerData });
     this.waiting.set(worker, []);
     worker.on("message", (encoded: Encoded) => this.waiting.get(worker)!.shift()!.resolve(encoded));

@@ -3,7 +3,6 @@ import { expect, it } from "vitest";
 import { DEEPSEEK_TEMPLATE, trainBpe } from "../../text/index.ts";
 import type { Turn } from "../index.ts";
 import { encodeDocuments } from "./encode.ts";
-import { learntMask } from "./learnt.ts";
 
 const tokenizer = trainBpe({ texts: ["fish and boat"], vocabSize: 270, digits: 1, chatTemplate: DEEPSEEK_TEMPLATE });
 
@@ -33,14 +32,4 @@ it("of any conversation, exactly the turns that are to be learnt are, each with 
     }),
     { seed: 16, numRuns: 200 },
   );
-});
-
-it("where a template has other runs than turns, nothing is learnt", () => {
-  const turns: Turn[] = [
-    { role: "assistant", content: "a", learn: false },
-    { role: "assistant", content: "b" },
-  ];
-  expect([...learntMask(turns, Uint8Array.of(0, 1, 1, 0, 1))]).toEqual([0, 0, 0, 0, 1]);
-  expect([...learntMask(turns, Uint8Array.of(0, 1, 1, 1, 1))]).toEqual([0, 0, 0, 0, 0]);
-  expect([...learntMask(turns.slice(1), Uint8Array.of(0, 1, 0, 1))]).toEqual([0, 1, 0, 1]);
 });

@@ -89,8 +89,10 @@ function pairOf(json: unknown, tokenizer: Tokenizer): PreferencePair | string {
 }
 
 function replyOf(turns: readonly Turn[], tools: readonly ChatTool[], tokenizer: Tokenizer): Reply {
-  const before = encodeChat(tokenizer, turns.slice(0, -1), { addGenerationPrompt: true, tools });
-  return { ids: encodeChat(tokenizer, turns, { tools }).ids, replyStart: before.ids.length };
+  const read = turns.map((turn, i) => ({ ...turn, learn: i === turns.length - 1 }));
+  const { ids, assistantMask } = encodeChat(tokenizer, read, { tools, masked: true });
+  const end = assistantMask.lastIndexOf(1) + 1;
+  return { ids: ids.slice(0, end), replyStart: assistantMask.indexOf(1) };
 }
 
 /** The turns up to a reply, or why there are none. */

@@ -3,14 +3,13 @@ import { randomBytes } from "node:crypto";
 import { InputError } from "../../base/index.ts";
 import {
   type ChatOptions,
-  DEEPSEEK_TEMPLATE,
   encodeChat,
-  encodeTemplate,
   type ReplyForm,
   ReplyParser,
   THINK_BEGIN,
   THINK_END,
   type Tokenizer,
+  templateOf,
 } from "../../text/index.ts";
 import {
   type ChatRequest,
@@ -39,12 +38,11 @@ export interface ChatAbility {
   reasoning: boolean;
 }
 
-export function chatAbility({ parts, special }: Tokenizer): ChatAbility {
-  const { chatTemplate } = parts;
-  if (chatTemplate === null || chatTemplate === DEEPSEEK_TEMPLATE)
-    return { template: null, tools: true, reasoning: special.has(THINK_BEGIN) };
-  const reasoning = chatTemplate.includes(THINK_BEGIN) || chatTemplate.includes(THINK_END);
-  return { template: chatTemplate, tools: /\btool_calls\b/.test(chatTemplate), reasoning };
+export function chatAbility(tokenizer: Tokenizer): ChatAbility {
+  const template = templateOf(tokenizer);
+  if (template === null) return { template, tools: true, reasoning: tokenizer.special.has(THINK_BEGIN) };
+  const reasoning = template.includes(THINK_BEGIN) || template.includes(THINK_END);
+  return { template, tools: /\btool_calls\b/.test(templateOf(tokenizer, true) ?? ""), reasoning };
 }
 
 /** A conversation as the model's own template writes it: its tokens, and of a template in Jinja the text too. */
@@ -53,10 +51,8 @@ export function encodePrompt(
   messages: readonly EngineMessage[],
   options: ChatOptions,
 ): { ids: Int32Array; text: string } {
-  const { template } = chatAbility(tokenizer);
-  return template === null
-    ? { ids: encodeChat(tokenizer, messages, options).ids, text: "" }
-    : encodeTemplate(template, messages, tokenizer, options);
+  const { ids, text } = encodeChat(tokenizer, messages, options);
+  return { ids, text: text ?? "" };
 }
 
 /** @throws EngineError "invalid" that names the field */

@@ -27,6 +27,8 @@ export interface ChatMessage {
   toolCalls?: readonly (ChatToolCall & { id?: string })[];
   /** Of a tool's message: the call that it answers. */
   toolCallId?: string;
+  /** False: an assistant's words that are read and not learnt. */
+  learn?: boolean;
 }
 
 export interface ChatOptions {
@@ -50,6 +52,12 @@ export const DEEPSEEK_TEMPLATE =
 /** Marks that must be tokens of their own. */
 const TURN_MARKS: ReadonlySet<string> = new Set([BOS, EOS, USER, ASSISTANT]);
 
+export interface EncodedChat {
+  ids: Int32Array<ArrayBuffer>;
+  /** 1 on the assistant's words and the end that closes them, where they are to be learnt. */
+  assistantMask: Uint8Array<ArrayBuffer>;
+}
+
 /** The conversation as text by DeepSeek's template. */
 export function applyChatTemplate(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
   return chatPieces(messages, options)
@@ -61,7 +69,7 @@ function chatPieces(messages: readonly ChatMessage[], options: ChatOptions): Cha
   const { tools = [], continueFinal = false, addGenerationPrompt = false } = options;
   const pieces: ChatPiece[] = [{ mark: BOS, reply: false }];
   const firstTurn = messages.findIndex(({ role }) => role !== "system");
-  messages.forEach(({ role, content, toolCalls = [] }, i) => {
+  messages.forEach(({ role, content, toolCalls = [], learn = true }, i) => {
     if (i === firstTurn && tools.length > 0) pieces.push(...toolPieces(tools));
     if (role === "system") pieces.push({ text: content, reply: false });
     else if (role === "user") pieces.push({ mark: USER, reply: false }, { text: content, reply: false });
@@ -74,8 +82,9 @@ function chatPieces(messages: readonly ChatMessage[], options: ChatOptions): Cha
     else {
       // After what a tool gave, the assistant goes on without a mark of its own.
       if (messages[i - 1]?.role !== "tool") pieces.push({ mark: ASSISTANT, reply: false });
-      pieces.push({ text: content, reply: true }, ...callPieces(toolCalls));
-      if (!(continueFinal && i === messages.length - 1)) pieces.push({ mark: EOS, reply: true });
+      const own: ChatPiece[] = [{ text: content, reply: true }, ...callPieces(toolCalls)];
+      if (!(continueFinal && i === messages.length - 1)) own.push({ mark: EOS, reply: true });
+      pieces.push(...own.map((piece) => ({ ...piece, reply: learn })));
     }
   });
   if (firstTurn < 0 && tools.length > 0) pieces.push(...toolPieces(tools));
@@ -88,11 +97,11 @@ function chatPieces(messages: readonly ChatMessage[], options: ChatOptions): Cha
  * Contents are encoded as plain text: whatever a user types, it cannot forge a mark.
  * @throws InputError if the tokenizer lacks the template's marks
  */
-export function encodeChat(
+export function encodeDeepseek(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   options: ChatOptions = {},
-): { ids: Int32Array<ArrayBuffer>; assistantMask: Uint8Array } {
+): EncodedChat {
   const ids: number[] = [];
   const mask: number[] = [];
   const push = (encoded: Iterable<number>, reply: boolean) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadTokenizer, parseTokenizer, tokenizerToJson, trainBpe } from "../index.ts";
+import { loadTokenizer, parseTokenizer, tokenizerFiles, tokenizerToJson, trainBpe } from "../index.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-tokenizer-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -109,4 +109,20 @@ it("regular expressions that never end are stopped, with one line", () => {
   expect(() => tokenizer.encode(`${"a".repeat(60)}b`)).toThrow(
     /^t\.json: pre_tokenizer: .* take longer than 3 s[^\n]*$/,
   );
+});
+
+it("files that go along to another folder have every added token in the vocabulary, and the templates with them", () => {
+  const from = mkdtempSync(join(dir, "from-"));
+  const json = good();
+  const { vocab } = json.model as { vocab: Record<string, number> };
+  for (const { content } of json.added_tokens as { content: string }[]) delete vocab[content];
+  writeFileSync(join(from, "tokenizer.json"), JSON.stringify(json));
+  writeFileSync(join(from, "chat_template.jinja"), "x");
+  const files = tokenizerFiles(from);
+  expect(Object.keys(files)).toEqual(["tokenizer.json", "chat_template.jinja"]);
+  expect(JSON.parse(files["tokenizer.json"]).model.vocab).toEqual((good().model as { vocab: object }).vocab);
+  // Those that others number alike are left as they are.
+  (json.added_tokens as unknown[]).length = 0;
+  writeFileSync(join(from, "tokenizer.json"), JSON.stringify(json));
+  expect(tokenizerFiles(from)["tokenizer.json"]).toBe(JSON.stringify(json));
 });

@@ -1,7 +1,8 @@
 /** tokenizer.json and tokenizer_config.json, as Hugging Face's tokenizers and transformers read and write them. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { InputError, isThere, readRegularJson } from "../../base/index.ts";
+import { InputError, isThere, readRegularJson, readRegularText } from "../../base/index.ts";
+import { templateFiles, templatesOf } from "../chat/template-files.ts";
 import { bytesToChars, charsToBytes } from "./byte-level.ts";
 import { MergeTable } from "./merges.ts";
 import { parsePreTokenizer } from "./pre-tokenizer.ts";
@@ -22,14 +23,16 @@ export function loadTokenizer(dir: string): Tokenizer {
   const configPath = join(dir, "tokenizer_config.json");
   if (!isThere(path))
     throw new InputError(`${path}: cannot be read (ENOENT); a model's folder needs its tokenizer.json`);
-  const config = isThere(configPath) ? readRegularJson(configPath, TOKENIZER_LIMITS.fileBytes) : undefined;
-  return parseTokenizer(readRegularJson(path, TOKENIZER_LIMITS.fileBytes), path, config);
+  const config = isThere(configPath) ? readRegularJson(configPath, TOKENIZER_LIMITS.fileBytes) : {};
+  const { parts } = parseTokenizer(readRegularJson(path, TOKENIZER_LIMITS.fileBytes), path, config);
+  const { chat, tools } = templatesOf(dir, config);
+  return new Tokenizer({ ...parts, chatTemplate: chat, toolTemplate: tools });
 }
 
 /**
  * Builds a tokenizer from a parsed tokenizer.json of DeepSeek's kind: byte-level BPE behind Split steps.
  * @param where the file's name, for errors
- * @param config a parsed tokenizer_config.json: bos, eos and the chat template
+ * @param config a parsed tokenizer_config.json: bos, eos and, as text, the chat template
  */
 export function parseTokenizer(json: unknown, where: string, config?: unknown): Tokenizer {
   const file = asObject(json, where, "the file");
@@ -90,11 +93,16 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
       fail(`model.vocab lacks a token for byte ${byte}; only byte-level BPE is supported`);
   }
   const settings = config === undefined ? {} : asObject(config, where, "tokenizer_config.json");
-  const named = (field: string, fallback: string) => {
-    const value = settings[field] as { content?: string } | string | null | undefined;
-    const content = typeof value === "string" ? value : (value?.content ?? fallback);
-    return added.find((token) => token.content === content)?.id ?? null;
+  const contentOf = (field: string) => {
+    const value = settings[field] as { content?: unknown } | string | null | undefined;
+    const content = typeof value === "string" ? value : value?.content;
+    return typeof content === "string" ? content : null;
   };
+  const idOf = (field: string, fallback: string) =>
+    added.find((token) => token.content === (contentOf(field) ?? fallback))?.id ?? null;
+  const named = Object.fromEntries(
+    ["pad_token", "unk_token"].flatMap((field) => (contentOf(field) === null ? [] : [[field, contentOf(field)!]])),
+  );
   return new Tokenizer({
     bytes,
     merges,
@@ -102,9 +110,10 @@ export function parseTokenizer(json: unknown, where: string, config?: unknown): 
     preTokenize: parsePreTokenizer(file.pre_tokenizer, where),
     preTokenizerJson: file.pre_tokenizer ?? null,
     added,
-    bosId: named("bos_token", "<｜begin▁of▁sentence｜>"),
-    eosId: named("eos_token", "<｜end▁of▁sentence｜>"),
+    bosId: idOf("bos_token", "<｜begin▁of▁sentence｜>"),
+    eosId: idOf("eos_token", "<｜end▁of▁sentence｜>"),
     chatTemplate: typeof settings.chat_template === "string" ? settings.chat_template : null,
+    named,
   });
 }
 
@@ -157,6 +166,34 @@ function readAdded(list: unknown, where: string): AddedToken[] {
       throw new InputError(`${where}: added_tokens[${i}]: single_word, lstrip and rstrip are not supported`);
     return { id: id as number, content, special: special === true };
   });
+}
+
+/**
+ * A folder's files of its tokenizer and templates, by their paths in it, for another folder. Files that have special tokens beside the
+ * vocabulary only, as Shoal once wrote them, are mended: others would give those tokens other ids.
+ */
+export function tokenizerFiles(dir: string): Record<string, string> {
+  const names = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.json"];
+  const there = [...names.filter((name) => isThere(join(dir, name))), ...templateFiles(dir)];
+  const text = (name: string) => readRegularText(join(dir, name), TOKENIZER_LIMITS.fileBytes);
+  return {
+    "tokenizer.json": withAddedInVocabulary(text("tokenizer.json")),
+    ...Object.fromEntries(there.map((name) => [name, text(name)])),
+  };
+}
+
+/** A tokenizer.json in whose vocabulary those added tokens stand that Hugging Face would number otherwise. */
+function withAddedInVocabulary(text: string): string {
+  const file = JSON.parse(text) as { model: { vocab: Record<string, number> }; added_tokens?: AddedToken[] };
+  const { vocab } = file.model;
+  const added = file.added_tokens ?? [];
+  const size = Object.keys(vocab).length;
+  let next = size;
+  const missing = added.filter(({ content }) => !Object.hasOwn(vocab, content));
+  if (missing.every(({ id }) => id === next++)) return text;
+  const entries = [...Object.entries(vocab), ...missing.map(({ content, id }) => [content, id] as const)];
+  file.model.vocab = Object.fromEntries(entries.sort((a, b) => a[1] - b[1]));
+  return `${JSON.stringify(file)}\n`;
 }
 
 /** The tokenizer.json of a tokenizer. */

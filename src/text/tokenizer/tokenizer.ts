@@ -25,7 +25,12 @@ export interface TokenizerParts {
   added: AddedToken[];
   bosId: number | null;
   eosId: number | null;
+  /** Its folder's chat template, in Jinja. */
   chatTemplate: string | null;
+  /** The one for conversations with tools, where it is another. */
+  toolTemplate?: string | null;
+  /** Further special tokens that templates know by name: pad_token, unk_token. */
+  named?: Record<string, string>;
 }
 
 export interface EncodeOptions {
@@ -143,6 +148,13 @@ export class Tokenizer {
       for (let id = this.vocabSize - 1; id >= 0; id--) this.ids.set(bytesToChars(this.parts.bytes[id]), id);
     }
     return this.special.get(token) ?? this.ids.get(bytesToChars(encoder.encode(token)));
+  }
+
+  /** Special tokens as templates know them, by name: bos_token, eos_token … */
+  get namedTokens(): Record<string, string> {
+    const text = (id: number | null) => (id === null ? null : new TextDecoder().decode(this.tokenBytes(id)));
+    const [bos, eos] = [text(this.bosId), text(this.eosId)];
+    return { ...this.parts.named, ...(bos !== null && { bos_token: bos }), ...(eos !== null && { eos_token: eos }) };
   }
 
   /** The text of ids; bytes that are no UTF-8 become U+FFFD. skipSpecial leaves special tokens out (default false). */

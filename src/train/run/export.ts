@@ -1,11 +1,11 @@
 /** The finished model as the folder that transformers, vLLM and Shoal itself load. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { storedTensors, writeFolder } from "../../checkpoint/index.ts";
 import { type GenerationConfig, parseGenerationConfig, readGenerationConfig } from "../../infer/index.ts";
 import { configToJson, type ModelConfig } from "../../model/index.ts";
 import type { Kernels } from "../../tensor/index.ts";
-import { TOKENIZER_FILES } from "./inputs.ts";
+import { filesAlong } from "./inputs.ts";
 
 export interface ModelToExport {
   config: ModelConfig;
@@ -36,12 +36,7 @@ export function exportModel(dir: string, { config, weights, tokenizerDir, dtype,
   const extraFiles = {
     "generation_config.json": `${JSON.stringify(generationOf(config), null, 2)}\n`,
     // Where training started from a folder, its own generation_config.json is among them.
-    ...Object.fromEntries(
-      TOKENIZER_FILES.filter((name) => existsSync(join(tokenizerDir, name))).map((name) => [
-        name,
-        readFileSync(join(tokenizerDir, name), "utf8"),
-      ]),
-    ),
+    ...filesAlong(tokenizerDir),
   };
   writeFolder(dir, {
     config: configToJson(config),

@@ -1,6 +1,6 @@
 /** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { InputError } from "../../base/index.ts";
 import {
   type CorpusSource,
@@ -14,7 +14,14 @@ import {
   textOf,
   tokenise,
 } from "../../data/index.ts";
-import { DEEPSEEK_TEMPLATE, loadTokenizer, saveTokenizer, type Tokenizer, trainBpe } from "../../text/index.ts";
+import {
+  DEEPSEEK_TEMPLATE,
+  loadTokenizer,
+  saveTokenizer,
+  type Tokenizer,
+  tokenizerFiles,
+  trainBpe,
+} from "../../text/index.ts";
 import type { Recipe, Stage } from "../recipe/recipe.ts";
 import { stageTokens } from "../recipe/schedule.ts";
 import { corpusPrint } from "./changes.ts";
@@ -114,14 +121,14 @@ const MILLISECONDS_BETWEEN = 3000;
 /** Where a run's folder keeps its tokenised corpora. */
 export const cacheFolder = (out: string) => join(out, "cache");
 
-/** Files of a tokenizer that go along from folder to folder, where they are there. */
-export const TOKENIZER_FILES = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-  "generation_config.json",
-];
+/** What goes along from folder to folder, by path: the tokenizer, its templates, and how the model wants its tokens chosen. */
+export function filesAlong(dir: string): Record<string, string> {
+  const generation = join(dir, "generation_config.json");
+  return {
+    ...tokenizerFiles(dir),
+    ...(existsSync(generation) && { "generation_config.json": readFileSync(generation, "utf8") }),
+  };
+}
 
 /** The run's tokenizer: the one it has already, one from a folder, or one trained now on its corpora. */
 export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promise<Tokenizer> {
@@ -141,8 +148,10 @@ async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions)
   if ("from" in settings) {
     const from = resolveData(settings.from, options);
     const tokenizer = loadTokenizer(from);
-    for (const name of TOKENIZER_FILES)
-      if (existsSync(join(from, name))) copyFileSync(join(from, name), join(dir, name));
+    for (const [name, text] of Object.entries(filesAlong(from))) {
+      mkdirSync(dirname(join(dir, name)), { recursive: true });
+      writeFileSync(join(dir, name), text);
+    }
     return tokenizer;
   }
   const texts = await sampleTexts(recipe, options, settings.trainBytes);
