@@ -135,7 +135,7 @@ async function bitsOfSameText(out: string): Promise<number> {
   const model = loadModel(join(out, "model"));
   const file = values.data ? join(values.data, path) : path;
   const texts = await loadValidation(file, model.tokenizer, documents, Infinity, SAME_LETTERS);
-  return validate(model.transformer, model.kernels, model.arena, model.precision, texts).bitsPerByte;
+  return validate({ ...model, model: model.transformer }, texts).bitsPerByte ?? Number.NaN;
 }
 
 /** What a variant's ledger says, in a line. */

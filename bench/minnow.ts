@@ -121,7 +121,10 @@ if (values.data) {
   const { config, transformer, kernels } = model;
   const texts = await loadValidation(path, model.tokenizer, 520, Math.min(1024, config.maxPositionEmbeddings));
   const arena = new Arena();
-  const bits = validate(transformer, kernels, arena, "bf16", texts);
+  const { bitsPerByte = Number.NaN, bySlice } = validate(
+    { model: transformer, kernels, arena, precision: "bf16" },
+    texts,
+  );
   const loads: number[][] = [];
   for (const { ids } of texts) {
     arena.reset();
@@ -134,12 +137,13 @@ if (values.data) {
   }
   const mean = (load: number[]) => load.reduce((a, b) => a + b, 0) / load.length;
   validation = {
-    ...bits,
+    bitsPerByte,
+    bySlice,
     busiest: loads.map((load) => Math.max(...load) / mean(load)),
     dead: loads.flat().filter((load) => load === 0).length,
   };
   say(
-    `validation: ${bits.bitsPerByte.toFixed(4)} bits per byte; busiest expert ${Math.max(...validation.busiest).toFixed(2)} × the mean, ${validation.dead} dead`,
+    `validation: ${bitsPerByte.toFixed(4)} bits per byte; busiest expert ${Math.max(...validation.busiest).toFixed(2)} × the mean, ${validation.dead} dead`,
   );
 }
 if (values.json) console.log(JSON.stringify({ model: values.model, suites, samples, validation }));

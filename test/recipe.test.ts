@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { loadRecipe, parseRecipe, recipeSchema } from "../src/train/recipe/recipe.ts";
+import { loadRecipe, parseRecipe, recipeSchema, runFolderOf } from "../src/train/recipe/recipe.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "../src/train/recipe/schedule.ts";
 import { tinyRecipe } from "./tiny.ts";
 
@@ -110,7 +110,7 @@ describe("a recipe", () => {
   });
 
   it("a file that is missing or broken is named", () => {
-    expect(() => loadRecipe(join(dir, "none.json"))).toThrow(/none\.json: the recipe cannot be read \(ENOENT\)/);
+    expect(() => loadRecipe(join(dir, "none.json"))).toThrow(/none\.json: cannot be read \(ENOENT\)/);
     writeFileSync(join(dir, "broken.json"), "{");
     expect(() => loadRecipe(join(dir, "broken.json"))).toThrow(/broken\.json: not valid JSON: /);
   });
@@ -162,5 +162,40 @@ describe("schedule", () => {
   it("the MTP weight drops where the rate falls; the biases rest at the end", () => {
     expect([mtpWeight(stage, 0.5), mtpWeight(stage, 0.6)]).toEqual([0.3, 0.1]);
     expect([biasUpdateSpeed(stage, 0.96), biasUpdateSpeed(stage, 0.98)]).toEqual([0.001, 0]);
+  });
+});
+
+describe("a run's folder", () => {
+  it.each(["../x", "a/b", "..", ".hidden", "~", "", " ", "a\\b", "a\nb", "-rf", "x".repeat(200), "con:1"])(
+    "is not made from the name %j",
+    (name) => {
+      expect(() => runFolderOf({ name }, "my.json")).toThrow(/^my\.json: name [^\n]* --out$/);
+    },
+  );
+
+  it.each(["tiny", "My model 2", "模型", "a.b-c_d"])("is made from the name %j", (name) => {
+    expect(runFolderOf({ name })).toBe(join("runs", name));
+  });
+});
+
+describe("numbers that no training survives", () => {
+  it.each([
+    ["model.rope_theta", 0, /model\.rope_theta 0 must be above 0/],
+    ["model.rope_theta", -1, /rope_theta -1/],
+    ["model.rope_parameters", { rope_type: "default", rope_theta: 0 }, /rope_theta 0/],
+    ["model.rms_norm_eps", 0, /rms_norm_eps 0/],
+    ["model.routed_scaling_factor", 0, /routed_scaling_factor 0/],
+    ["model.initializer_range", 1e30, /initializer_range 1e\+30/],
+    ["model.initializer_range", -0.1, /initializer_range -0\.1/],
+    ["model.n_group", 4, /n_group 4 leaves groups of one of the 4 experts/],
+  ])("%s = %j is refused before any work", (path, value, message) => {
+    const recipe = changed(path, value);
+    if (path === "model.n_group") Object.assign(recipe.model as Json, { topk_group: 4 });
+    expect(() => parseRecipe(recipe)).toThrow(message);
+  });
+
+  it("a byte order mark before a recipe is none of its text", () => {
+    writeFileSync(join(dir, "bom.json"), `\ufeff${JSON.stringify(tinyRecipe())}`);
+    expect(loadRecipe(join(dir, "bom.json")).name).toBe("tiny-test");
   });
 });

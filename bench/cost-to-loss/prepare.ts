@@ -43,7 +43,7 @@ writeFileSync(
   JSON.stringify({
     sequenceLength: T,
     vocabSize: tokenizer.vocabSize,
-    texts: texts.map(({ ids, bytes }) => ({ ids: [...ids], bytes })),
+    texts: texts.map(({ ids, units }) => ({ ids: [...ids], bytes: units })),
   }),
 );
 console.log(`${sequences} sequences of ${T} tokens and ${texts.length} texts to validate on are in ${values.out}`);

@@ -1,9 +1,17 @@
 /** shoal train RECIPE */
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { Command } from "commander";
 import { watchRunAside } from "../report/index.ts";
 import { createKernels } from "../tensor/index.ts";
-import { type LedgerRecord, loadRecipe, type RunProgress, type StepRecord, train } from "../train/index.ts";
+import {
+  type LedgerRecord,
+  loadRecipe,
+  type RunProgress,
+  runFolderOf,
+  type StepRecord,
+  train,
+  type ValidationRecord,
+} from "../train/index.ts";
 import { announceKernels, duration, integer, UserAbort, untilInterrupted } from "./common.ts";
 
 export const trainCommand = new Command("train")
@@ -54,7 +62,7 @@ Examples:
       const recipe = loadRecipe(path);
       const kernels = createKernels({ threads: options.threads });
       announceKernels(kernels);
-      const out = options.out ?? join("runs", recipe.name || basename(path, ".json"));
+      const out = options.out ?? runFolderOf(recipe, path);
       const say = (line: string) => process.stderr.write(`${line}\n`);
       const watch = options.watch === undefined ? null : await watchRunAside({ dir: out, port: options.watch });
       if (watch) say(`watch it on ${watch.url}`);
@@ -81,15 +89,16 @@ Examples:
         return;
       }
       say(
-        `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}`,
+        `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}: ${result.taken}`,
       );
+      for (const remark of result.remarks) say(`but: ${remark}`);
     },
   );
 
 function lineOf(record: LedgerRecord, progress: RunProgress): string {
   switch (record.kind) {
     case "validation":
-      return `validation at step ${record.step}: ${record.bitsPerByte.toFixed(4)} bits per byte`;
+      return `validation at step ${record.step}: ${heldOut(record)}`;
     case "experts":
       return `expert loads at step ${record.step}: ${record.loads.map((loads) => Math.max(...loads).toFixed(2)).join(" ")} × the mean at most`;
     case "sample":
@@ -99,6 +108,15 @@ function lineOf(record: LedgerRecord, progress: RunProgress): string {
     case "step":
       return stepLine(record, progress);
   }
+}
+
+/** What a validation measured, in words. */
+function heldOut({ bitsPerByte, chatLoss, pairs }: ValidationRecord): string {
+  return [
+    ...(bitsPerByte === undefined ? [] : [`${bitsPerByte.toFixed(4)} bits per byte`]),
+    ...(chatLoss === undefined ? [] : [`loss of held-out replies ${chatLoss.toFixed(4)}`]),
+    ...(pairs ? [`held-out pairs ${(100 * pairs.accuracy).toFixed(0)} % right, loss ${pairs.loss.toFixed(4)}`] : []),
+  ].join(", ");
 }
 
 function stepLine(record: StepRecord, progress: RunProgress): string {

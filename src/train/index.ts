@@ -2,9 +2,9 @@
 
 export { type StepOptions, type StepResult, Trainer } from "./optimize/trainer.ts";
 export { modelConfigOf } from "./recipe/model.ts";
-export { loadRecipe, parseRecipe, type Recipe, type Stage } from "./recipe/recipe.ts";
+export { loadRecipe, parseRecipe, type Recipe, runFolderOf, type Stage } from "./recipe/recipe.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
-export { loadValidation, type Validation, type ValidationText, validate } from "./run/evaluate.ts";
+export { loadValidation, type Validation, type ValidationText, type Validator, validate } from "./run/evaluate.ts";
 export type {
   EventRecord,
   ExpertsRecord,

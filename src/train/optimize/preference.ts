@@ -43,11 +43,30 @@ export class Preferences {
 
   /** Fills in the reference from the trainer's weights, as many pairs at a time as fit into `rows`. */
   measureReference(trainer: Trainer, rows: number): void {
+    this.eachPart(trainer, rows, (at, values) => this.reference.set(values, at));
+  }
+
+  /** The loss, and the share of rightly ordered pairs, over all of them as the weights are now. */
+  evaluate(trainer: Trainer, rows: number): { loss: number; accuracy: number } {
+    const now = new Float64Array(this.reference.length);
+    this.eachPart(trainer, rows, (at, values) => now.set(values, at));
+    let [loss, accuracy] = [0, 0];
+    for (const pair of this.pairs.keys()) {
+      const [chosen, rejected] = [0, 1].map((side) => now[2 * pair + side] - this.reference[2 * pair + side]);
+      const margin = this.settings.beta * (chosen - rejected);
+      loss += softplus(-margin) / this.pairs.length;
+      accuracy += (margin > 0 ? 1 : margin === 0 ? 0.5 : 0) / this.pairs.length;
+    }
+    return { loss, accuracy };
+  }
+
+  /** log p of all pairs in order, a pass at a time. */
+  private eachPart(trainer: Trainer, rows: number, take: (at: number, values: Float64Array) => void): void {
     const all = Int32Array.from(this.pairs.keys());
     for (let at = 0; at < all.length; ) {
       const part = this.pack(all, at, rows);
       const tape = trainer.tape({ recording: false });
-      this.reference.set(logProbs(trainer, tape, trainer.model.forward(tape, part.batch), part), at * 2);
+      take(at * 2, logProbs(trainer, tape, trainer.model.forward(tape, part.batch), part));
       at += part.pairs.length;
     }
   }

@@ -86,6 +86,18 @@ export class Trainer {
     return { ...this.optimizer.state, biases: this.training.biases };
   }
 
+  /** Those of them that the finished model is made from. */
+  get weights(): Record<string, F32> {
+    const { m, v, ...weights } = this.state;
+    return weights;
+  }
+
+  /** Takes up what `weights` gave; the optimiser's moments stay. */
+  restoreWeights(saved: Record<string, Storage>): void {
+    for (const [name, buffer] of Object.entries(this.weights)) buffer.set(saved[name] as F32);
+    this.optimizer.restored();
+  }
+
   /** Takes up a state that `state` gave. */
   restore(saved: Record<string, Storage>, updates: number): void {
     for (const [name, buffer] of Object.entries(this.state)) buffer.set(saved[name] as F32);

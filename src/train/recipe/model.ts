@@ -38,6 +38,7 @@ export function modelConfigOf(
   const plain = parseConfig({ ...model, ...fixed }, `${where}: model`);
   const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
   const config = factor ? parseConfig({ ...model, ...fixed, ...extended(plain, factor) }, `${where}: model`) : plain;
+  checkNumbers(config, `${where}: model`);
   const { name, sequenceLength } = recipe.stages[stage];
   if (sequenceLength > config.maxPositionEmbeddings) {
     throw new InputError(
@@ -45,6 +46,30 @@ export function modelConfigOf(
     );
   }
   return config;
+}
+
+/** Numbers that no training survives, and shapes that other programs refuse. @throws InputError */
+function checkNumbers(config: ModelConfig, where: string): void {
+  const positive = {
+    rope_theta: config.ropeTheta,
+    rms_norm_eps: config.rmsNormEps,
+    routed_scaling_factor: config.routedScalingFactor,
+    "rope_scaling.factor": config.yarn?.factor,
+    "rope_scaling.beta_fast": config.yarn?.betaFast,
+    "rope_scaling.beta_slow": config.yarn?.betaSlow,
+  };
+  for (const [field, value] of Object.entries(positive))
+    if (value !== undefined && !(value > 0 && value < 1e12))
+      throw new InputError(`${where}.${field} ${value} must be above 0: the first step would not be finite`);
+  if (!(config.initializerRange > 0 && config.initializerRange <= 10))
+    throw new InputError(
+      `${where}.initializer_range ${config.initializerRange} must be above 0 and at most 10: a model must begin with small numbers`,
+    );
+  // A group is judged by its two best experts (report, section 2.1.2; transformers fails where it has only one).
+  if (config.nGroup > 1 && config.nRoutedExperts / config.nGroup < 2)
+    throw new InputError(
+      `${where}.n_group ${config.nGroup} leaves groups of one of the ${config.nRoutedExperts} experts, which transformers cannot run; give at most ${Math.floor(config.nRoutedExperts / 2)}`,
+    );
 }
 
 /**

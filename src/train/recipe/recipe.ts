@@ -1,7 +1,7 @@
 /** A recipe: everything that makes a training run, in one JSON file. Unknown or wrong fields are refused, with the nearest valid name. */
-import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
-import { InputError } from "../../base/index.ts";
+import { InputError, readRegularText } from "../../base/index.ts";
 import { TASK_KINDS } from "../../data/index.ts";
 import { SAMPLING_BOUNDS } from "../../infer/index.ts";
 import { explain } from "./errors.ts";
@@ -33,6 +33,8 @@ const fields = {
 
 const everySteps = whole.default(200);
 const documents = whole.default(64);
+/** Which state of the last stage the finished model is made of: the one that did best on what was held out, or the last. */
+const keep = z.enum(["best", "last"]).default("best");
 
 const stageSchema = z.strictObject({
   name: z.string().regex(/^[\w-]+$/),
@@ -106,6 +108,7 @@ const stageSchema = z.strictObject({
 
 export const recipeSchema = z.strictObject({
   $schema: z.string().optional(),
+  /** Of the run's folder and of the model. */
   name: z.string(),
   description: z.string().optional(),
   seed: z.int().min(0).default(1),
@@ -175,9 +178,9 @@ export const recipeSchema = z.strictObject({
     .optional(),
   validation: z
     .union([
-      z.strictObject({ path: z.string(), everySteps, documents }),
+      z.strictObject({ path: z.string(), everySteps, documents, keep }),
       /** This share of the documents of every source, chosen by the hash of their text, is not trained on. */
-      z.strictObject({ share: z.number().gt(0).max(0.5), everySteps, documents }),
+      z.strictObject({ share: z.number().gt(0).max(0.5), everySteps, documents, keep }),
     ])
     .optional(),
   /** Texts that the ledger keeps of the model as it learns. */
@@ -214,14 +217,7 @@ const LARGEST_RECIPE = 2 ** 20;
 
 /** Reads a recipe file. @throws InputError naming the field */
 export function loadRecipe(path: string): Recipe {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new InputError(`${path}: the recipe cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  if (text.length > LARGEST_RECIPE)
-    throw new InputError(`${path}: larger than a recipe can be (${LARGEST_RECIPE} characters)`);
+  const text = readRegularText(path, LARGEST_RECIPE);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -229,6 +225,16 @@ export function loadRecipe(path: string): Recipe {
     throw new InputError(`${path}: not valid JSON: ${(error as Error).message.split("\n")[0]}`);
   }
   return parseRecipe(json, path);
+}
+
+/** The folder of a run that is given none. @throws InputError for a name that would lead elsewhere */
+export function runFolderOf({ name }: Pick<Recipe, "name">, where = "recipe"): string {
+  const plain = /^[^/\\:*?"<>|]{1,100}$/.test(name) && !name.includes("..") && !/^[.~\s-]|[.\s]$|\p{Cc}/u.test(name);
+  if (!plain)
+    throw new InputError(
+      `${where}: name ${JSON.stringify(name.slice(0, 120))} cannot be a folder's: leave out / \\ : * ? " < > | and .., and begin with a letter or number; or name the run's folder with --out`,
+    );
+  return join("runs", name);
 }
 
 /** Checks a recipe. @throws InputError naming the field */

@@ -4,6 +4,7 @@ import { InputError } from "../../base/index.ts";
 import { latestState, rotateStates, saveState, setAsideState } from "../../checkpoint/index.ts";
 import type { F32, Storage } from "../../tensor/index.ts";
 import type { Stage } from "../recipe/recipe.ts";
+import { pruneBest } from "./best.ts";
 import { parseState, type RunState } from "./run-state.ts";
 import { type Run, record } from "./session.ts";
 
@@ -31,6 +32,7 @@ export function setAside(damaged: readonly string[], onMessage: (message: string
 export function checkpoint(run: Run, more: Record<string, F32>): void {
   const { state, trainer, recipe, options } = run;
   state.ledgerBytes = run.ledger.bytes;
+  state.lastJudged = run.lastJudged;
   const dir = checkpointsOf(options.out);
   try {
     saveState(dir, state.step, { buffers: { ...trainer.state, ...more }, json: { ...state } });
@@ -39,6 +41,7 @@ export function checkpoint(run: Run, more: Record<string, F32>): void {
     throw new InputError(`${error.message}; checkpoints before it are whole: make room and go on with --resume`);
   }
   rotateStates(dir, recipe.checkpoint.keep);
+  pruneBest(state, options.out);
 }
 
 /**

@@ -167,6 +167,10 @@ async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions)
     chatTemplate: DEEPSEEK_TEMPLATE,
     onProgress: ({ merges, of }) => merges % 1024 === 0 && options.onMessage?.(`tokenizer: ${merges} of ${of} merges`),
   });
+  if (tokenizer.vocabSize < settings.vocabSize)
+    options.onMessage?.(
+      `tokenizer: the texts give only ${tokenizer.vocabSize} of the ${settings.vocabSize} tokens of tokenizer.vocabSize; the model has as many`,
+    );
   saveTokenizer(tokenizer, dir);
   return tokenizer;
 }

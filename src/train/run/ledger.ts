@@ -9,7 +9,10 @@ export interface StepRecord {
   step: number;
   /** Tokens trained on so far, over all stages. */
   tokens: number;
+  /** NaN where there was nothing to learn. */
   loss: number;
+  /** Tokens, or pairs, that it is the mean of. */
+  targets: number;
   mtpLoss: number[];
   balanceLoss: number;
   gradNorm: number;
@@ -49,8 +52,12 @@ export interface ValidationRecord {
   step: number;
   tokens: number;
   seconds: number;
-  bitsPerByte: number;
+  /** As `Validation` has them. */
+  bitsPerByte?: number;
   bySlice: Record<string, number>;
+  chatLoss?: number;
+  chatBySlice?: Record<string, number>;
+  pairs?: { loss: number; accuracy: number };
 }
 
 /** Every few steps, each expert's load in the step, over the mean of its layer: expert layers in order, MTP depths last. */
@@ -86,6 +93,10 @@ export type EventRecord = EventPlace &
     | { event: "resume"; pausedSeconds: number }
     /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
     | ({ event: "data"; stage: string } & SourceSummary)
+    /** What is wrong with how a stage went. */
+    | { event: "remark"; stage: string }
+    /** Which state the finished model is made of. */
+    | { event: "model" }
     /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
     | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null }
   );

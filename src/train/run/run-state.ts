@@ -8,14 +8,15 @@ const seconds = z.number().min(0);
 const cursorSchema = z.object({ epoch: count, document: count, offset: count, taken: count });
 
 const courseSchema = z.object({
-  /** Mean loss of the stage's first steps, and how many they are. */
+  /** Loss of the stage's first step, which is that of the weights it begins with, and the steps that moved them. */
   first: z.number(),
   steps: count,
-  /** Running mean of the loss and of the gradient's norm; the lowest of the loss, and its step. */
+  /** Running mean of the loss and of the gradient's norm; the lowest of the loss with its step, and the highest. */
   loss: z.number(),
   gradNorm: z.number(),
   lowest: z.number(),
   lowestStep: count,
+  highest: z.number(),
   /** Steps that left the weights as they were: not finite, or nothing to learn. */
   skipped: count,
   idle: count,
@@ -49,6 +50,8 @@ const runStateSchema = z.object({
   course: courseSchema.optional(),
   /** The held-out best of the last stage that measured one. */
   best: bestSchema.optional(),
+  /** The last figure of what is judged, for a run that is taken up when all is done. */
+  lastJudged: z.number().nullable().optional(),
   /** With onSpike: losses of the last steps, and how often the run went back. */
   recentLosses: z.array(z.number()).optional(),
   rollbacks: count.optional(),
@@ -58,6 +61,7 @@ const runStateSchema = z.object({
 
 export type RunState = z.output<typeof runStateSchema>;
 export type StageCourse = z.output<typeof courseSchema>;
+export type Best = z.output<typeof bestSchema>;
 
 /** The state of a run that has not begun. */
 export const freshState = (recipe: string): RunState => ({

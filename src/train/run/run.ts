@@ -2,7 +2,7 @@
  * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
  *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder) · lock (while a process works in it)
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, Random } from "../../base/index.ts";
 import { Transformer } from "../../model/index.ts";
@@ -11,7 +11,9 @@ import { spikeLimit } from "../optimize/spikes.ts";
 import { modelConfigOf } from "../recipe/model.ts";
 import type { Recipe, Stage } from "../recipe/recipe.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "../recipe/schedule.ts";
-import { checkpoint, rollBack } from "./checkpoints.ts";
+import { keepBest, takeBest } from "./best.ts";
+import { checkpoint, checkpointsOf, rollBack } from "./checkpoints.ts";
+import { courseAfter, remarksOnCourse } from "./course.ts";
 import { validate } from "./evaluate.ts";
 import { exportModel, generationConfigOf } from "./export.ts";
 import { tokenizerFolder } from "./inputs.ts";
@@ -30,10 +32,14 @@ export interface RunResult {
   bitsPerByte: number | null;
   /** The finished model's folder; null where the run was interrupted. */
   model: string | null;
+  /** Which state it is made of, in words. */
+  taken?: string;
+  /** What is wrong with how the stages of this session went. */
+  remarks: string[];
 }
 
 /** Steps in a row whose loss or gradient is not finite, after which a run gives up. */
-const MOST_SKIPPED = 3;
+const MAX_SKIPPED = 3;
 /** Steps between records of every expert's load. */
 const EXPERTS_EVERY = 20;
 
@@ -65,6 +71,14 @@ async function runRecipe(run: Run): Promise<RunResult> {
     });
   }
   takeUp(run);
+  const taken = takeBest(run);
+  record(run, {
+    kind: "event",
+    event: "model",
+    step: state.step,
+    tokens: state.tokens,
+    message: `the model is ${taken}`,
+  });
   // Again, where the run ended between its last checkpoint and here.
   run.trainer.optimizer.finish();
   const model = join(options.out, "model");
@@ -75,7 +89,7 @@ async function runRecipe(run: Run): Promise<RunResult> {
     dtype: recipe.export,
     kernels: options.kernels,
   });
-  return resultOf(run, model);
+  return { ...resultOf(run, model), taken };
 }
 
 function resultOf(run: Run, model: string | null): RunResult {
@@ -86,6 +100,7 @@ function resultOf(run: Run, model: string | null): RunResult {
     loss: run.lastLoss,
     bitsPerByte: run.lastBitsPerByte,
     model,
+    remarks: run.remarks,
   };
 }
 
@@ -107,11 +122,13 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
   };
   let lastSave = performance.now();
   let skippedInARow = 0;
+  let sessionSteps = 0;
   // A spike before the first checkpoint needs a place to go back to.
   if (recipe.onSpike && state.step === 0) save();
   if (state.stageTokens === 0) announce(run, stage, work);
   while (state.stageTokens < allTokens) {
     const result = step(run, stage, work);
+    if (!result.skipped) sessionSteps++;
     const last = state.stageTokens >= allTokens;
     if (recipe.onSpike) {
       const why = spikeOf(result, state.recentLosses ?? [], recipe.onSpike);
@@ -120,19 +137,16 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
         if (state.stageTokens === 0) announce(run, stage, work);
         continue;
       }
-      state.recentLosses = [...(state.recentLosses ?? []), result.loss].slice(-recipe.onSpike.window);
+      if (result.targets > 0)
+        state.recentLosses = [...(state.recentLosses ?? []), result.loss].slice(-recipe.onSpike.window);
     }
-    skippedInARow = result.skipped ? skippedInARow + 1 : 0;
-    if (skippedInARow === MOST_SKIPPED) {
-      throw new InputError(
-        `step ${state.step}: loss or gradient was not finite ${MOST_SKIPPED} times in a row; lower the learning rate and go on with --resume from the last checkpoint`,
-      );
-    }
+    if (result.targets > 0) skippedInARow = result.skipped ? skippedInARow + 1 : 0;
+    if (skippedInARow === MAX_SKIPPED) throw new InputError(notFinite(run, stage, sessionSteps));
     // The last validation and samples are the finished model's.
     if (last && lastStage) trainer.optimizer.finish();
     if (state.step % EXPERTS_EVERY === 0) recordExperts(run);
     if (recipe.validation && (state.step % recipe.validation.everySteps === 0 || (last && lastStage)))
-      runValidation(run);
+      runValidation(run, stage, work);
     if (recipe.samples && (state.step % recipe.samples.everySteps === 0 || (last && lastStage)))
       await writeSamples(run);
     const { everyMinutes, everySteps } = recipe.checkpoint;
@@ -142,6 +156,7 @@ async function runStage(run: Run, stage: Stage): Promise<boolean> {
     const stopping =
       options.signal?.aborted ||
       (options.maxSteps !== undefined && state.step >= options.maxSteps && !(last && lastStage));
+    if (last) remark(run, stage);
     if (last || stopping || due) save();
     if (stopping) return false;
     // Let signals and timers in.
@@ -176,11 +191,12 @@ function announce(run: Run, stage: Stage, work: StageWork): void {
 
 /** Why a step is a spike; null where it is none. */
 function spikeOf(
-  { loss, skipped }: WorkResult,
+  { loss, skipped, targets }: WorkResult,
   recent: readonly number[],
   settings: NonNullable<Recipe["onSpike"]>,
 ): { why: string; limit: number | null } | null {
   const limit = spikeLimit(recent, settings);
+  if (targets === 0) return null;
   if (skipped) return { why: "the loss or its gradient is not finite", limit };
   if (limit === null || loss <= limit) return null;
   return { why: `the loss ${loss.toFixed(4)} is above ${limit.toFixed(4)}`, limit };
@@ -207,7 +223,10 @@ function step(run: Run, stage: Stage, work: StageWork): WorkResult {
   state.tokens += rows;
   state.stageTokens += rows;
   state.updates = trainer.optimizer.updates;
-  run.lastLoss = result.loss;
+  const idle = result.targets === 0;
+  if (!idle) run.lastLoss = result.loss;
+  const left = idle ? "nothing to learn" : skipped ? "not finite" : null;
+  state.course = courseAfter(state.course, { step: state.step, loss: result.loss, gradNorm: result.gradNorm, left });
   charge(run);
   const flopsPerToken = trainingFlops(countDeepseek(trainer.model.config), {
     context: stage.sequenceLength,
@@ -222,6 +241,7 @@ function step(run: Run, stage: Stage, work: StageWork): WorkResult {
     step: state.step,
     tokens: state.tokens,
     ...numbers,
+    ...(idle && { loss: Number.NaN }),
     lr,
     tokensPerSecond,
     tflops,
@@ -231,7 +251,7 @@ function step(run: Run, stage: Stage, work: StageWork): WorkResult {
     usd: coreHours * recipe.price.usdPerCoreHour,
     ...trainer.loads.summary(),
     memoryMB: Math.round(process.memoryUsage.rss() / 2 ** 20),
-    ...(skipped && { skipped: true as const }),
+    ...(left === "not finite" && { skipped: true as const }),
     ...(rewards && { rewards }),
   };
   // What is left is told by the last steps' pace, not by a run that may have begun on another machine.
@@ -240,7 +260,8 @@ function step(run: Run, stage: Stage, work: StageWork): WorkResult {
   // The first step makes memory that the others use again, and is soon forgotten.
   const share = Math.max(0.1, 1 / Math.max(1, run.paceSteps - 1));
   run.secondsPerToken += share * (pace - run.secondsPerToken);
-  record(run, line, (totalTokens - state.tokens) * run.secondsPerToken);
+  const known = run.paceSteps > 2;
+  record(run, line, known ? (totalTokens - state.tokens) * run.secondsPerToken : Number.NaN);
   return { ...result, skipped };
 }
 
@@ -250,19 +271,40 @@ function recordExperts(run: Run): void {
   if (loads.length > 0) record(run, { kind: "experts", step, tokens, loads });
 }
 
-function runValidation(run: Run): void {
-  const { trainer, recipe, options, state } = run;
-  const { bitsPerByte, bySlice } = validate(
-    trainer.model,
-    options.kernels,
-    run.arena,
-    recipe.precision,
-    run.validation,
-  );
-  run.lastBitsPerByte = bitsPerByte;
+function runValidation(run: Run, stage: Stage, work: StageWork): void {
+  const { trainer, recipe, options, state, arena } = run;
+  const validator = { model: trainer.model, kernels: options.kernels, arena, precision: recipe.precision };
+  const pairs = work.heldOut?.();
+  const validation = { ...validate(validator, run.validation), ...(pairs && { pairs }) };
+  run.lastBitsPerByte = validation.bitsPerByte ?? null;
   charge(run);
   const { step, tokens, seconds } = state;
-  record(run, { kind: "validation", step, tokens, seconds, bitsPerByte, bySlice });
+  record(run, { kind: "validation", step, tokens, seconds, ...validation });
+  keepBest(run, stage, validation);
+}
+
+/** Tells the ledger what is wrong with how a stage went. */
+function remark(run: Run, stage: Stage): void {
+  const { state, recipe, lastJudged: last } = run;
+  const best = state.best?.stage === state.stage ? state.best : undefined;
+  const remarks = remarksOnCourse(state.course, stage, { clip: recipe.adamw.clip, best, last });
+  const { step, tokens } = state;
+  for (const message of remarks)
+    record(run, { kind: "event", event: "remark", step, tokens, stage: stage.name, message });
+  run.remarks.push(...remarks);
+}
+
+/** What to do about a run that is no longer finite. sessionSteps: finite steps since the run was begun or taken up. */
+function notFinite({ state, options, recipe }: Run, stage: Stage, sessionSteps: number): string {
+  const what = `step ${state.step}: loss or gradient was not finite ${MAX_SKIPPED} times in a row`;
+  const at = `stages.${recipe.stages.indexOf(stage)}.lr (now ${stage.lr})`;
+  if (state.updates === 0)
+    return `${what}, before any weight was moved: it is not the rate; look at the numbers in "model" (or in the folder of "from"), and begin a new run with --out`;
+  if (options.resume && sessionSteps === 0)
+    return `${what}, from the checkpoint on: its weights are past saving; lower ${at} and begin a new run with --out`;
+  return existsSync(checkpointsOf(options.out))
+    ? `${what}; lower ${at} in the recipe and go on with --resume from the last checkpoint`
+    : `${what}, before the first checkpoint; lower ${at} in the recipe and begin again with --resume`;
 }
 
 async function writeSamples(run: Run): Promise<void> {

@@ -39,11 +39,15 @@ export interface Run {
   state: RunState;
   /** Of a checkpoint inside a stage of preferences: log probabilities under the weights that the stage began with. */
   reference: F32 | null;
+  heldReference: F32 | null;
   validation: ValidationText[];
   arena: Arena;
   lastLoss: number;
   lastBitsPerByte: number | null;
+  /** The last held-out figure of what the stage is judged by. */
+  lastJudged: number | null;
   totalTokens: number;
+  remarks: string[];
   /** Pace of this session's last steps, and how many it has made. */
   secondsPerToken: number;
   paceSteps: number;

@@ -7,34 +7,46 @@ import type { Recipe } from "../recipe/recipe.ts";
 import { evenly, loadValidation, type ValidationText, validationText } from "./evaluate.ts";
 import { cacheFolder, type InputOptions, resolveData, sourcesOf, tokeniseOptions } from "./inputs.ts";
 
-/** The texts, each cut after `mostTokens`. @throws InputError if there are none */
+/** The texts and conversations, each cut after `maxTokens`. @throws InputError if there are none */
 export async function validationTexts(
   recipe: Recipe,
   settings: NonNullable<Recipe["validation"]>,
   tokenizer: Tokenizer,
-  mostTokens: number,
+  maxTokens: number,
   options: InputOptions,
 ): Promise<ValidationText[]> {
   const { documents } = settings;
-  if ("path" in settings) return loadValidation(resolveData(settings.path, options), tokenizer, documents, mostTokens);
+  if ("path" in settings) return loadValidation(resolveData(settings.path, options), tokenizer, documents, maxTokens);
   const held = { share: settings.share, part: "validation" as const };
-  const all: { slice: string; ids: ArrayLike<number> }[] = [];
+  const texts: ValidationPlace[] = [];
+  const chats: ValidationPlace[] = [];
   for (const training of sourcesOf(recipe, options)) {
     if ("tasks" in training) continue;
     const source = { ...training, held };
     const settings = { ...tokeniseOptions(source, recipe.onBadData, options), mayBeEmpty: true };
-    const { tokens, mask, starts } = await tokenise(source, tokenizer, cacheFolder(options.out), settings);
-    for (let i = 0; i + 1 < starts.length; i++) {
-      const [from, to] = [starts[i], starts[i + 1]];
-      // Conversations are no text to go on from its beginning: bits per byte are of documents alone.
-      if (mask.subarray(from, to).includes(0)) continue;
-      const end = tokenizer.eosId === null ? to : to - 1;
-      all.push({ slice: labelOf(source), ids: tokens.subarray(from, Math.min(end, from + mostTokens)) });
+    const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), settings);
+    for (let i = 0; i + 1 < corpus.starts.length; i++) {
+      const [from, to] = [corpus.starts[i], corpus.starts[i + 1]];
+      const mask = corpus.mask.subarray(from, to);
+      // Conversations are no text to go on from its beginning: of them the assistant's words are predicted.
+      const chat = mask.includes(0);
+      const end = chat || tokenizer.eosId === null ? to : to - 1;
+      const ids = corpus.tokens.subarray(from, Math.min(end, from + maxTokens));
+      (chat ? chats : texts).push({ slice: labelOf(source), ids, mask: chat ? mask : undefined });
     }
   }
-  if (all.length === 0)
+  const all = [...evenly(texts, documents), ...evenly(chats, documents)]
+    .map(({ slice, ids, mask }) => validationText(slice, ids, tokenizer, { mask }))
+    .filter(({ units }) => units > 0);
+  if (all.length === 0 && !recipe.stages.some(({ preference }) => preference))
     throw new InputError(
-      `validation.share: ${settings.share} of the documents is none (conversations do not count); raise it, or name a file in validation.path`,
+      `validation.share: ${settings.share} of the documents is none; raise it, or name a file in validation.path`,
     );
-  return evenly(all, documents).map(({ slice, ids }) => validationText(slice, Int32Array.from(ids), tokenizer));
+  return all;
+}
+
+interface ValidationPlace {
+  slice: string;
+  ids: ArrayLike<number>;
+  mask?: Uint8Array;
 }

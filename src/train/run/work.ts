@@ -1,5 +1,6 @@
 /** What a stage does in a step: it predicts tokens of a mixture, or learns from preferences. */
-import { type Cursor, type PreferencePair, readPreferences } from "../../data/index.ts";
+import { InputError } from "../../base/index.ts";
+import { type Cursor, hashShare, type PreferencePair, readPreferences } from "../../data/index.ts";
 import type { F32 } from "../../tensor/index.ts";
 import { Preferences } from "../optimize/preference.ts";
 import type { StepOptions, StepResult } from "../optimize/trainer.ts";
@@ -18,6 +19,8 @@ export interface StageWork {
   step(sequences: number, options: StepOptions): WorkResult;
   /** Where the data stand. */
   save(): Cursor[];
+  /** Of a stage of preferences with pairs held out: how it does on them. */
+  heldOut?: () => { loss: number; accuracy: number };
   /** What a checkpoint keeps beside weights and optimiser. */
   buffers: Record<string, F32>;
 }
@@ -72,11 +75,12 @@ async function preferenceWork(
 ): Promise<StageWork> {
   const { options, state, trainer, tokenizer, recipe } = run;
   let skipped = 0;
-  const pairs = await readPreferences(resolveData(path, options), tokenizer, stage.sequenceLength, {
+  const all = await readPreferences(resolveData(path, options), tokenizer, stage.sequenceLength, {
     onBad: recipe.onBadData,
     onSkipped: () => skipped++,
   });
-  const print = pairsPrint(pairs);
+  const { pairs, held } = splitPairs(all, heldShare(recipe));
+  const print = pairsPrint(all);
   hasChanged(state.sources[0], print, {
     what: `${path} (stages.${state.stage}.preference)`,
     // What the pairs were worth when the stage began can no longer be measured.
@@ -84,6 +88,7 @@ async function preferenceWork(
   });
   state.sources = [print];
   const preferences = new Preferences(pairs, settings, seedOf(run));
+  const heldOut = new Preferences(held, settings, 0);
   const micro = stage.microBatchSequences ?? stage.batchSequences;
   const rows = micro * stage.sequenceLength;
   const tokens = pairs.reduce((sum, { chosen, rejected }) => sum + chosen.ids.length + rejected.ids.length, 0);
@@ -96,10 +101,13 @@ async function preferenceWork(
   };
   remarkOn(stage, state.stage, [source], options);
   if (skipped > 0) options.onMessage?.(`${path}: ${skipped} pairs skipped`);
-  if (state.cursors.length > 0) preferences.restore(state.cursors, run.reference);
-  else {
+  if (state.cursors.length > 0) {
+    preferences.restore(state.cursors, run.reference);
+    heldOut.restore([], run.heldReference ?? heldOut.reference);
+  } else {
     options.onMessage?.(`${stage.name}: how likely the ${pairs.length} pairs are before the stage`);
     preferences.measureReference(trainer, rows);
+    heldOut.measureReference(trainer, rows);
   }
   return {
     sources: [source],
@@ -108,8 +116,21 @@ async function preferenceWork(
       return preferences.step(trainer, parts, options);
     },
     save: () => preferences.save(),
-    buffers: { reference: preferences.reference },
+    ...(held.length > 0 && { heldOut: () => heldOut.evaluate(trainer, rows) }),
+    buffers: {
+      reference: preferences.reference,
+      ...(held.length > 0 && { heldReference: heldOut.reference }),
+    },
   };
+}
+
+/** By the hash of their prompts, so that replies to one prompt stay on one side. @throws InputError where none is left to learn from */
+function splitPairs(all: PreferencePair[], share = 0): { pairs: PreferencePair[]; held: PreferencePair[] } {
+  const isHeld = ({ chosen: { ids, replyStart } }: PreferencePair) =>
+    hashShare(ids.subarray(0, replyStart).join()) < share;
+  const pairs = all.filter((pair) => !isHeld(pair));
+  if (pairs.length === 0) throw new InputError(`validation.share: ${share} leaves no pair to learn from; lower it`);
+  return { pairs, held: all.filter(isHeld) };
 }
 
 const pairsPrint = (pairs: readonly PreferencePair[]): string =>
