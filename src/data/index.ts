@@ -14,6 +14,7 @@ export {
 export type { Corpus } from "./corpus/corpus-file.ts";
 export { encodeDocuments } from "./corpus/encode.ts";
 export { type Cursor, Mixture, type MixtureOptions, type Packing, type Source } from "./corpus/mixture.ts";
+export { sampleTexts } from "./corpus/sample-texts.ts";
 export {
   type CorpusSource,
   type DocumentOptions,
@@ -34,7 +35,7 @@ export {
 } from "./documents/documents.ts";
 export { expandPath, explainPassedOver, type FoundFiles, findFiles, type PassedOver } from "./documents/files.ts";
 export type { Turn } from "./documents/messages.ts";
-export { digestOfPairs, type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
+export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
 export { writeRecords } from "./documents/record-writer.ts";
 export type { Document, Fields } from "./documents/records.ts";
 export {

@@ -3,8 +3,10 @@
  * is read. tokens [T] U16 or I32, mask [T] U8, starts [documents + 1] I32.
  */
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import { InputError } from "../../base/index.ts";
 import { openSafetensors } from "../../checkpoint/index.ts";
+import type { FoundFiles } from "../documents/files.ts";
 import type { Encoded } from "./encode.ts";
 
 export interface Corpus {
@@ -17,6 +19,10 @@ export interface Corpus {
   /** Documents, lines and files that could not be read, in all and by reason. */
   skipped: number;
   skippedBy: Record<string, number>;
+  /** What stood in records and was not used, by what it is. */
+  noted?: Record<string, number>;
+  /** What of a folder is not read. */
+  passedOver?: FoundFiles["passedOver"];
   /** Bytes of text that the tokens stand for. */
   textBytes: number;
 }
@@ -34,6 +40,8 @@ export class CorpusWriter {
   private readonly masks: number;
   private starts = new Int32Array(1024);
   private end = HEADER_BYTES;
+  /** CRC-32 of the parts so far. */
+  private readonly sums = { tokens: 0, mask: 0 };
   documents = 0;
   tokens = 0;
   textBytes = 0;
@@ -61,12 +69,14 @@ export class CorpusWriter {
     }
     this.write(tokens);
     this.guard(() => writeWhole(this.masks, mask, this.tokens));
+    this.sums.tokens = sumOfBytes(tokens, this.sums.tokens);
+    this.sums.mask = sumOfBytes(mask, this.sums.mask);
     this.tokens += tokens.length;
     this.textBytes += textBytes;
   }
 
   /** Puts the parts together under the file's name. @throws InputError if the disk is full */
-  finish(skippedBy: Record<string, number>): void {
+  finish(skippedBy: Record<string, number>, noted: Record<string, number> = {}): void {
     const starts = this.starts.subarray(0, this.documents + 1);
     const buffer = new Uint8Array(COPY_BYTES);
     for (let at = 0; at < this.tokens; ) {
@@ -80,7 +90,9 @@ export class CorpusWriter {
     const header = JSON.stringify({
       __metadata__: {
         skipped: String(sumOf(skippedBy)),
-        skippedBy: JSON.stringify(skippedBy),
+        skippedBy: JSON.stringify(fewest(skippedBy)),
+        noted: JSON.stringify(fewest(noted)),
+        checksums: JSON.stringify({ ...this.sums, starts: sumOfBytes(starts) }),
         textBytes: String(this.textBytes),
       },
       tokens: { dtype: this.wide ? "I32" : "U16", shape: [this.tokens], data_offsets: [0, ends[0]] },
@@ -133,10 +145,41 @@ function writeWhole(file: number, part: ArrayBufferView, position: number): void
 
 export const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
 
-/** Maps the file of a corpus. @throws InputError if it is damaged */
+const sumOfBytes = (part: ArrayBufferView, before = 0): number =>
+  crc32(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), before);
+
+/** Reasons can name what strangers wrote: as many as the header has room for. */
+const MAX_REASONS = 100;
+
+function fewest(counts: Record<string, number>): Record<string, number> {
+  const sorted = Object.entries(counts).sort(([, a], [, b]) => b - a);
+  const rest = sorted.slice(MAX_REASONS).reduce((sum, [, count]) => sum + count, 0);
+  return Object.fromEntries([
+    ...sorted.slice(0, MAX_REASONS).map(([reason, count]) => [reason.slice(0, 160), count] as const),
+    ...(rest > 0 ? [["other reasons", rest] as const] : []),
+  ]);
+}
+
+/** Maps the file of a corpus, and compares all of it with its checksums. @throws InputError if it is damaged */
 export function openCorpus(path: string): Corpus {
   const file = openSafetensors(path);
-  const part = (name: string) => ({ bytes: file.bytes(name), info: file.tensors.get(name)! });
+  const damaged = (what: string): InputError =>
+    new InputError(`${path}: is damaged (${what}); delete it, and it is made again`);
+  const { skippedBy, noted, checksums, skipped, textBytes } = file.metadata;
+  let sums: Record<string, unknown>;
+  let counts: Record<string, number>[];
+  try {
+    sums = JSON.parse(checksums);
+    counts = [JSON.parse(skippedBy), JSON.parse(noted)];
+  } catch {
+    throw damaged("its header is not what was written");
+  }
+  const part = (name: string) => {
+    const info = file.tensors.get(name);
+    const bytes = info && file.bytes(name);
+    if (!bytes || crc32(bytes) !== sums[name]) throw damaged(`its ${name} do not match their checksum`);
+    return { bytes, info };
+  };
   const { bytes, info } = part("tokens");
   const tokens =
     info.dtype === "U16"
@@ -145,14 +188,13 @@ export function openCorpus(path: string): Corpus {
   const starts = part("starts");
   // Behind the other parts, the starts need not stand on a border of four bytes.
   const aligned = starts.bytes.byteOffset % 4 === 0 ? starts.bytes : starts.bytes.slice();
-  const skipped = Number(file.metadata.skipped);
-  const { skippedBy } = file.metadata;
   return {
     tokens,
     mask: part("mask").bytes,
     starts: new Int32Array(aligned.buffer, aligned.byteOffset, starts.info.shape[0]),
-    skipped,
-    skippedBy: skippedBy !== undefined ? JSON.parse(skippedBy) : skipped > 0 ? { "reason not recorded": skipped } : {},
-    textBytes: Number(file.metadata.textBytes),
+    skipped: Number(skipped),
+    skippedBy: counts[0],
+    noted: counts[1],
+    textBytes: Number(textBytes),
   };
 }

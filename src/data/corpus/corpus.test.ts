@@ -1,9 +1,26 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type ChatMessage, DEEPSEEK_TEMPLATE, trainBpe } from "../../text/index.ts";
-import { documentsOf, explainSkipped, type Held, type TokeniseProgress, textOf, tokenise } from "../index.ts";
+import {
+  documentsOf,
+  explainSkipped,
+  type Held,
+  sampleTexts,
+  type TokeniseProgress,
+  textOf,
+  tokenise,
+} from "../index.ts";
 import { Encoders, encodeDocuments } from "./encode.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-corpus-"));
@@ -22,6 +39,28 @@ function jsonl(name: string, rows: unknown[]): string {
   writeFileSync(path, rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n"));
   return path;
 }
+
+describe("texts for a tokenizer", () => {
+  it("come from all of a source, in order, and are always the same", async () => {
+    const lines = Array.from({ length: 400 }, (_, i) => `${i < 200 ? "English" : "中文"} ${i}`);
+    const source = {
+      path: jsonl(
+        "two-halves.jsonl",
+        lines.map((text) => ({ text })),
+      ),
+    };
+    const whole = Buffer.byteLength(lines.join(""));
+    expect(await sampleTexts([source], whole, () => ({}))).toEqual(lines);
+    const some = await sampleTexts([source], whole / 4, () => ({}));
+    expect(some).toEqual(lines.filter((line) => some.includes(line)));
+    expect(Buffer.byteLength(some.join(""))).toBeGreaterThanOrEqual(whole / 4);
+    expect(Buffer.byteLength(some.join(""))).toBeLessThan(whole / 4 + 20);
+    const chinese = some.filter((line) => line.startsWith("中")).length / some.length;
+    expect(chinese).toBeGreaterThan(0.35);
+    expect(chinese).toBeLessThan(0.65);
+    expect(await sampleTexts([source], whole / 4, () => ({}))).toEqual(some);
+  });
+});
 
 describe("tokenise", () => {
   const rows = [{ text: "the red fish" }, { text: "<｜end▁of▁sentence｜>" }, "{broken", { text: "blue 🐟" }];
@@ -65,6 +104,63 @@ describe("tokenise", () => {
     expect(files()).toEqual([name]);
     jsonl("kept.jsonl", [{ text: "red boat" }]);
     expect((await tokenise({ path }, tokenizer, cache)).tokens.length).toBeGreaterThan(first.tokens.length);
+  });
+
+  it("goes by content: files of one name, size and time are two corpora, a file moved elsewhere is one", async () => {
+    for (const folder of ["one", "two"]) mkdirSync(join(dir, folder));
+    const paths = ["one/same.jsonl", "two/same.jsonl"].map((name, i) => jsonl(name, [{ text: `${i} fish` }]));
+    for (const path of paths) utimesSync(path, 1.7e9, 1.7e9);
+    const [first, second] = [
+      await tokenise({ path: paths[0] }, tokenizer, cache),
+      await tokenise({ path: paths[1] }, tokenizer, cache),
+    ];
+    expect([...first.tokens]).not.toEqual([...second.tokens]);
+    const files = readdirSync(cache);
+    renameSync(join(dir, "one"), join(dir, "three"));
+    utimesSync(join(dir, "three/same.jsonl"), 1.6e9, 1.6e9);
+    expect(await tokenise({ path: join(dir, "three/same.jsonl") }, tokenizer, cache)).toEqual(first);
+    expect(readdirSync(cache)).toEqual(files);
+  });
+
+  it("a cache with any byte changed is refused in one line, and never read", async () => {
+    const own = join(dir, "own-cache");
+    const path = jsonl("damage.jsonl", [{ text: "the red fish" }, "{", { text: "the blue boat" }]);
+    const whole = await tokenise({ path }, tokenizer, own);
+    const file = join(own, readdirSync(own)[0]);
+    // What is mapped sees what is written over it.
+    const tokens = [...whole.tokens];
+    const bytes = readFileSync(file);
+    const end = bytes.length;
+    const data = end - whole.tokens.byteLength - whole.mask.length - whole.starts.byteLength;
+    for (const at of [data, data + 1, data + whole.tokens.byteLength, end - whole.starts.byteLength, end - 1]) {
+      const hurt = Buffer.from(bytes);
+      hurt[at] ^= 0xff;
+      writeFileSync(file, hurt);
+      await expect(tokenise({ path }, tokenizer, own)).rejects.toThrow(
+        /^[^\n]*damage\.jsonl-\w+\.safetensors: is damaged \([^\n]*checksum\); delete it, and it is made again$/,
+      );
+    }
+    writeFileSync(file, Buffer.from(bytes).fill(0xff, data, data + whole.tokens.byteLength));
+    await expect(tokenise({ path }, tokenizer, own)).rejects.toThrow(/is damaged/);
+    rmSync(file);
+    expect([...(await tokenise({ path }, tokenizer, own)).tokens]).toEqual(tokens);
+  });
+
+  it("tells what it read and did not use, and what of a folder it passed over", async () => {
+    mkdirSync(join(dir, "mixed"));
+    const messages = [
+      { role: "user", content: "red", name: "Ann" },
+      { role: "assistant", content: "fish" },
+    ];
+    jsonl("mixed/chat.jsonl", [{ messages }]);
+    jsonl("mixed/page.rst", ["the boat"]);
+    for (let again = 0; again < 2; again++)
+      expect(await tokenise({ path: join(dir, "mixed") }, tokenizer, cache)).toMatchObject({
+        noted: { "fields of messages not used: name": 1 },
+        passedOver: { ".rst": { files: 1, bytes: 8 } },
+      });
+    const both = await tokenise({ path: join(dir, "mixed"), include: ["*.rst"] }, tokenizer, cache);
+    expect([both.starts.length - 1, both.passedOver]).toEqual([2, {}]);
   });
 
   it("a file with no text is an error", async () => {

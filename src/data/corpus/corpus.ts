@@ -18,7 +18,8 @@ import {
   textOf,
 } from "./sources.ts";
 
-const CACHE_VERSION = 1;
+/** Of the form of caches, and of how documents are read: another makes new ones. */
+const CACHE_VERSION = 2;
 
 /** Characters of text that are encoded at a time. */
 const BATCH_CHARACTERS = 2 ** 19;
@@ -29,6 +30,8 @@ export interface TokeniseOptions extends DocumentOptions {
   /** Threads to encode on (default: all cores, at most 8). The result is the same for any number. */
   threads?: number;
   onProgress?: (progress: TokeniseProgress) => void;
+  /** Told while the files are compared with those that were tokenised before. */
+  onCompare?: (progress: { path: string; share: number }) => void;
 }
 
 export interface TokeniseProgress {
@@ -60,8 +63,14 @@ export async function tokenise(
 ): Promise<Corpus> {
   const label = labelOf(source);
   const opened = await openSource(source, options);
+  let compared = 0;
+  const onRead = (bytes: number) => {
+    compared += bytes;
+    options.onCompare?.({ path: label, share: compared / Math.max(1, opened.bytes) });
+  };
+  const identity = await opened.identity({ onRead, signal: options.signal });
   const key = createHash("sha256")
-    .update(JSON.stringify([CACHE_VERSION, tokenizerHash(tokenizer), opened.identity]))
+    .update(JSON.stringify([CACHE_VERSION, tokenizerHash(tokenizer), identity]))
     .digest("hex")
     .slice(0, 16);
   const cached = join(cacheDir, `${basename(label).replace(/[^\w.-]/g, "_")}-${key}.safetensors`);
@@ -69,7 +78,7 @@ export async function tokenise(
     mkdirSync(cacheDir, { recursive: true });
     await writeCache(cached, opened, tokenizer, options);
   }
-  const corpus = openCorpus(cached);
+  const corpus = { ...openCorpus(cached), passedOver: opened.passedOver };
   if (corpus.tokens.length === 0 && !options.mayBeEmpty)
     throw new InputError(`${label}: there is no text in it (${explainSkipped(corpus.skippedBy)})`);
   if (options.onBad === "refuse" && corpus.skipped > 0)
@@ -93,6 +102,7 @@ async function writeCache(
   options: TokeniseOptions,
 ): Promise<void> {
   const skippedBy: Record<string, number> = {};
+  const noted: Record<string, number> = {};
   let bytesRead = 0;
   const readOptions: DocumentOptions = {
     ...options,
@@ -103,6 +113,10 @@ async function writeCache(
       const reason = reasonOf(why);
       skippedBy[reason] = (skippedBy[reason] ?? 0) + 1;
       options.onSkipped?.(where, why);
+    },
+    onNote(where, note) {
+      noted[note] = (noted[note] ?? 0) + 1;
+      options.onNote?.(where, note);
     },
   };
   const started = performance.now();
@@ -128,7 +142,7 @@ async function writeCache(
       if (pending.length > encoders.most) await takeOne();
     }
     while (pending.length > 0) await takeOne();
-    writer.finish(skippedBy);
+    writer.finish(skippedBy, noted);
   } catch (error) {
     writer.abort();
     throw error;

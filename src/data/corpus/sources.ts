@@ -1,12 +1,12 @@
 /** Where a corpus comes from: files, a data set of the Hugging Face hub, or a generator of tasks. */
 import { statSync } from "node:fs";
-import { basename } from "node:path";
 import { type DatasetName, type DownloadOptions, datasetFiles } from "../../hub/index.ts";
 import { hashShare } from "../cleaning/hash-share.ts";
 import { type ReadOptions, readDocuments } from "../documents/documents.ts";
-import { expandPath, isReadable } from "../documents/files.ts";
+import { type FoundFiles, findFiles, isReadable } from "../documents/files.ts";
 import { conversation, type Document, type Fields } from "../documents/records.ts";
 import { generateApart, generateTask, TASKS_VERSION, type TaskKind } from "../tasks/index.ts";
+import { type ContentOptions, contentOf } from "./content.ts";
 
 /** A share of the documents, chosen by the hash of their text, is kept for validation; a source has either these or the others. */
 export interface Held {
@@ -16,7 +16,10 @@ export interface Held {
 }
 
 export type CorpusSource = (
-  | /** A file, a folder or a pattern (see `expandPath`). */ ({ path: string } & Fields)
+  | /** A file, a folder or a pattern, and of a folder what else is read as text (see `findFiles`). */ ({
+      path: string;
+      include?: readonly string[];
+    } & Fields)
   /** A data set of the hub, downloaded once. */
   | (DatasetName & Fields)
   /** `count` training tasks, of each of the kinds in turn; with `apart`, only problems that tests do not have (see tasks/apart.ts). */
@@ -35,8 +38,10 @@ export interface OpenSource {
   source: CorpusSource;
   /** None for tasks. */
   files: string[];
-  /** What tells its documents from others': names, sizes and times of files, or all that a generator depends on. */
-  identity: unknown;
+  /** What of a folder is not read. */
+  passedOver: FoundFiles["passedOver"];
+  /** What tells its documents from others': the content of files, or all that a generator depends on; and the settings that they are read with. */
+  identity(options: ContentOptions): Promise<unknown>;
   /** Bytes of the files on disk. */
   bytes: number;
 }
@@ -49,30 +54,25 @@ export const documentFiles = (name: DatasetName, options: DownloadOptions = {}):
 export async function openSource(source: CorpusSource, options: DownloadOptions = {}): Promise<OpenSource> {
   if ("tasks" in source) {
     const { tasks, count, seed, apart } = source;
-    const identity = identityOf([TASKS_VERSION, tasks, count, seed, ...(apart ? ["apart"] : [])], source);
-    return { source, files: [], identity, bytes: 0 };
+    const identity = [TASKS_VERSION, tasks, count, seed, ...(apart ? ["apart"] : []), settingsOf(source)];
+    return { source, files: [], passedOver: {}, identity: async () => identity, bytes: 0 };
   }
-  const files = "path" in source ? expandPath(source.path) : await documentFiles(source, options);
-  const stats = files.map((file) => ({ name: basename(file), ...sizeAndTime(file) }));
-  // A download's time says nothing of its content; its folder is of one revision.
-  const own =
-    "path" in source ? [] : [source.dataset, source.config ?? null, source.split ?? null, source.revision ?? null];
-  const known = stats.map(({ name, size, time }) => ("path" in source ? [name, size, time] : [name, size]));
-  const identity = identityOf([...own, ...known], source);
-  return { source, files, identity, bytes: stats.reduce((sum, { size }) => sum + size, 0) };
+  const found: FoundFiles =
+    "path" in source
+      ? findFiles(source.path, source.include)
+      : { files: await documentFiles(source, options), passedOver: {} };
+  const identity = async (options: ContentOptions): Promise<unknown> => {
+    const contents: string[][] = [];
+    for (const file of found.files) contents.push(await contentOf(file, options));
+    return [contents, settingsOf(source)];
+  };
+  return { source, ...found, identity, bytes: found.files.reduce((sum, file) => sum + statSync(file).size, 0) };
 }
 
-function sizeAndTime(file: string): { size: number; time: number } {
-  const { size, mtimeMs } = statSync(file);
-  return { size, time: mtimeMs };
-}
-
-/** Settings of a source that are not the default's, behind what it is. */
-function identityOf(own: unknown[], source: CorpusSource): unknown {
+/** What changes the documents that are made of the same content. */
+function settingsOf(source: CorpusSource): unknown {
   const { field, promptField, replyField } = source as Fields;
-  const fields = { field, promptField, replyField };
-  const changed = Object.values(fields).some((value) => value !== undefined);
-  return [...own, ...(changed ? [fields] : []), ...(source.held ? [source.held] : [])];
+  return [{ field, promptField, replyField }, source.held];
 }
 
 export interface DocumentOptions extends Omit<ReadOptions, keyof Fields>, DownloadOptions {}

@@ -1,9 +1,10 @@
 /** Documents from files: text, Markdown, JSONL, JSON and Parquet, plain, gzipped or zstd-compressed, read as a stream. */
+import { existsSync } from "node:fs";
 import { InputError } from "../../base/index.ts";
 import { BadFile } from "../containers/byte-reader.ts";
 import { readParquet } from "../parquet/parquet.ts";
 import { chunks, splitLines, splitText } from "./bytes.ts";
-import { formatOf } from "./files.ts";
+import { expandPath, formatOf } from "./files.ts";
 import { parseJson } from "./json.ts";
 import { splitJson } from "./json-values.ts";
 import { columnsOf, type Document, documentOf, type Fields } from "./records.ts";
@@ -46,16 +47,22 @@ function bad(where: string, why: string, options: ReadOptions): void {
   options.onSkipped?.(where, why);
 }
 
-/** The documents of one file. A JSONL line, a record of JSON or a Parquet row holds one (see `Fields`); any other file is one document. */
+/** The documents of a file, or of a folder's or pattern's files (see `expandPath`). A JSONL line, a record of JSON or a Parquet row holds one (see `Fields`); any other file is one document. */
 export async function* readDocuments(path: string, options: ReadOptions = {}): AsyncGenerator<Document> {
   for await (const { document } of readRecords(path, options, false)) yield document;
 }
 
 /**
- * The records of one file: JSONL lines, records of JSON, Parquet rows, or a whole text as {text}.
+ * The records of a file, or of all files that a path names: JSONL lines, records of JSON, Parquet rows, or a whole text as {text}.
  * `whole` says whether all columns of Parquet are wanted, or only those of the document.
  */
 export async function* readRecords(path: string, options: ReadOptions = {}, whole = true): AsyncGenerator<DataRecord> {
+  // A file that is not there is told of by those who open it.
+  const files = existsSync(path) || path.includes("*") ? expandPath(path) : [path];
+  for (const file of files) yield* recordsOfFile(file, options, whole);
+}
+
+async function* recordsOfFile(path: string, options: ReadOptions, whole: boolean): AsyncGenerator<DataRecord> {
   if (formatOf(path) === "text") {
     yield* readTexts(path, options);
     return;

@@ -2,7 +2,6 @@
  * Pairs of replies of which one is preferred, as JSONL, JSON or Parquet, in the forms that data sets have: `prompt`, `chosen` and `rejected`, each as
  * text or as messages, replies alone or with the conversation before them; or OpenAI's `input`, `preferred_output` and `non_preferred_output`.
  */
-import { createHash } from "node:crypto";
 import { InputError } from "../../base/index.ts";
 import { type ChatTool, encodeChat, type Tokenizer } from "../../text/index.ts";
 import { type ReadOptions, readObjects, reasonOf } from "./documents.ts";
@@ -53,15 +52,6 @@ export async function readPreferences(
   throw new InputError(
     `${path}: there are no pairs of {prompt, chosen, rejected} of at most ${mostTokens} tokens in it (${list || "it is empty"})`,
   );
-}
-
-/** SHA-256 of the tokens of all pairs: others, or chosen and rejected the other way round, give another. */
-export function digestOfPairs(pairs: readonly PreferencePair[]): string {
-  const digest = createHash("sha256");
-  for (const { chosen, rejected } of pairs)
-    for (const { ids, replyStart } of [chosen, rejected])
-      digest.update(Int32Array.of(ids.length, replyStart)).update(ids);
-  return digest.digest("hex");
 }
 
 /** A pair, or why the record holds none. */

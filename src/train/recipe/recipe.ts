@@ -56,7 +56,13 @@ const stageSchema = z.strictObject({
     .array(
       z.union([
         /** A file, a folder or a pattern with * and **. weight: passes over it for each pass over a source of weight 1. */
-        z.strictObject({ path: z.string(), weight: positive.default(1), ...fields }),
+        z.strictObject({
+          path: z.string(),
+          /** Of a folder, further files that are read as text: "*.rst". */
+          include: z.array(z.string()).optional(),
+          weight: positive.default(1),
+          ...fields,
+        }),
         /** A data set of the Hugging Face hub, downloaded once. */
         z.strictObject({
           dataset: z.string(),

@@ -3,15 +3,16 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { InputError } from "../../base/index.ts";
 import {
+  type Corpus,
   type CorpusSource,
-  documentsOf,
   expandPath,
+  explainPassedOver,
   explainSkipped,
   labelOf,
   Mixture,
   type Source,
+  sampleTexts,
   type TokeniseOptions,
-  textOf,
   tokenise,
 } from "../../data/index.ts";
 import {
@@ -52,6 +53,10 @@ export interface SourceSummary {
   /** Documents left out as bad, in all and by reason. */
   skipped: number;
   skippedBy?: Record<string, number>;
+  /** What stood in records and was not used, by what it is. */
+  noted?: Record<string, number>;
+  /** What of a folder is not read, in words. */
+  passedOver?: string;
 }
 
 /** Where a run's folder keeps its tokenizer. */
@@ -65,7 +70,7 @@ export function resolveData(path: string, options: InputOptions): string {
 
 /** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
 export function checkPaths(recipe: Recipe, options: InputOptions): void {
-  for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path);
+  for (const source of sourcesOf(recipe, options)) if ("path" in source) expandPath(source.path, source.include);
   for (const { preference } of recipe.stages) if (preference) expandPath(resolveData(preference.path, options));
   if (recipe.validation && "path" in recipe.validation) expandPath(resolveData(recipe.validation.path, options));
 }
@@ -109,6 +114,7 @@ export function tokeniseOptions(
     onBad,
     ...("mostDownloadBytes" in source && { mostDownloadBytes: source.mostDownloadBytes as number }),
     onDownload: ({ file, bytes, totalBytes }) => say(`downloading ${file}: ${percent(bytes / totalBytes)}`),
+    onCompare: ({ path, share }) => say(`comparing ${path} with what was tokenised: ${percent(share)}`),
     onProgress: ({ path, documents, tokens, share, secondsLeft }) =>
       say(
         `tokenising ${path}: ${documents} documents, ${tokens} tokens, ${percent(share)}, ${Math.ceil(secondsLeft)} s left`,
@@ -154,7 +160,9 @@ async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions)
     }
     return tokenizer;
   }
-  const texts = await sampleTexts(recipe, options, settings.trainBytes);
+  const texts = await sampleTexts(sourcesOf(recipe, options), settings.trainBytes, (source) =>
+    tokeniseOptions(source, recipe.onBadData, options),
+  );
   if (texts.length === 0)
     throw new InputError(
       `${sourcesOf(recipe, options).map(labelOf).join(", ")}: there is no text in it to train a tokenizer on`,
@@ -173,22 +181,6 @@ async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions)
     );
   saveTokenizer(tokenizer, dir);
   return tokenizer;
-}
-
-/** Text of all sources of the recipe, from each at most its part of `bytes`. */
-async function sampleTexts(recipe: Recipe, options: InputOptions, bytes: number): Promise<string[]> {
-  const sources = sourcesOf(recipe, options);
-  const texts: string[] = [];
-  for (const source of sources) {
-    let left = bytes / sources.length;
-    for await (const document of documentsOf(source, tokeniseOptions(source, recipe.onBadData, options))) {
-      const text = textOf(document);
-      texts.push(text);
-      left -= Buffer.byteLength(text);
-      if (left <= 0) break;
-    }
-  }
-  return texts;
 }
 
 export interface MixtureInputs {
@@ -235,6 +227,7 @@ export async function mixtureOf(
       ...(nothing > 0 && { nothing }),
       skipped: corpus.skipped,
       ...(corpus.skipped > 0 && { skippedBy: corpus.skippedBy }),
+      ...notesOn(corpus),
     };
   });
   const { packing, loss, sequenceLength } = stage;
@@ -242,10 +235,18 @@ export async function mixtureOf(
   return { mixture, sources: summaries, prints: sources.map(({ corpus }) => corpusPrint(corpus)) };
 }
 
+function notesOn({ noted = {}, passedOver = {} }: Corpus): Pick<SourceSummary, "noted" | "passedOver"> {
+  const names = explainPassedOver(passedOver);
+  return { ...(Object.keys(noted).length > 0 && { noted }), ...(names !== "" && { passedOver: names }) };
+}
+
 /** Says of a stage's sources what people should know before it begins. */
 export function remarkOn(stage: Stage, at: number, sources: readonly SourceSummary[], options: InputOptions): void {
-  for (const { source, passes, cut = 0, cutTokens = 0, nothing = 0, skippedBy } of sources) {
+  for (const { source, passes, cut = 0, cutTokens = 0, nothing = 0, skippedBy, noted = {}, passedOver } of sources) {
     if (skippedBy) options.onMessage?.(`${source}: ${explainSkipped(skippedBy)}`);
+    for (const [note, count] of Object.entries(noted)) options.onMessage?.(`${source}: ${count} times ${note}`);
+    if (passedOver)
+      options.onMessage?.(`${source}: not read: ${passedOver}; "include": ["*.rst"] reads others as text`);
     for (const remark of remarksOn({ passes, cut, cutTokens, nothing }, stage, `stages.${at}`))
       options.onMessage?.(`stage ${stage.name}: ${source} ${remark}`);
   }
