@@ -10,6 +10,8 @@ export type EngineErrorKind =
   /** The engine is stopping, or an upstream cannot be reached. */
   | "unavailable"
   | "timeout"
+  /** The finished answer lacks what it could not be held to while it was written (`grammar/keywords.ts`): ask again. */
+  | "unfulfilled"
   /** An upstream refused or failed; `status` is what it said. */
   | "upstream"
   | "internal";

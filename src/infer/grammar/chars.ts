@@ -1,4 +1,6 @@
 /** Automata over characters, for strings that a pattern describes: which characters may come, and how soon the string can end. */
+import { CHARS, type Ranges, type Term, Terms } from "./terms.ts";
+import { Budget, type Work } from "./work.ts";
 
 /** Characters from … to (code points) lead to a state. */
 export interface CharRange {
@@ -8,45 +10,142 @@ export interface CharRange {
 }
 
 /** The cheapest way to an end: characters, and the bytes that they take in JSON. */
-interface Way {
+export interface Way {
   chars: number;
   bytes: number;
 }
 
 const NO_WAY: Way = { chars: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+const AT_END: Way = { chars: 0, bytes: 0 };
 
-export const LAST_CHAR = 0x10ffff;
-/** Surrogates are no characters. */
-export const CHARS: readonly [number, number][] = [
-  [0, 0xd7ff],
-  [0xe000, LAST_CHAR],
-];
+/** States that are looked through in advance, and that there may be at all. */
+const LIMITS = { explored: 4000, states: 20_000, ways: 300_000 };
 
 export class CharAutomaton {
-  /** Sorted, without overlap; state 0 is the first. */
-  readonly ranges: readonly (readonly CharRange[])[];
-  private readonly accepting: readonly boolean[];
-  /** ways[need][state] */
-  private readonly ways: Way[][] = [];
   /** Whether any character may come at any time, and the string may end at any time. */
   readonly any: boolean;
+  readonly terms: Terms;
+  /** What it may be. */
+  readonly term: Term;
+  /** What may still come, for each state; state 0 is the first. */
+  private readonly states: Term[] = [];
+  private readonly ids = new Map<Term, number>();
+  private readonly moves: (readonly CharRange[] | undefined)[] = [];
+  /** ways[need][state], once all states are known. */
+  private readonly ways: Way[][] = [];
+  private readonly least = new Map<Term, Way>();
+  private explored = false;
 
-  constructor(ranges: CharRange[][], accepting: boolean[]) {
-    this.ranges = ranges;
-    this.accepting = accepting;
-    this.any = ranges.length === 1 && accepting[0] && ranges[0].length === CHARS.length;
+  constructor(terms: Terms, start: Term) {
+    this.terms = terms;
+    this.term = start;
+    this.any = start === terms.all;
+    this.stateOf(start);
+  }
+
+  /**
+   * Prepares it for strings of at least `need` characters: afterwards it knows how soon each state can end.
+   * @throws RangeError if that takes too much
+   */
+  *prepare(need: number, budget: Budget): Work<void> {
+    const start = this.term;
+    // A set that may come as often as one likes is the same in every state.
+    if (
+      start.kind === "repeat" &&
+      start.term.kind === "set" &&
+      start.min === 0 &&
+      start.max === Number.POSITIVE_INFINITY
+    )
+      return;
+    for (let state = 0; state < this.states.length && state < LIMITS.explored; state++) {
+      budget.spend(1 + this.ranges(state).length);
+      if (budget.due) yield;
+    }
+    this.terms.prepared();
+    this.explored = this.states.length <= LIMITS.explored;
+    if (!this.explored && (need > 0 || !start.plain))
+      throw new RangeError(need > 0 ? TOO_LONG : "it grows too large and");
+    if (!this.explored) return;
+    if (need * this.states.length > LIMITS.ways) throw new RangeError(TOO_LONG);
+    this.ways.push(this.shortest());
+    for (let more = 1; more <= need; more++) {
+      const before = this.ways[more - 1];
+      this.ways.push(this.states.map((_, state) => this.through(state, before)));
+      budget.spend(this.states.length);
+      if (budget.due) yield;
+    }
+  }
+
+  private stateOf(term: Term): number {
+    let id = this.ids.get(term);
+    if (id === undefined) {
+      id = this.states.length;
+      if (id >= LIMITS.states) throw new RangeError(`a pattern that has more than ${LIMITS.states} states`);
+      this.ids.set(term, id);
+      this.states.push(term);
+    }
+    return id;
+  }
+
+  /** Sorted, without overlap. */
+  ranges(state: number): readonly CharRange[] {
+    let known = this.moves[state];
+    if (!known) {
+      known = this.find(this.states[state]);
+      this.moves[state] = known;
+    }
+    return known;
+  }
+
+  private find(term: Term): CharRange[] {
+    const out: CharRange[] = [];
+    const ends = CHARS.flatMap(([from, to]) => [from, to + 1]);
+    const borders = [...new Set([...ends, ...this.terms.borders(term)])].sort((a, b) => a - b);
+    for (let i = 0; i + 1 < borders.length; i++) {
+      const [from, to] = [borders[i], borders[i + 1] - 1];
+      if (from >= 0xd800 && to < 0xe000) continue;
+      const rest = this.terms.after(term, from);
+      if (rest === this.terms.none) continue;
+      const target = this.stateOf(rest);
+      const last = out.at(-1);
+      if (last && last.target === target && last.to + 1 === from) last.to = to;
+      else out.push({ from, to, target });
+    }
+    return out;
   }
 
   /** The state after a character, or −1. */
   next(state: number, char: number): number {
-    return this.ranges[state].find(({ from, to }) => char >= from && char <= to)?.target ?? -1;
+    const ranges = this.ranges(state);
+    let [low, high] = [0, ranges.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      if (char < ranges[middle].from) high = middle - 1;
+      else if (char > ranges[middle].to) low = middle + 1;
+      else return ranges[middle].target;
+    }
+    return -1;
+  }
+
+  /** Whether a string is one of it. */
+  matches(text: string): boolean {
+    let state = 0;
+    for (const char of text) {
+      state = this.next(state, char.codePointAt(0)!);
+      if (state < 0) return false;
+    }
+    return this.states[state].nullable;
   }
 
   /** The way to the end with at least `need` characters, fewest characters first, then fewest bytes. */
   way(state: number, need: number): Way {
-    while (this.ways.length <= need)
-      this.ways.push(this.ways.length === 0 ? this.shortest() : this.longer(this.ways.at(-1)!));
-    return this.ways[need][state];
+    if (this.explored) return this.ways[need][state];
+    const term = this.states[state];
+    if (need === 0) return this.leastOf(term);
+    // Only a set that repeats has not been explored and yet needs some.
+    return term.kind === "repeat" && term.term.kind === "set"
+      ? { chars: need, bytes: need * cheapest(term.term.ranges) }
+      : NO_WAY;
   }
 
   /**
@@ -55,7 +154,7 @@ export class CharAutomaton {
    */
   bytesAfter(state: number, from: number, to: number, need: number, room: number): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const range of this.ranges[state]) {
+    for (const range of this.ranges(state)) {
       if (range.from > to || range.to < from) continue;
       const { chars, bytes } = this.way(range.target, Math.max(0, need - 1));
       if (chars <= room - 1) least = Math.min(least, bytes);
@@ -63,38 +162,67 @@ export class CharAutomaton {
     return least;
   }
 
+  /** Of a plain term, whose parts all have strings. */
+  private leastOf(term: Term): Way {
+    let way = this.least.get(term);
+    if (!way) {
+      way = this.findLeast(term);
+      this.least.set(term, way);
+    }
+    return way;
+  }
+
+  private findLeast(term: Term): Way {
+    if (term.nullable) return AT_END;
+    if (term.kind === "set") return { chars: 1, bytes: cheapest(term.ranges) };
+    if (term.kind === "then") return plus(this.leastOf(term.first), this.leastOf(term.rest));
+    if (term.kind === "any") return term.terms.map((part) => this.leastOf(part)).reduce(shorter, NO_WAY);
+    if (term.kind !== "repeat") return NO_WAY;
+    const { chars, bytes } = this.leastOf(term.term);
+    return { chars: chars * term.min, bytes: bytes * term.min };
+  }
+
+  /** From the ends backwards, one character at a time. */
   private shortest(): Way[] {
-    const ways = this.accepting.map((accepts): Way => (accepts ? { chars: 0, bytes: 0 } : NO_WAY));
-    for (let changed = true; changed; ) {
-      changed = false;
-      for (let state = 0; state < ways.length; state++) {
-        const way = this.through(state, ways);
-        if (!this.accepting[state] && shorter(way, ways[state])) {
-          ways[state] = way;
-          changed = true;
-        }
-      }
+    const before: number[][] = this.states.map(() => []);
+    this.states.forEach((_, state) => {
+      for (const { target } of this.ranges(state)) before[target].push(state);
+    });
+    const ways = this.states.map(({ nullable }) => (nullable ? AT_END : NO_WAY));
+    let reached = this.states.flatMap(({ nullable }, state) => (nullable ? [state] : []));
+    while (reached.length > 0) {
+      const next = [...new Set(reached.flatMap((state) => before[state]))].filter((state) => ways[state] === NO_WAY);
+      // All of a round are as many characters away: each looks only at those that are nearer.
+      const found = next.map((state) => this.through(state, ways));
+      next.forEach((state, i) => {
+        ways[state] = found[i];
+      });
+      reached = next;
     }
     return ways;
   }
 
-  private longer(ways: Way[]): Way[] {
-    return ways.map((_, state) => this.through(state, ways));
-  }
-
   /** The best way over one character and then by `ways`. */
-  private through(state: number, ways: Way[]): Way {
+  private through(state: number, ways: readonly Way[]): Way {
     let best = NO_WAY;
-    for (const { from, to, target } of this.ranges[state]) {
-      const way = { chars: ways[target].chars + 1, bytes: ways[target].bytes + bytesOf(from, to) };
-      if (shorter(way, best)) best = way;
-    }
+    for (const { from, to, target } of this.ranges(state))
+      best = shorter(best, plus(ways[target], { chars: 1, bytes: bytesOf(from, to) }));
     return best;
   }
 }
 
-function shorter(a: Way, b: Way): boolean {
-  return a.chars < b.chars || (a.chars === b.chars && a.bytes < b.bytes);
+const TOO_LONG = "with so long a minLength, which";
+
+function plus(a: Way, b: Way): Way {
+  return { chars: a.chars + b.chars, bytes: a.bytes + b.bytes };
+}
+
+function shorter(a: Way, b: Way): Way {
+  return b.chars < a.chars || (b.chars === a.chars && b.bytes < a.bytes) ? b : a;
+}
+
+function cheapest(ranges: Ranges): number {
+  return Math.min(...ranges.map(([from, to]) => bytesOf(from, to)));
 }
 
 /** Bytes that the cheapest character of a range takes inside a JSON string. */
@@ -107,5 +235,7 @@ function bytesOf(from: number, to: number): number {
   return to > 0xffff ? 4 : 6;
 }
 
+const anyTerms = new Terms(new Budget());
+
 /** Any string. */
-export const ANY_CHARS = new CharAutomaton([CHARS.map(([from, to]) => ({ from, to, target: 0 }))], [true]);
+export const ANY_CHARS = new CharAutomaton(anyTerms, anyTerms.all);

@@ -92,11 +92,21 @@ describe("calls of tools", () => {
     [{ tools: [clock, clock] }, /two tools are named "clock"/],
     [{ tools, toolChoice: { name: "other" } }, /there is no tool "other"/],
     [{ toolChoice: "required" }, /there are no tools/],
-    [{ tools: [{ ...weather, parameters: { not: {} } }], toolChoice: "required" }, /^tools\[0\]\.parameters: #\/not/],
+    [
+      { tools: [{ ...weather, parameters: { $ref: "x" } }], toolChoice: "required" },
+      /^tools\[0\]\.parameters: #\/\$ref/,
+    ],
+    [{ tools: [clock, { ...weather, parameters: { not: {} } }] }, /^tools\[1\]\.parameters: nothing satisfies it/],
     [{ messages, continueFinal: true }, /the last must be the assistant's/],
     [{ messages: [] }, /messages: give at least one/],
   ])("refused: %j", (request, message) => {
-    expect(() => new Desk().chat({ messages, ...request })).toThrow(message);
+    const ask = () => {
+      const desk = new Desk();
+      const { error } = desk.chat({ messages, ...request });
+      desk.run();
+      if (error) throw new Error(error.message);
+    };
+    expect(ask).toThrow(message);
   });
 });
 

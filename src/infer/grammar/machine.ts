@@ -3,8 +3,11 @@
  * A state is a set of stacks, one for each reading that is still possible; equal stacks are one object, and a state remembers where each
  * symbol leads, so that what was walked once is a look-up.
  */
-import { bytesOf, type Code, Lengths, type Node, type ObjectNode, type Property } from "./grammar.ts";
-import { type FreeKeyed, keyFrame, stringFrame } from "./string-frames.ts";
+import type { ArrayNode, Code, LiteralNode, Node, ObjectNode } from "./grammar.ts";
+import { bytesOf, literalOf } from "./grammar.ts";
+import type { Lengths } from "./lengths.ts";
+import { keyFrame, stringFrame } from "./string-frames.ts";
+import type { TextTrie } from "./text-trie.ts";
 
 /** The top of a stack: what is being read, and what comes after it. */
 export interface Frame {
@@ -36,9 +39,9 @@ export class State {
     this.machine = machine;
     this.frames = frames;
     this.generation = machine.generation;
-    this.rest = Math.min(...frames.map(({ rest }) => rest));
+    this.rest = leastRest(frames);
     this.complete = this.rest === 0;
-    this.room = Math.max(...frames.map(({ room = 0 }) => room));
+    this.room = frames.reduce((most, { room = 0 }) => Math.max(most, room), 0);
     this.ended = frames.every((frame) => frame === machine.end);
   }
 
@@ -65,18 +68,18 @@ export class Machine {
   readonly start: State;
   /** The stack on which all is read. */
   readonly end: Frame;
-  readonly lengths = new Lengths();
+  readonly lengths: Lengths;
   /** How often all was forgotten. */
   generation = 0;
   private readonly frames = new Map<string, Frame>();
   private readonly states = new Map<string, State>();
   private readonly flat = new Map<Node, Node[]>();
   private readonly ids = new Map<object, number>();
-  private readonly keyTexts = new Map<Property, Code[]>();
   private nextId = 0;
 
   /** @throws RangeError if no text has this form */
-  constructor(root: Node) {
+  constructor(root: Node, lengths: Lengths) {
+    this.lengths = lengths;
     if (this.lengths.of(root) === Number.POSITIVE_INFINITY) throw new RangeError("nothing satisfies it");
     const end: Frame = this.frame("end", (id) => ({ id, rest: 0, advance: never, resume: () => [end] }));
     this.end = end;
@@ -121,15 +124,6 @@ export class Machine {
     return id;
   }
 
-  private keyText(property: Property): Code[] {
-    let text = this.keyTexts.get(property);
-    if (!text) {
-      text = bytesOf(`${JSON.stringify(property.key)}:`);
-      this.keyTexts.set(property, text);
-    }
-    return text;
-  }
-
   /** Stacks that begin to read a node, with `after` to come. */
   enter(node: Node, after: Frame): Frame[] {
     if (this.lengths.of(node) === Number.POSITIVE_INFINITY) return [];
@@ -137,13 +131,13 @@ export class Machine {
       case "any of":
         return this.optionsOf(node).flatMap((option) => this.enter(option, after));
       case "literal":
-        return node.texts.map((_, i) => this.text(node.texts[i], 0, after));
+        return this.literal(node.trie, after);
       case "string":
         return [this.text(QUOTE, 0, stringFrame(this, node, 0, 0, null, after))];
       case "number":
         return [this.number(node, "", after)];
       case "array":
-        return [this.text(BRACKET, 0, this.elements(node, 0, after))];
+        return [this.text(BRACKET, 0, this.elements(node, 0, [], after))];
       case "object":
         return [this.text(BRACE, 0, this.members(node, 0, 0, [], after))];
       case "sequence":
@@ -157,7 +151,10 @@ export class Machine {
     if (!flat) {
       const seen = new Set<Node>([node]);
       for (const one of seen) if (one.kind === "any of") for (const option of one.options) seen.add(option);
-      flat = [...seen].filter(({ kind }) => kind !== "any of");
+      const others = [...seen].filter(({ kind }) => kind !== "any of" && kind !== "literal");
+      const literals = [...seen].filter((one) => one.kind === "literal");
+      flat =
+        literals.length > 1 ? [...others, literalOf(literals.flatMap(({ texts }) => texts))] : [...others, ...literals];
       this.flat.set(node, flat);
     }
     return flat;
@@ -171,6 +168,44 @@ export class Machine {
       return at + 1 === symbols.length ? after.resume() : [this.text(symbols, at + 1, after)];
     };
     return this.frame(`t${this.idOf(symbols)},${at}|${after.id}`, (id) => ({ id, rest, advance, resume: never }));
+  }
+
+  /** The rest of one of several texts, where there is more of them. */
+  private literal(trie: TextTrie, after: Frame): Frame[] {
+    if (trie.next.size === 0) return [];
+    let rest = Number.POSITIVE_INFINITY;
+    for (const next of trie.next.values()) rest = Math.min(rest, 1 + next.rest);
+    const advance = (symbol: Code): Frame[] => {
+      const next = trie.next.get(symbol);
+      if (!next) return [];
+      return next.text < 0 ? this.literal(next, after) : [...after.resume(), ...this.literal(next, after)];
+    };
+    const key = `l${this.idOf(trie)}|${after.id}`;
+    return [this.frame(key, (id) => ({ id, rest: rest + after.rest, advance, resume: never }))];
+  }
+
+  /** The rest of an element that must not be one of those that were used: `used` holds their places among the literal's texts. */
+  private unused(
+    node: ArrayNode & { unique: LiteralNode },
+    trie: TextTrie,
+    used: readonly number[],
+    after: Frame,
+  ): Frame[] {
+    const { lengths } = node.unique.trie;
+    const coming = trie.texts.filter((i) => lengths[i] > trie.depth && !used.includes(i));
+    if (coming.length === 0) return [];
+    const left = this.lengths.elements(node, used.length + 1) + 1 + after.rest;
+    const rest = left + coming.reduce((least, i) => Math.min(least, lengths[i] - trie.depth), Number.POSITIVE_INFINITY);
+    const advance = (symbol: Code): Frame[] => {
+      const next = trie.next.get(symbol);
+      if (!next) return [];
+      const longer = this.unused(node, next, used, after);
+      if (next.text < 0 || used.includes(next.text)) return longer;
+      const all = [...used, next.text].sort((a, b) => a - b);
+      return [...this.elements(node, all.length, all, after).resume(), ...longer];
+    };
+    const key = `u${this.idOf(node)},${this.idOf(trie)},${used.join()}|${after.id}`;
+    return [this.frame(key, (id) => ({ id, rest, advance, resume: never }))];
   }
 
   private number(node: Node & { kind: "number" }, text: string, after: Frame): Frame {
@@ -197,22 +232,25 @@ export class Machine {
     );
   }
 
-  /** Between the brackets of an array that has `count` elements. */
-  private elements(node: Node & { kind: "array" }, count: number, after: Frame): Frame {
+  /** Between the brackets of an array that has `count` elements; `used`: which, where none may come twice. */
+  private elements(node: ArrayNode, count: number, used: readonly number[], after: Frame): Frame {
     const { prefix, items, min, max } = node;
     // What tells states apart is the number of elements only as far as it matters.
     const most = max === Number.POSITIVE_INFINITY ? Math.max(min, prefix.length, 1) : max;
     const counted = Math.min(count, most);
     const rest = this.lengths.elements(node, counted) + 1 + after.rest;
     const element = prefix[counted] ?? items;
-    const next = () => (element ? this.enter(element, this.elements(node, counted + 1, after)) : []);
+    const next = (): Frame[] => {
+      if (isUnique(node)) return this.unused(node, node.unique.trie, used, after);
+      return element ? this.enter(element, this.elements(node, counted + 1, used, after)) : [];
+    };
     const advance = (symbol: Code): Frame[] => {
       if (symbol === CLOSE_BRACKET) return counted >= min ? after.resume() : [];
       if (counted >= max) return [];
       if (counted === 0) return next().flatMap((frame) => frame.advance(symbol));
       return symbol === COMMA ? this.spaced(next()) : [];
     };
-    const key = `a${this.idOf(node)},${counted}|${after.id}`;
+    const key = `a${this.idOf(node)},${counted},${used.join()}|${after.id}`;
     const frame: Frame = this.frame(key, (id) => ({ id, rest, advance, resume: () => [frame] }));
     return frame;
   }
@@ -223,11 +261,12 @@ export class Machine {
     const most = max === Number.POSITIVE_INFINITY ? Math.max(min, 1) : max;
     const counted = Math.min(count, most);
     const rest = this.lengths.members(node, index, counted) + 1 + after.rest;
-    const open = counted >= min && !node.properties.slice(index).some(({ required }) => required);
+    const open = counted >= min && this.lengths.firstRequired(node, index) === node.properties.length;
+    const keys = () => this.keys(node, index, counted, used, after);
     const advance = (symbol: Code): Frame[] => {
       if (symbol === CLOSE_BRACE) return open ? after.resume() : [];
-      if (counted === 0) return this.keys(node, index, 0, used, after).flatMap((frame) => frame.advance(symbol));
-      return symbol === COMMA ? this.spaced(this.keys(node, index, counted, used, after)) : [];
+      if (counted === 0) return keys().flatMap((frame) => frame.advance(symbol));
+      return symbol === COMMA ? this.spaced(keys()) : [];
     };
     const key = `o${this.idOf(node)},${index},${counted},${JSON.stringify(used)}|${after.id}`;
     const frame: Frame = this.frame(key, (id) => ({ id, rest, advance, resume: () => [frame] }));
@@ -236,18 +275,55 @@ export class Machine {
 
   /** Keys that may come next: of each property up to the first that is required, and free ones once all required are there. */
   private keys(node: ObjectNode, index: number, count: number, used: readonly string[], after: Frame): Frame[] {
-    const frames: Frame[] = [];
-    if (count >= node.max) return frames;
-    for (let i = index; i < node.properties.length; i++) {
-      const property = node.properties[i];
-      const { value, required } = property;
-      const then = this.members(node, i + 1, count + 1, used, after);
-      frames.push(this.text(this.keyText(property), 0, this.value(value, then)));
-      if (required) return frames;
-    }
-    if (hasFreeKeys(node) && this.lengths.of(node.additional) < Number.POSITIVE_INFINITY)
-      frames.push(this.text(QUOTE, 0, keyFrame(this, node, count, used, "", null, after)));
+    if (count >= node.max) return [];
+    const frames = this.names(this.lengths.names(node), { node, index, count, used, after });
+    if (this.lengths.firstRequired(node, index) < node.properties.length) return frames;
+    node.free.forEach((free) => {
+      if (this.lengths.of(free.value) === Number.POSITIVE_INFINITY) return;
+      const first = keyFrame(this, { node, free, count, used, after }, { text: "", state: 0, length: 0, part: null });
+      frames.push(this.text(QUOTE, 0, first));
+    });
     return frames;
+  }
+
+  /** The rest of one of the names that may come, all in one frame: there may be thousands. */
+  private names(trie: TextTrie, place: Members): Frame[] {
+    const { node, index, count, used, after } = place;
+    const last = Math.min(this.lengths.firstRequired(node, index), node.properties.length - 1);
+    const { lengths } = this.lengths.names(node);
+    let rest = Number.POSITIVE_INFINITY;
+    for (let at = trie.firstFrom(index); at < trie.texts.length && trie.texts[at] <= last; at++) {
+      const i = trie.texts[at];
+      const members = this.lengths.members(node, i + 1, count + 1);
+      rest = Math.min(rest, lengths[i] - trie.depth + this.lengths.of(node.properties[i].value) + members);
+    }
+    if (rest === Number.POSITIVE_INFINITY) return [];
+    const advance = (symbol: Code): Frame[] => {
+      const next = trie.next.get(symbol);
+      if (!next) return [];
+      if (next.text < 0) return this.names(next, place);
+      // A name ends with its colon, so no other goes on from here.
+      const i = next.text;
+      if (i < index || i > last) return [];
+      return this.value(node.properties[i].value, this.members(node, i + 1, count + 1, used, after)).resume();
+    };
+    const key = `m${this.idOf(node)},${this.idOf(trie)},${index},${count},${JSON.stringify(used)}|${after.id}`;
+    return [this.frame(key, (id) => ({ id, rest: rest + 1 + after.rest, advance, resume: never }))];
+  }
+
+  /** Whether a property has this name, and whether one's name begins so. */
+  isName(node: ObjectNode, text: string): boolean {
+    return (this.nameAt(node, text)?.next.get(QUOTE[0])?.next.get(COLON)?.text ?? -1) >= 0;
+  }
+
+  beginsName(node: ObjectNode, text: string): boolean {
+    return this.nameAt(node, text) !== undefined;
+  }
+
+  private nameAt(node: ObjectNode, text: string): TextTrie | undefined {
+    let at: TextTrie | undefined = this.lengths.names(node);
+    for (const code of bytesOf(JSON.stringify(text).slice(0, -1))) at = at?.next.get(code);
+    return at;
   }
 
   /** A value after its key, for which one space may stand. */
@@ -260,20 +336,34 @@ export class Machine {
   /** These stacks, with or without one space before. */
   private spaced(frames: Frame[]): Frame[] {
     if (frames.length === 0) return frames;
-    const rest = 1 + Math.min(...frames.map((frame) => frame.rest));
+    const rest = 1 + leastRest(frames);
     const advance = (symbol: Code) => (symbol === SPACE ? frames : []);
     const key = `s${frames.map(({ id }) => id).join()}`;
     return [...frames, this.frame(key, (id) => ({ id, rest, advance, resume: never }))];
   }
 }
 
-function hasFreeKeys(node: ObjectNode): node is FreeKeyed {
-  return node.additional !== null;
+/** Where in an object: properties from `index` on may come, `count` members have. */
+interface Members {
+  node: ObjectNode;
+  index: number;
+  count: number;
+  used: readonly string[];
+  after: Frame;
+}
+
+function isUnique(node: ArrayNode): node is ArrayNode & { unique: LiteralNode } {
+  return node.unique !== null;
+}
+
+function leastRest(frames: readonly Frame[]): number {
+  return frames.reduce((least, { rest }) => Math.min(least, rest), Number.POSITIVE_INFINITY);
 }
 
 const NUMBER_START = /^-?\d*(?:\.\d*)?$/;
 const SPACE = 0x20;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const CLOSE_BRACKET = 0x5d;
 const CLOSE_BRACE = 0x7d;
 const QUOTE = [0x22];

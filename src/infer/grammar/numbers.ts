@@ -1,23 +1,28 @@
 /**
  * Numbers digit by digit: can this beginning still become a number within its bounds, and how soon? Exact, in whole numbers of a small unit;
- * written without an exponent, with at most 15 digits, which a double holds.
+ * written without an exponent, with at most 15 digits, which a double holds: where a schema allows more, fewer are written.
  */
 
 export interface NumberBounds {
   integer: boolean;
-  minimum?: number;
-  maximum?: number;
-  exclusiveMinimum?: number;
-  exclusiveMaximum?: number;
-  multipleOf?: number;
+  minimum?: readonly number[];
+  maximum?: readonly number[];
+  exclusiveMinimum?: readonly number[];
+  exclusiveMaximum?: readonly number[];
+  multipleOf?: readonly number[];
 }
 
-const MOST_DIGITS = 15;
-/** Digits behind the point that are always allowed where any are. */
+const MAX_DIGITS = 15;
+/** Digits of numbers that only bounds beyond 15 digits ask for. */
+const MAX_LARGE_DIGITS = 40;
+/** Digits behind the point that are always allowed where any are, and those that are counted with. */
 const FRACTION_DIGITS = 6;
+const MAX_FRACTION_DIGITS = 12;
+/** The finest multipleOf. */
+const MAX_MULTIPLE_DIGITS = 30;
 
 /** Beginnings that are remembered. */
-const MOST_KNOWN = 10_000;
+const MAX_KNOWN = 10_000;
 
 export class NumberForm {
   /** Digits behind the point at most; bounds count in units of 10^−scale. */
@@ -26,26 +31,39 @@ export class NumberForm {
   private readonly low: bigint;
   private readonly high: bigint;
   private readonly multiple: bigint;
+  private readonly digits: number;
   private readonly known = new Map<string, number>();
 
-  constructor({ integer, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf }: NumberBounds) {
-    const given = [minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf].filter((x) => x !== undefined);
-    const scale = Math.max(FRACTION_DIGITS, ...given.map(decimals));
+  /** @throws RangeError for a multipleOf that is too fine */
+  constructor(bounds: NumberBounds) {
+    const { integer, minimum = [], maximum = [], exclusiveMinimum = [], exclusiveMaximum = [] } = bounds;
+    const { multipleOf = [] } = bounds;
+    const places = Math.max(0, ...multipleOf.map(decimals));
+    if (places > MAX_MULTIPLE_DIGITS) throw new RangeError(`finer than 1e-${MAX_MULTIPLE_DIGITS}`);
+    const given = [...minimum, ...maximum, ...exclusiveMinimum, ...exclusiveMaximum].map(decimals);
+    // Bounds that are finer than what is written are rounded inwards.
+    const fraction = Math.min(MAX_FRACTION_DIGITS, Math.max(FRACTION_DIGITS, places, ...given));
+    const scale = Math.max(fraction, places);
     // Integers too are counted in the bounds' unit, so that a bound of 0.5 stays exact.
     const one = 10n ** BigInt(scale);
-    const largest = 10n ** BigInt(MOST_DIGITS) * one - 1n;
-    const lows = [-largest];
-    const highs = [largest];
-    if (minimum !== undefined) lows.push(scaled(minimum, scale));
-    if (exclusiveMinimum !== undefined) lows.push(scaled(exclusiveMinimum, scale) + 1n);
-    if (maximum !== undefined) highs.push(scaled(maximum, scale));
-    if (exclusiveMaximum !== undefined) highs.push(scaled(exclusiveMaximum, scale) - 1n);
-    this.low = lows.reduce((a, b) => (a > b ? a : b));
-    this.high = highs.reduce((a, b) => (a < b ? a : b));
-    const step = multipleOf === undefined ? 1n : scaled(multipleOf, scale);
+    const lows = [
+      ...minimum.map((x) => scaled(x, scale).up),
+      ...exclusiveMinimum.map((x) => scaled(x, scale).down + 1n),
+    ];
+    const highs = [
+      ...maximum.map((x) => scaled(x, scale).down),
+      ...exclusiveMaximum.map((x) => scaled(x, scale).up - 1n),
+    ];
+    const largest = 10n ** BigInt(MAX_DIGITS) * one - 1n;
+    const beyond = lows.some((low) => low > largest) || highs.some((high) => high < -largest);
+    this.digits = beyond ? MAX_LARGE_DIGITS : MAX_DIGITS;
+    const limit = 10n ** BigInt(this.digits) * one - 1n;
+    this.low = lows.reduce((a, b) => (a > b ? a : b), -limit);
+    this.high = highs.reduce((a, b) => (a < b ? a : b), limit);
+    const step = multipleOf.map((x) => scaled(x, scale).down).reduce(leastCommonMultiple, 1n);
     this.multiple = integer ? leastCommonMultiple(step, one) : step;
     this.scale = scale;
-    this.fraction = integer ? 0 : scale;
+    this.fraction = integer ? 0 : fraction;
   }
 
   /** Bytes that the beginning of a number needs at least to become one within the bounds: 0 if it is one, Infinity if it cannot. */
@@ -53,7 +71,7 @@ export class NumberForm {
     const before = this.known.get(text);
     if (before !== undefined) return before;
     const rest = this.search(text);
-    if (this.known.size >= MOST_KNOWN) this.known.clear();
+    if (this.known.size >= MAX_KNOWN) this.known.clear();
     this.known.set(text, rest);
     return rest;
   }
@@ -69,7 +87,7 @@ export class NumberForm {
     const [whole, part] = digits.split(".");
     const pointed = part !== undefined;
     if (whole.length > 1 && whole.startsWith("0")) return Number.POSITIVE_INFINITY;
-    const most = MOST_DIGITS + this.fraction;
+    const most = this.digits + this.fraction;
     for (let length = 0; length <= most + 1; length++) {
       // `length` more bytes: some digits before the point, and the rest of them the point and digits behind it.
       const least = pointed ? 0 : length;
@@ -94,8 +112,8 @@ export class NumberForm {
   ): boolean {
     const wholeDigits = whole.length + more;
     const partDigits = part.length + after;
-    if (wholeDigits === 0 || wholeDigits > MOST_DIGITS || (whole === "0" && more > 0)) return false;
-    if (partDigits > this.fraction || (partDigits > 0 && wholeDigits + partDigits > MOST_DIGITS)) return false;
+    if (wholeDigits === 0 || wholeDigits > this.digits || (whole === "0" && more > 0)) return false;
+    if (partDigits > this.fraction || (partDigits > 0 && wholeDigits + partDigits > this.digits)) return false;
     if (pointed && partDigits === 0) return false;
     const free = 10n ** BigInt(more + after);
     let from = BigInt(whole + part || "0") * free;
@@ -137,7 +155,14 @@ function decimals(x: number): number {
   return exact(x).places;
 }
 
-function scaled(x: number, places: number): bigint {
+/** In units of 10^−places, rounded down and up. */
+function scaled(x: number, places: number): { down: bigint; up: bigint } {
   const { digits, places: own } = exact(x);
-  return digits * 10n ** BigInt(places - own);
+  if (own <= places) {
+    const units = digits * 10n ** BigInt(places - own);
+    return { down: units, up: units };
+  }
+  const unit = 10n ** BigInt(own - places);
+  const up = ceilTo(digits, unit) / unit;
+  return { down: digits === up * unit ? up : up - 1n, up };
 }

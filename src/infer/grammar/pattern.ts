@@ -1,24 +1,42 @@
 /**
- * Regular expressions as JSON Schema uses them (ECMA-262, with the u flag), as automata. Known: literals, classes, groups, alternatives,
- * quantifiers, and anchors at the ends. What an automaton cannot say, or what is rarely needed, is refused by name.
+ * Regular expressions as JSON Schema uses them (ECMA-262, with the u flag), as terms: literals, classes, groups, alternatives, quantifiers, anchors
+ * and look-ahead. What needs memory of what was read (back references, look-behind, word borders) is refused by name.
  */
-import { CHARS, CharAutomaton, type CharRange, LAST_CHAR } from "./chars.ts";
+import { CharAutomaton } from "./chars.ts";
+import { complement, type Ranges, type Term, Terms } from "./terms.ts";
+import { unicodeProperty } from "./unicode-property.ts";
+import type { Budget } from "./work.ts";
 
-/** What a pattern may grow to. */
-const LIMITS = { length: 1000, repeats: 1000, pieces: 20_000, states: 2000 };
+/** What a pattern may be: characters, one count, groups in groups. */
+const LIMITS = { length: 4000, repeats: 10_000, depth: 200 };
+/** How often a group with an anchor or a look-ahead in it may be repeated. */
+const MAX_UNROLLED = 16;
 
-type Ranges = [from: number, to: number][];
+/** A pattern as it is written. */
+type Syntax =
+  | { kind: "set"; ranges: Ranges }
+  | { kind: "sequence"; parts: Syntax[] }
+  | { kind: "choice"; options: Syntax[] }
+  | { kind: "repeat"; part: Syntax; min: number; max: number }
+  | { kind: "look"; part: Syntax; negative: boolean }
+  | { kind: "start" }
+  | { kind: "end" };
 
-/** A nondeterministic automaton: moves[state] over characters, free[state] without one. */
-interface Net {
-  moves: { ranges: Ranges; target: number }[][];
-  free: number[][];
+/** @throws RangeError that says what is not supported */
+export function patternTerm(pattern: string, terms: Terms): Term {
+  if (pattern.length > LIMITS.length) throw new RangeError(`longer than ${LIMITS.length} characters`);
+  const syntax = new PatternReader(pattern).read();
+  const fromStart = build(syntax, terms.all, true, terms);
+  if (!fromStart.maybeLater) return fromStart.term;
+  const later = build(syntax, terms.all, false, terms).term;
+  // It may begin anywhere: at the first character, or behind some.
+  return terms.any([fromStart.term, terms.then(terms.all, later)]);
 }
 
 /** @throws RangeError that says what is not supported */
-export function patternAutomaton(pattern: string): CharAutomaton {
-  if (pattern.length > LIMITS.length) throw new RangeError(`longer than ${LIMITS.length} characters`);
-  return determinise(new PatternReader(pattern).read());
+export function patternAutomaton(patterns: readonly string[], budget: Budget): CharAutomaton {
+  const terms = new Terms(budget);
+  return new CharAutomaton(terms, terms.every(patterns.map((pattern) => patternTerm(pattern, terms))));
 }
 
 const DIGITS: Ranges = [[0x30, 0x39]];
@@ -47,112 +65,111 @@ const LINE_ENDS: Ranges = [
 ];
 const CONTROL: Record<string, number> = { n: 10, r: 13, t: 9, f: 12, v: 11, "0": 0 };
 
-type Piece = { enter: number; leave: number };
+interface Built {
+  term: Term;
+  /** Whether it can also begin elsewhere than at the first character. */
+  maybeLater: boolean;
+}
+
+/**
+ * What a pattern and all that follows it (`then`) match together: so a look-ahead is an intersection, and the end of the string that what follows is empty.
+ * @param atStart nothing stands before it
+ */
+function build(syntax: Syntax, then: Term, atStart: boolean, terms: Terms): Built {
+  switch (syntax.kind) {
+    case "set":
+      return { term: terms.then(terms.set(syntax.ranges), then), maybeLater: true };
+    case "start":
+      return { term: atStart ? then : terms.none, maybeLater: false };
+    case "end":
+      return { term: then.nullable ? terms.empty : terms.none, maybeLater: true };
+    case "choice": {
+      const options = syntax.options.map((option) => build(option, then, atStart, terms));
+      return {
+        term: terms.any(options.map(({ term }) => term)),
+        maybeLater: options.some(({ maybeLater }) => maybeLater),
+      };
+    }
+    case "look": {
+      const { term } = build(syntax.part, terms.all, atStart, terms);
+      return { term: terms.every([then, syntax.negative ? terms.not(term) : term]), maybeLater: true };
+    }
+    case "sequence": {
+      let term = then;
+      let maybeLater = true;
+      for (let i = syntax.parts.length - 1; i >= 0; i--) {
+        const first =
+          atStart && syntax.parts.slice(0, i).every((part) => part.kind === "start" || part.kind === "look");
+        const built = build(syntax.parts[i], term, first, terms);
+        term = built.term;
+        maybeLater &&= built.maybeLater;
+      }
+      return { term, maybeLater };
+    }
+    case "repeat":
+      return { term: repeated(syntax, then, atStart, terms), maybeLater: true };
+  }
+}
+
+function repeated(syntax: Syntax & { kind: "repeat" }, then: Term, atStart: boolean, terms: Terms): Term {
+  const { part, min, max } = syntax;
+  if (!looksAround(part)) return terms.then(terms.repeat(build(part, terms.empty, false, terms).term, min, max), then);
+  if (max > MAX_UNROLLED) throw new RangeError("an anchor or a look-ahead in what is repeated");
+  let term = then;
+  for (let i = max; i > 0; i--) {
+    const { term: more } = build(part, term, atStart && i === 1, terms);
+    term = i > min ? terms.any([then, more]) : more;
+  }
+  return term;
+}
+
+function looksAround(syntax: Syntax): boolean {
+  if (syntax.kind === "sequence") return syntax.parts.some(looksAround);
+  if (syntax.kind === "choice") return syntax.options.some(looksAround);
+  return syntax.kind === "repeat" ? looksAround(syntax.part) : syntax.kind !== "set";
+}
 
 class PatternReader {
   private readonly chars: string[];
   private at = 0;
   private depth = 0;
-  private readonly net: Net = { moves: [], free: [] };
 
   constructor(pattern: string) {
     this.chars = [...pattern];
   }
 
-  read(): { net: Net; start: number; end: number } {
-    const { enter, leave } = this.alternatives();
+  read(): Syntax {
+    const syntax = this.alternatives();
     if (this.at < this.chars.length) throw new RangeError(`"${this.chars[this.at]}" without its beginning`);
-    return { net: this.net, start: enter, end: leave };
+    return syntax;
   }
 
-  private state(): number {
-    if (this.net.moves.length >= LIMITS.pieces) throw new RangeError("too large");
-    this.net.moves.push([]);
-    this.net.free.push([]);
-    return this.net.moves.length - 1;
+  private alternatives(): Syntax {
+    if (++this.depth > LIMITS.depth) throw new RangeError(`deeper than ${LIMITS.depth} groups`);
+    const options = [this.sequence()];
+    while (this.eat("|")) options.push(this.sequence());
+    this.depth--;
+    return options.length === 1 ? options[0] : { kind: "choice", options };
   }
 
-  private join(from: number, to: number): void {
-    this.net.free[from].push(to);
-  }
-
-  private set(ranges: Ranges): Piece {
-    const piece = { enter: this.state(), leave: this.state() };
-    this.net.moves[piece.enter].push({ ranges: withoutSurrogates(ranges), target: piece.leave });
-    return piece;
-  }
-
-  private empty(): Piece {
-    const enter = this.state();
-    return { enter, leave: enter };
-  }
-
-  /** Any characters, as stand around a pattern without anchors. */
-  private anything(): Piece {
-    const enter = this.state();
-    this.net.moves[enter].push({ ranges: [...CHARS] as Ranges, target: enter });
-    return { enter, leave: enter };
-  }
-
-  private alternatives(): Piece {
-    const whole = { enter: this.state(), leave: this.state() };
-    do {
-      const piece = this.sequence();
-      this.join(whole.enter, piece.enter);
-      this.join(piece.leave, whole.leave);
-    } while (this.eat("|"));
-    return whole;
-  }
-
-  private sequence(): Piece {
-    const outermost = this.depth === 0;
-    const whole = outermost && !this.eat("^") ? this.anything() : this.empty();
-    let { leave } = whole;
-    let closed = false;
+  private sequence(): Syntax {
+    const parts: Syntax[] = [];
     while (this.at < this.chars.length && this.chars[this.at] !== "|" && this.chars[this.at] !== ")") {
-      if (closed) throw new RangeError('"$" before the end');
-      if (outermost && this.eat("$")) {
-        closed = true;
-        continue;
-      }
-      const piece = this.quantified();
-      this.join(leave, piece.enter);
-      leave = piece.leave;
+      const part = this.quantified();
+      // After something that may be empty, the start is still possible: too rare to be worth telling apart.
+      if (part.kind === "start" && parts.some(({ kind }) => kind !== "start" && kind !== "look"))
+        throw new RangeError('"^" elsewhere than at the beginning');
+      parts.push(part);
     }
-    if (outermost && !closed) {
-      const rest = this.anything();
-      this.join(leave, rest.enter);
-      leave = rest.leave;
-    }
-    return { enter: whole.enter, leave };
+    return { kind: "sequence", parts };
   }
 
-  private quantified(): Piece {
-    const from = this.at;
-    let piece = this.atom();
-    const [least, most] = this.quantifier();
-    if (least === 1 && most === 1) return piece;
+  private quantified(): Syntax {
+    const part = this.atom();
+    const [min, max] = this.quantifier();
+    if (min === 1 && max === 1) return part;
     this.eat("?");
-    const after = this.at;
-    // The atom is read once for each time that it may stand.
-    const again = (): Piece => {
-      this.at = from;
-      const next = this.atom();
-      this.at = after;
-      return next;
-    };
-    const start = this.empty();
-    let { leave } = start;
-    const end = this.state();
-    for (let i = 0; i < (most === Number.POSITIVE_INFINITY ? Math.max(1, least) : most); i++) {
-      if (i > 0) piece = again();
-      if (i >= least) this.join(leave, end);
-      this.join(leave, piece.enter);
-      leave = piece.leave;
-      if (most === Number.POSITIVE_INFINITY && i + 1 >= least) this.join(piece.leave, piece.enter);
-    }
-    this.join(leave, end);
-    return { enter: start.enter, leave: end };
+    return { kind: "repeat", part, min, max };
   }
 
   private quantifier(): [number, number] {
@@ -160,43 +177,51 @@ class PatternReader {
     if (this.eat("+")) return [1, Number.POSITIVE_INFINITY];
     if (this.eat("?")) return [0, 1];
     if (!this.eat("{")) return [1, 1];
-    const found = /^(\d+)(?:(,)(\d*))?\}/.exec(this.chars.slice(this.at).join(""));
+    const found = /^(\d{1,9})(?:(,)(\d{0,9}))?\}/.exec(this.chars.slice(this.at, this.at + 24).join(""));
     if (!found) throw new RangeError('"{" that begins no count');
     this.at += found[0].length;
-    const least = Number(found[1]);
-    const most = found[2] ? (found[3] === "" ? Number.POSITIVE_INFINITY : Number(found[3])) : least;
-    if (least > LIMITS.repeats || (most !== Number.POSITIVE_INFINITY && most > LIMITS.repeats) || least > most)
+    const min = Number(found[1]);
+    const max = found[2] ? (found[3] === "" ? Number.POSITIVE_INFINITY : Number(found[3])) : min;
+    if (min > LIMITS.repeats || (max !== Number.POSITIVE_INFINITY && max > LIMITS.repeats) || min > max)
       throw new RangeError(`the count {${found[0]}`);
-    return [least, most];
+    return [min, max];
   }
 
-  private atom(): Piece {
+  private atom(): Syntax {
     const char = this.take();
     if (char === "(") return this.group();
-    if (char === "[") return this.set(this.charClass());
-    if (char === ".") return this.set(complement(LINE_ENDS));
-    if (char === "\\") return this.set(this.escape(false));
-    if (char === "^" || char === "$") throw new RangeError(`"${char}" elsewhere than at the ends`);
+    if (char === "^") return { kind: "start" };
+    if (char === "$") return { kind: "end" };
     if (char === "*" || char === "+" || char === "?" || char === "{") throw new RangeError(`"${char}" after nothing`);
-    return this.set(single(char));
+    return { kind: "set", ranges: this.setOf(char) };
   }
 
-  private group(): Piece {
-    if (this.eat("?")) {
-      const kind = this.take();
-      if (kind === "<" && /[A-Za-z_$]/.test(this.chars[this.at] ?? "")) while (this.take() !== ">");
-      else if (kind !== ":") throw new RangeError("look-ahead and look-behind");
-    }
-    this.depth++;
-    const piece = this.alternatives();
-    this.depth--;
+  private setOf(char: string): Ranges {
+    if (char === "[") return this.charClass();
+    if (char === ".") return complement(LINE_ENDS);
+    return char === "\\" ? this.escape(false) : single(char);
+  }
+
+  private group(): Syntax {
+    const kind = this.groupKind();
+    const part = this.alternatives();
     if (!this.eat(")")) throw new RangeError('"(" without its end');
-    return piece;
+    return kind === "group" ? part : { kind: "look", part, negative: kind === "not ahead" };
+  }
+
+  private groupKind(): "group" | "ahead" | "not ahead" {
+    if (!this.eat("?") || this.eat(":")) return "group";
+    if (this.eat("=")) return "ahead";
+    if (this.eat("!")) return "not ahead";
+    if (!this.eat("<")) throw new RangeError(`"(?${this.chars[this.at] ?? ""}"`);
+    if (!/[A-Za-z_$]/.test(this.chars[this.at] ?? "")) throw new RangeError("look-behind");
+    while (this.take() !== ">");
+    return "group";
   }
 
   private charClass(): Ranges {
     const negative = this.eat("^");
-    const ranges: Ranges = [];
+    const ranges: (readonly [number, number])[] = [];
     while (!this.eat("]")) {
       const low = this.classPart();
       if (this.chars[this.at] === "-" && this.chars[this.at + 1] !== "]") {
@@ -230,6 +255,15 @@ class PatternReader {
       const code = Number.parseInt(found[0].replace(/[{}]/g, ""), 16);
       return [[code, code]];
     }
+    if (char === "p" || char === "P") {
+      const found = /^\{([A-Za-z_]{1,40}(?:=[A-Za-z_]{1,40})?)\}/.exec(
+        this.chars.slice(this.at, this.at + 84).join(""),
+      );
+      if (!found) throw new RangeError(`"\\${char}" without its property`);
+      this.at += found[0].length;
+      const ranges = unicodeProperty(found[1]);
+      return char === "p" ? ranges : complement(ranges);
+    }
     if (/[A-Za-z0-9]/.test(char)) throw new RangeError(`"\\${char}"`);
     return single(char);
   }
@@ -249,62 +283,4 @@ class PatternReader {
 function single(char: string): Ranges {
   const code = char.codePointAt(0)!;
   return [[code, code]];
-}
-
-function complement(ranges: Ranges): Ranges {
-  const out: Ranges = [];
-  let next = 0;
-  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {
-    if (from > next) out.push([next, from - 1]);
-    next = Math.max(next, to + 1);
-  }
-  if (next <= LAST_CHAR) out.push([next, LAST_CHAR]);
-  return out;
-}
-
-function withoutSurrogates(ranges: Ranges): Ranges {
-  return ranges.flatMap(([from, to]) =>
-    CHARS.map(([low, high]): [number, number] => [Math.max(from, low), Math.min(to, high)]).filter(([a, b]) => a <= b),
-  );
-}
-
-/** The deterministic automaton: its states are sets of the net's. */
-function determinise({ net, start, end }: { net: Net; start: number; end: number }): CharAutomaton {
-  const closure = (states: Iterable<number>): number[] => {
-    const seen = new Set(states);
-    for (const state of seen) for (const target of net.free[state]) seen.add(target);
-    return [...seen].sort((a, b) => a - b);
-  };
-  const sets = [closure([start])];
-  const ids = new Map([[sets[0].join(), 0]]);
-  const ranges: CharRange[][] = [];
-  for (let i = 0; i < sets.length; i++) {
-    const moves = sets[i].flatMap((state) =>
-      net.moves[state].flatMap(({ ranges, target }) => ranges.map((range) => ({ range, target }))),
-    );
-    const borders = [...new Set(moves.flatMap(({ range: [from, to] }) => [from, to + 1]))].sort((a, b) => a - b);
-    const own: CharRange[] = [];
-    for (let b = 0; b + 1 < borders.length; b++) {
-      const [from, to] = [borders[b], borders[b + 1] - 1];
-      const targets = moves.filter(({ range }) => range[0] <= from && range[1] >= to).map(({ target }) => target);
-      if (targets.length === 0) continue;
-      const set = closure(targets);
-      const key = set.join();
-      let id = ids.get(key);
-      if (id === undefined) {
-        id = sets.length;
-        if (id >= LIMITS.states) throw new RangeError("too large");
-        ids.set(key, id);
-        sets.push(set);
-      }
-      const last = own.at(-1);
-      if (last && last.target === id && last.to + 1 === from) last.to = to;
-      else own.push({ from, to, target: id });
-    }
-    ranges.push(own);
-  }
-  return new CharAutomaton(
-    ranges,
-    sets.map((set) => set.includes(end)),
-  );
 }

@@ -1,7 +1,7 @@
 /** Inside the quotes of a JSON string or a free key: characters in UTF-8 or as escapes, as far as they may come. */
-import { CHARS } from "./chars.ts";
-import { type Code, FREE_KEY, type Node, type ObjectNode } from "./grammar.ts";
+import type { Code, FreeKeys, ObjectNode, StringNode } from "./grammar.ts";
 import type { Frame, Machine } from "./machine.ts";
+import { CHARS, type Ranges } from "./terms.ts";
 
 /** A character of which a part has come: its bits so far, how many bytes (or hexadecimal digits) are missing, and the least that it may be. */
 interface Part {
@@ -13,11 +13,17 @@ interface Part {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const SLASH = 0x2f;
 const COLON = [0x3a];
 const ESCAPES = new Map(Object.entries({ '"': 0x22, "\\": 0x5c, "/": 0x2f, b: 8, f: 12, n: 10, r: 13, t: 9 }));
 const HEX = /^[0-9a-fA-F]$/;
-/** \u stands for one UTF-16 unit. */
-const LAST_HEX = 0xffff;
+/** What \u may stand for: control characters that have no shorter escape; in a free string also what is not ASCII, as some texts are written. */
+const NEEDED_HEX: Ranges = [
+  [0, 7],
+  [11, 11],
+  [14, 0x1f],
+];
+const FREE_HEX: Ranges = [...NEEDED_HEX, [0x80, 0xffff]];
 const ESCAPE: Part = { kind: "escape", missing: 1, value: 0, least: 0 };
 
 /** What a byte makes of a character's beginning (null: none yet): a longer beginning, a character, or null if it cannot come. */
@@ -54,7 +60,7 @@ function reach({ kind, missing, value, least }: Part): [from: number, to: number
 /** Inside a string that has `count` characters and stands in `state` of its automaton. */
 export function stringFrame(
   machine: Machine,
-  node: Node & { kind: "string" },
+  node: StringNode,
   state: number,
   count: number,
   part: Part | null,
@@ -65,6 +71,9 @@ export function stringFrame(
   const counted = max === Number.POSITIVE_INFINITY ? Math.min(count, min) : count;
   const need = Math.max(0, min - counted);
   const room = max - counted;
+  // Nobody asks for the escape of a character that can stand as it is.
+  const hex = chars.any ? FREE_HEX : NEEDED_HEX;
+  const escapes = [...ESCAPES.values()].filter((char) => chars.any || char !== SLASH);
   const toEnd = (): number => {
     const bytesAfter = (from: number, to: number) =>
       from > to ? Number.POSITIVE_INFINITY : chars.bytesAfter(state, from, to, need, room);
@@ -72,8 +81,12 @@ export function stringFrame(
       const way = chars.way(state, need);
       return way.chars <= room ? way.bytes : Number.POSITIVE_INFINITY;
     }
-    if (part.kind !== "escape") return part.missing + bytesAfter(...reach(part));
-    return Math.min(...[...ESCAPES.values()].map((char) => 1 + bytesAfter(char, char)), 5 + bytesAfter(0, LAST_HEX));
+    if (part.kind === "utf8") return part.missing + bytesAfter(...reach(part));
+    const [low, high] = part.kind === "hex" ? reach(part) : [0, 0xffff];
+    const missing = part.kind === "hex" ? part.missing : 5;
+    const ways = hex.map(([from, to]) => missing + bytesAfter(Math.max(from, low), Math.min(to, high)));
+    if (part.kind === "escape") for (const char of escapes) ways.push(1 + bytesAfter(char, char));
+    return Math.min(...ways);
   };
   const advance = (code: Code): Frame[] => {
     if (!part && code === QUOTE) return need === 0 && chars.way(state, 0).chars === 0 ? after.resume() : [];
@@ -81,6 +94,8 @@ export function stringFrame(
       !part && code === BACKSLASH ? ESCAPE : part && part.kind !== "utf8" ? escaped(part, code) : utf8(part, code);
     if (read === null) return [];
     if (typeof read !== "number") return [stringFrame(machine, node, state, counted, read, after)];
+    if (part?.kind === "hex" && !hex.some(([from, to]) => read >= from && read <= to)) return [];
+    if (part?.kind === "escape" && !escapes.includes(read)) return [];
     const next = chars.next(state, read);
     return next < 0 || room <= 0 ? [] : [stringFrame(machine, node, next, counted + 1, null, after)];
   };
@@ -95,48 +110,76 @@ export function stringFrame(
   return frame;
 }
 
-/** An object with members beside its properties. */
-export type FreeKeyed = ObjectNode & { additional: Node };
+/** Where a free key stands: in an object with `count` members; `used`: free keys before it, where they count. */
+interface KeyPlace {
+  node: ObjectNode;
+  free: FreeKeys;
+  count: number;
+  used: readonly string[];
+  after: Frame;
+}
 
-/**
- * Inside a free key of an object, written without escapes, which is none of its properties' names. `text`: the key so far, or null once it
- * can be neither a property's name nor matters otherwise.
- */
-export function keyFrame(
-  machine: Machine,
-  node: FreeKeyed,
-  count: number,
-  used: readonly string[],
-  text: string | null,
-  part: Part | null,
-  after: Frame,
-): Frame {
+/** What has been read of a key: its text, or null once it can be no name that is taken; where its automaton stands; its characters. */
+interface KeyRead {
+  text: string | null;
+  state: number;
+  length: number;
+  part: Part | null;
+}
+
+/** Inside a free key of an object, written without escapes, which is none of its properties' names. */
+export function keyFrame(machine: Machine, place: KeyPlace, { text, state, length, part }: KeyRead): Frame {
+  const { node, free, count, used, after } = place;
+  const { chars, min, max } = free.keys;
+  const names = machine.lengths.names(node);
   // While more members are needed, a free key must not come twice: the second would take the place of the first.
   const counts = count + 1 < node.min;
-  const taken = [...node.properties.map(({ key }) => key), ...(count < node.min ? used : [])];
+  const before = count < node.min ? used : [];
+  const taken = (name: string) => machine.isName(node, name) || before.includes(name);
   const then = () => {
     const all = counts ? [...used, text!] : [];
-    return machine.value(node.additional, machine.members(node, node.properties.length, count + 1, all, after));
+    return machine.value(free.value, machine.members(node, node.properties.length, count + 1, all, after));
   };
-  const ends = text !== "" && (text === null || !taken.includes(text));
-  const value = machine.lengths.of(node.additional);
+  const counted = max === Number.POSITIVE_INFINITY ? Math.min(length, min) : length;
+  const need = Math.max(0, min - counted);
+  const room = max - counted;
+  const whole = need === 0 && chars.way(state, 0).chars === 0 && (text !== "" || !chars.any);
+  const ends = whole && (text === null || !taken(text));
+  const missing = (): number => {
+    if (!part) {
+      const way = chars.way(state, need);
+      if (way.chars > room) return Number.POSITIVE_INFINITY;
+      return chars.any && text === "" ? Math.max(2, way.bytes) : way.bytes + (whole && !ends ? 1 : 0);
+    }
+    return part.missing + chars.bytesAfter(state, ...reach(part), need, room) + (chars.any ? 1 : 0);
+  };
+  const value = machine.lengths.of(free.value);
   const members = machine.lengths.members(node, node.properties.length, count + 1);
-  const missing = part ? part.missing + 1 : text === "" ? FREE_KEY - 2 : ends ? 0 : 1;
-  const rest = missing + 2 + value + members + 1 + after.rest;
+  const rest = missing() + 2 + value + members + 1 + after.rest;
   const advance = (code: Code): Frame[] => {
     if (!part && code === QUOTE) return ends ? [machine.text(COLON, 0, then())] : [];
     const read = !part && code === BACKSLASH ? null : utf8(part, code);
     if (read === null) return [];
     if (typeof read !== "number")
-      return isAlive(...reach(read)) ? [keyFrame(machine, node, count, used, text, read, after)] : [];
+      return isAlive(...reach(read)) ? [keyFrame(machine, place, { text, state, length: counted, part: read })] : [];
+    const next = chars.next(state, read);
+    if (next < 0 || room <= 0) return [];
     const longer = text === null ? null : text + String.fromCodePoint(read);
-    const matters = longer !== null && (counts || taken.some((name) => name.startsWith(longer)));
-    return [keyFrame(machine, node, count, used, matters ? longer : null, null, after)];
+    const matters =
+      longer !== null && (counts || machine.beginsName(node, longer) || before.some((name) => name.startsWith(longer)));
+    return [keyFrame(machine, place, { text: matters ? longer : null, state: next, length: counted + 1, part: null })];
   };
-  const key = `k${machine.idOf(node)},${count},${JSON.stringify([used, text])},${partKey(part)}|${after.id}`;
-  const free = !part && !counts && (text === null || taken.length === 0);
-  const room = free ? Number.POSITIVE_INFINITY : 0;
-  const frame: Frame = machine.frame(key, (id) => ({ id, rest, room, advance, resume: () => [frame] }));
+  const where = `${machine.idOf(free)},${count},${state},${counted},${JSON.stringify([used, text])}`;
+  const key = `k${machine.idOf(node)},${where},${partKey(part)}|${after.id}`;
+  const anything = chars.any && min === 0 && max === Number.POSITIVE_INFINITY && !part && !counts;
+  const open = anything && (text === null || (names.texts.length === 0 && before.length === 0));
+  const frame: Frame = machine.frame(key, (id) => ({
+    id,
+    rest,
+    room: open ? Number.POSITIVE_INFINITY : 0,
+    advance,
+    resume: () => [frame],
+  }));
   return frame;
 }
 

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../base/index.ts";
 import { trainBpe } from "../../text/index.ts";
+import { compile } from "../testing/scribble.ts";
 import { codesOf, Form } from "./form.ts";
 import type { State } from "./machine.ts";
-import { schemaForm } from "./schema.ts";
 import { TokenTrie } from "./token-trie.ts";
+import { finish } from "./work.ts";
 
 const samples = '{"name": "Ada\\n", "n": 12.5, "list": [true, null], "sub": {"a": "日本 naïve 🙂🙂"}}    ';
 const tokenizer = trainBpe({ texts: [samples.repeat(20)], vocabSize: 360 });
-const trie = new TokenTrie(tokenizer, []);
+const trie = finish(TokenTrie.of(tokenizer, []));
 const codes = codesOf(tokenizer, []);
 const special = new Set(tokenizer.special.values());
 const ids = Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter((id) => !special.has(id));
@@ -33,7 +34,7 @@ describe("allowed", () => {
     ["an object with free keys", { type: "object", properties: { name: { type: "string" } }, minProperties: 2 }],
     ["a list of strings and numbers", { type: "array", items: { type: ["string", "number"], maxLength: 3 } }],
   ])("is each token that byte by byte may come: %s", (_, schema) => {
-    const { machine } = new Form(schemaForm(schema, "schema"), trie, []);
+    const { machine } = Form.now(compile(schema).node, trie, []);
     for (let seed = 0; seed < 6; seed++) {
       const random = new Random(seed);
       let state = machine.start;
@@ -44,7 +45,7 @@ describe("allowed", () => {
         });
         for (const limit of [Number.POSITIVE_INFINITY, state.rest + 6, state.rest + 1]) {
           const expected = leads.filter(({ next }) => next.rest <= limit);
-          const { mask, most } = trie.allowed(state, limit);
+          const { mask, most } = finish(trie.allowed(state, limit));
           expect(idsOf(mask)).toEqual(expected.map(({ id }) => id));
           for (const { next } of expected) expect(most).toBeGreaterThanOrEqual(next.rest);
         }

@@ -12,6 +12,9 @@ function form() {
     taken,
     mask: () => mask,
     took: (id: number) => void taken.push(id),
+    begin: () => true,
+    prepare: () => true,
+    verdict: () => null,
     get done() {
       return taken.length === 2;
     },

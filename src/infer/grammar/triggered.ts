@@ -25,6 +25,19 @@ export class Triggered implements Constraint {
     return this.holds ? this.form.mask(left) : null;
   }
 
+  /** The form is made before anything is written, so that what is wrong with it is said at once. */
+  begin(until: number): boolean {
+    return this.form.begin(until);
+  }
+
+  prepare(left: number, guess: number | null, until: number): boolean {
+    return !this.holds || this.form.prepare(left, guess, until);
+  }
+
+  verdict(): string | null {
+    return this.holds ? this.form.verdict() : null;
+  }
+
   took(id: number): void {
     if (this.holds) {
       this.form.took(id);

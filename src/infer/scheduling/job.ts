@@ -1,7 +1,7 @@
 /** One request on its way through the scheduler: its tokens, the cache rows that they have, and how it draws the next. */
 import type { F32 } from "../../tensor/index.ts";
 import type { ReplyParser } from "../../text/index.ts";
-import type { EngineEvent, FinishReason, TokenInfo, Usage } from "../engine.ts";
+import { EngineError, type EngineEvent, type FinishReason, type TokenInfo, type Usage } from "../engine.ts";
 import type { Region } from "../kv-cache/rows.ts";
 import type { Model } from "../model.ts";
 import { Reply } from "../output/reply.ts";
@@ -12,6 +12,12 @@ import { tokenInfo } from "../sampling/token-info.ts";
 
 /** Keeps a reply to a form: says before each token which ones may be drawn. */
 export interface Constraint {
+  /** Works on what it needs before the first token, until the clock (performance.now) shows a time; true once it is there. @throws EngineError */
+  begin(until: number): boolean;
+  /** Likewise on the mask of the next token, and on that of the one after it, where one is guessed. @throws EngineError */
+  prepare(left: number, guess: number | null, until: number): boolean;
+  /** What is wrong with the finished text, as far as it could not be held to; null: nothing. */
+  verdict(): string | null;
   /** The tokens that may come now, or null for any. `left`: tokens that may still be generated, these included. */
   mask(left: number): TokenMask | null;
   took(id: number): void;
@@ -133,16 +139,32 @@ export class Job {
   draw(logits: F32, experts: number[][] | undefined, guess: number | null): FinishReason | null {
     if (this.left <= 0) return "length";
     const { constraint } = this.request;
-    const id = this.sampler.sample(logits, constraint?.mask(this.left) ?? null);
-    if (this.endsAt(id)) return "stop";
+    const mask = constraint?.mask(this.left) ?? null;
+    const id = this.sampler.sample(logits, mask);
+    // Behind a form that is complete nothing can come.
+    if (this.endsAt(id) || (mask && this.model.stopIds.has(id))) return this.complete();
     this.tokens.push(id);
     this.sampler.took(id);
     constraint?.took(id);
     if (this.reply.reasoning) this.reasoningTokens++;
     const info = this.reports ? this.infoOf(id, logits, experts) : null;
     this.reply.push(id, info && guess === id ? { ...info, drafted: true } : info);
-    if (this.reply.stopped || constraint?.done) return "stop";
+    if (constraint?.done) return this.complete();
+    if (this.reply.stopped) return "stop";
     return this.left <= 0 ? "length" : null;
+  }
+
+  /** Works on what the next pass needs to know of the constraint, until the clock shows a time; true once it is there. @throws EngineError */
+  prepare(until: number): boolean {
+    const { constraint } = this.request;
+    return !constraint || this.left <= 0 || constraint.prepare(this.left, this.guess, until);
+  }
+
+  /** The end of a text that has its form. @throws EngineError where it lacks something that it could not be held to */
+  private complete(): FinishReason {
+    const problem = this.request.constraint?.verdict() ?? null;
+    if (problem !== null) throw new EngineError("unfulfilled", problem);
+    return "stop";
   }
 
   /** Guesses the token after the last, by logits of the first ids that were foreseen; none where a guess would be of no use. */

@@ -29,6 +29,9 @@ const HEADROOM = 64;
 const MOST_DRAFTING = 4;
 /** Guesses pay by themselves where a pass waits for weights to be read: where those that fire are more than caches hold, in bytes. */
 const READ_BOUND = 64 << 20;
+/** Milliseconds between two passes for forms in the making, and for masks. */
+const FORM_MS = 5;
+const MASKS_MS = 10;
 /** Steps that may pass a waiting request over because its rows are not free, before nobody else is let in. */
 const MOST_PASSED_OVER = 64;
 
@@ -45,6 +48,10 @@ export class Scheduler {
   private readonly resumed: Job[] = [];
   /** In the order of their admission. */
   private running: Job[] = [];
+  /** Jobs whose form is still being made. */
+  private preparing: Job[] = [];
+  /** Running jobs whose next mask is. */
+  private unmasked = new Set<Job>();
   private readonly totals = {
     requests: 0,
     promptTokens: 0,
@@ -71,9 +78,9 @@ export class Scheduler {
     return { memory, drafter: drafts ? new Drafter(this.model, memory.cache) : null };
   }
 
-  /** @throws EngineError "overloaded" if too many requests wait already */
+  /** @throws EngineError "overloaded" if too many requests wait already, "invalid" for a form that is seen at once not to be possible */
   submit(job: Job): void {
-    const waiting = this.queue.size + this.resumed.length;
+    const waiting = this.waiting;
     if (waiting >= this.limits.waiting) {
       this.totals.refused++;
       const retryAfter = Math.min(60, Math.max(1, Math.ceil((waiting / this.limits.running) * this.jobSeconds)));
@@ -81,15 +88,18 @@ export class Scheduler {
         retryAfter,
       });
     }
+    const ready = job.request.constraint?.begin(performance.now() + FORM_MS) ?? true;
     this.totals.requests++;
     this.totals.promptTokens += job.promptLength;
-    this.queue.push(job.request.client, job);
+    if (ready) this.queue.push(job.request.client, job);
+    else this.preparing.push(job);
   }
 
   /** Takes a job out at once; its rows are free when this returns. */
   cancel(job: Job): void {
     const at = this.resumed.indexOf(job);
     if (at >= 0) this.resumed.splice(at, 1);
+    else if (this.preparing.includes(job)) this.preparing = this.preparing.filter((other) => other !== job);
     else if (!this.queue.remove(job)) this.running = this.running.filter((other) => other !== job);
     this.keep(job);
     this.totals.aborted++;
@@ -99,17 +109,54 @@ export class Scheduler {
 
   /** One pass. False if there is nothing to do. */
   step(): boolean {
+    this.makeForms();
     this.admit();
-    const parts = this.plan();
-    if (parts.length === 0) return false;
+    const parts = this.plan(this.masked());
+    if (parts.length === 0) return this.preparing.length > 0 || this.unmasked.size > 0;
     this.attempt(parts);
     return true;
   }
 
+  private get waiting(): number {
+    return this.queue.size + this.resumed.length + this.preparing.length;
+  }
+
+  /** Goes on with the forms of those who wait for one, each in its turn. */
+  private makeForms(): void {
+    const [job] = this.preparing;
+    if (!job) return;
+    this.preparing.shift();
+    try {
+      if (job.request.constraint!.begin(performance.now() + FORM_MS)) this.queue.push(job.request.client, job);
+      else this.preparing.push(job);
+    } catch (error) {
+      job.outlet.fail(error);
+    }
+  }
+
+  /** Those running that know which tokens may come next: finding out may take longer than a pass, and others do not wait for it. */
+  private masked(): Job[] {
+    const until = performance.now() + MASKS_MS;
+    const before = this.unmasked;
+    this.unmasked = new Set();
+    // Whoever was not ready last time comes behind those who may be ready at once.
+    const order = [...this.running].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
+    for (const job of order) {
+      try {
+        if (!job.prepare(until)) this.unmasked.add(job);
+      } catch (error) {
+        this.drop(job);
+        job.outlet.fail(error);
+      }
+    }
+    return this.running.filter((job) => !this.unmasked.has(job));
+  }
+
   /** Ends every request with an error and begins with an empty cache: for failures that leave the bookkeeping in doubt. */
   reset(error: unknown): void {
-    const jobs = [...this.running, ...this.resumed, ...this.queue.clear()];
+    const jobs = [...this.running, ...this.resumed, ...this.preparing, ...this.queue.clear()];
     this.running = [];
+    this.preparing = [];
     this.resumed.length = 0;
     ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
     for (const job of jobs) job.outlet.fail(error);
@@ -146,7 +193,7 @@ export class Scheduler {
     const running = this.running.reduce((sum, { region }) => sum + region!.capacity, 0);
     return {
       running: this.running.length,
-      waiting: this.queue.size + this.resumed.length,
+      waiting: this.waiting,
       cacheRows: this.limits.rows,
       usedRows: running,
       keptRows: this.memory.keptRows,
@@ -199,10 +246,10 @@ export class Scheduler {
   }
 
   /** Which tokens go through the next pass: those being generated first, then pieces of prompts. */
-  private plan(): Part[] {
+  private plan(ready: readonly Job[]): Part[] {
     const parts: Part[] = [];
     const reading: Job[] = [];
-    for (const job of this.running) {
+    for (const job of ready) {
       if (job.waiting > 1) reading.push(job);
       else parts.push({ job, count: job.guess === null ? 1 : 2 });
     }
@@ -296,7 +343,17 @@ export class Scheduler {
     const { draft, temperature } = job.request.settings;
     // Of a greedy text most guesses are right, which may pay for a sequence alone even where reading weights does not bind.
     const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.first);
-    return job.region !== null && (draft ?? pays);
+    return job.region !== null && (draft ?? pays) && this.seesNext(job);
+  }
+
+  /** Whether it is known which token may come next, as far as that is found out at once. */
+  private seesNext(job: Job): boolean {
+    try {
+      return job.prepare(performance.now() + 1);
+    } catch {
+      // The next pass says so.
+      return false;
+    }
   }
 
   private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {

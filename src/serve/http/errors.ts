@@ -56,6 +56,7 @@ const STATUS: Record<EngineErrorKind, { status: number; code: string }> = {
   overloaded: { status: 429, code: "overloaded" },
   unavailable: { status: 503, code: "unavailable" },
   timeout: { status: 504, code: "timeout" },
+  unfulfilled: { status: 422, code: "schema_not_satisfied" },
   upstream: { status: 502, code: "upstream_error" },
   internal: { status: 500, code: "internal_error" },
 };

@@ -1,0 +1,63 @@
+/** The work of making a form, in slices: it stops between two of them for whoever else wants the thread, and ends where it grows too large. */
+
+/** What one form may take. Each bound is far above what people's schemas need, and far below what a server would feel. */
+export const FORM_LIMITS = {
+  /** Units of work, of about a microsecond each: what bounds the time. */
+  steps: 2_000_000,
+  /** Characters of a schema as JSON. */
+  length: 2 ** 18,
+  /** Schemas inside schemas. */
+  depth: 64,
+  /** Schemas, combinations of schemas included: what bounds the memory. */
+  nodes: 20_000,
+  /** Values of an enum, and alternatives of one place. */
+  values: 2000,
+  /** The highest minLength, minItems, minProperties. */
+  least: 10_000,
+};
+
+/** A form that takes more than it may. */
+export class TooLarge extends RangeError {}
+
+/** Units after which a slice ends. */
+const SLICE = 500;
+
+export type Work<T> = Generator<void, T, void>;
+
+export class Budget {
+  private left: number;
+  private unpaid = 0;
+
+  constructor(steps = FORM_LIMITS.steps) {
+    this.left = steps;
+  }
+
+  /** @throws RangeError once more is spent than there was */
+  spend(units: number): void {
+    this.left -= units;
+    this.unpaid += units;
+    if (this.left < 0)
+      throw new TooLarge(`the schema takes more than ${FORM_LIMITS.steps} steps to prepare; simplify it`);
+  }
+
+  /** Whether a slice is over, which begins the next. */
+  get due(): boolean {
+    if (this.unpaid < SLICE) return false;
+    this.unpaid = 0;
+    return true;
+  }
+}
+
+/** Works until the clock (performance.now) shows a time, one slice at least. */
+export function workUntil<T>(work: Work<T>, time: number): IteratorResult<void, T> {
+  let result = work.next();
+  while (!result.done && performance.now() < time) result = work.next();
+  return result;
+}
+
+/** All of it at once. */
+export function finish<T>(work: Work<T>): T {
+  let result = work.next();
+  while (!result.done) result = work.next();
+  return result.value;
+}
