@@ -59,7 +59,7 @@ export function attention(
 }
 
 /** From this many new tokens of a sequence on, expanding its cache to keys and values costs less than absorbing each query. */
-const NAIVE_FROM = 32;
+export const NAIVE_FROM = 32;
 
 /**
  * Attention of new tokens to their sequences' cached past and to each other. Their latents are written to the cache first.

@@ -1,4 +1,5 @@
 /** DeepSeek-V3: configuration, parameters, and the passes through it. */
+export { NAIVE_FROM } from "./attention.ts";
 export { batchOf } from "./batch.ts";
 export { type CacheDtype, LatentCache, LayerCache, type SequenceSpan } from "./cache.ts";
 export { CONFIG_LIMITS, configToJson, type ModelConfig, parseConfig, type YarnConfig } from "./config.ts";

@@ -2,6 +2,7 @@
 import { LatentCache } from "../../model/index.ts";
 import type { Model } from "../model.ts";
 import { type Cached, PrefixCache, type Sought, sharedPrefix } from "./prefix-cache.ts";
+import type { ReuseRule } from "./reuse.ts";
 import { type Region, RowAllocator } from "./rows.ts";
 
 /** Shorter shared beginnings are computed again rather than copied. */
@@ -25,9 +26,11 @@ export class Memory {
   readonly cache: LatentCache;
   private readonly allocator: RowAllocator;
   private readonly kept: PrefixCache;
+  private readonly rule: ReuseRule | null;
 
-  /** mtp: also for the MTP depths. */
-  constructor(model: Model, rows: number, mtp: boolean) {
+  /** mtp: also for the MTP depths. rule: how repeatable requests take over rows. */
+  constructor(model: Model, rows: number, mtp: boolean, rule: ReuseRule | null = null) {
+    this.rule = rule;
     this.cache = new LatentCache(model.config, rows, model.cacheDtype, mtp);
     this.allocator = new RowAllocator(rows, (from, to, count) => this.move(from, to, count));
     this.kept = new PrefixCache((region) => this.allocator.release(region));
@@ -38,13 +41,16 @@ export class Memory {
   }
 
   /**
-   * A region of `capacity` rows; `used` of them hold the beginning of what is sought already, at most `most`. Null if too few rows can be had, or if
+   * A region of `capacity` rows; `used` of them hold the beginning of what is sought already, `atMost` so many. Null if too few rows can be had, or if
    * one of the `others` is about to read a longer beginning.
    */
-  place(sought: Sought, most: number, capacity: number, others: readonly Reading[]): Region | null {
+  place(sought: Sought, atMost: number, capacity: number, others: readonly Reading[]): Region | null {
+    const { boundary, minPiece } = (sought.repeatable && this.rule) || { boundary: 1, minPiece: 1 };
+    const most = Math.min(atMost, sought.tokens.length - minPiece);
     const found = this.kept.longest(sought, most, others);
-    const entry = found.shared >= LEAST_SHARED ? found.entry : null;
-    const shared = entry ? found.shared : 0;
+    const sharable = found.shared - (found.shared % boundary);
+    const entry = sharable >= LEAST_SHARED ? found.entry : null;
+    const shared = entry ? sharable : 0;
     const comes = (other: Reading) =>
       other.scope === sought.scope &&
       Math.min(most, sharedPrefix(other.tokens, sought.tokens)) >= shared + WORTH_WAITING;
@@ -55,7 +61,7 @@ export class Memory {
     if (isKept && (shared >= entry.tokens.length - 1 || capacity > available - entry.region.capacity)) {
       // Nothing of the entry would be left over, or there is no room for both: its rows become the sequence's own.
       this.kept.take(entry);
-      entry.region.used = shared;
+      this.hold(entry.region, shared, entry.region);
       this.grow(entry.region, capacity);
       this.allocator.shrink(entry.region, capacity);
       return entry.region;
@@ -64,8 +70,14 @@ export class Memory {
     const region = this.allocator.allocate(capacity)!;
     if (entry) this.move(entry.region.start, region.start, shared);
     if (isKept) this.kept.touch(entry);
-    region.used = shared;
+    this.hold(region, shared, entry?.region);
     return region;
+  }
+
+  /** A region's rows as they are once it has the first `used` of another's. */
+  private hold(region: Region, used: number, from?: Region): void {
+    region.used = used;
+    region.repeatable = Math.min(used, from?.repeatable ?? 0);
   }
 
   /** Makes a region larger, at the cost of what is kept; false if too few rows can be had. */

@@ -10,7 +10,10 @@ export interface Cached {
 }
 
 /** A prompt for which a beginning is sought. */
-export type Sought = Pick<Cached, "tokens" | "scope">;
+export interface Sought extends Pick<Cached, "tokens" | "scope"> {
+  /** Only rows will do that every repeatable request would have read alike. */
+  readonly repeatable?: boolean;
+}
 
 export class PrefixCache {
   /** The least recently used first. */
@@ -30,12 +33,17 @@ export class PrefixCache {
 
   /** Takes over a region. Entries that are a beginning of it go: it serves every prompt that they would. */
   keep(entry: Cached): void {
-    if (this.longest(entry, entry.tokens.length).shared === entry.tokens.length) {
-      this.free(entry.region);
+    const { tokens, region } = entry;
+    const { entry: known, shared } = this.longest(entry, tokens.length);
+    if (known && shared === tokens.length && known.region.repeatable >= region.repeatable) {
+      this.free(region);
       return;
     }
     this.entries = this.entries.filter((other) => {
-      const covered = other.scope === entry.scope && sharedPrefix(other.tokens, entry.tokens) === other.tokens.length;
+      const covered =
+        other.scope === entry.scope &&
+        sharedPrefix(other.tokens, tokens) === other.tokens.length &&
+        other.region.repeatable <= region.repeatable;
       if (covered) this.free(other.region);
       return !covered;
     });
@@ -45,7 +53,7 @@ export class PrefixCache {
 
   /** The entry that shares the longest beginning with the first `length` tokens of the same scope, and how long that is. */
   longest(
-    { tokens, scope }: Sought,
+    { tokens, scope, repeatable = false }: Sought,
     length: number,
     others: Iterable<Cached> = [],
   ): { entry: Cached | null; shared: number } {
@@ -54,8 +62,9 @@ export class PrefixCache {
     const look = (entry: Cached) => {
       if (entry.scope !== scope) return;
       // An entry that differs where the best ends cannot share more: most are told apart by one comparison.
-      if (entry.region.used <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
-      const own = Math.min(sharedPrefix(entry.tokens, tokens), entry.region.used, length);
+      const rows = usable(entry.region, repeatable);
+      if (rows <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
+      const own = Math.min(sharedPrefix(entry.tokens, tokens), rows, length);
       if (own > shared) [best, shared] = [entry, own];
     };
     for (const entry of this.entries) look(entry);
@@ -86,6 +95,11 @@ export class PrefixCache {
     this.free(entry.region);
     return true;
   }
+}
+
+/** Rows of a region that a prompt may take over. */
+function usable({ used, repeatable }: Region, onlyRepeatable: boolean): number {
+  return onlyRepeatable ? Math.min(used, repeatable) : used;
 }
 
 /** How many tokens two lists have in common at their beginnings. */

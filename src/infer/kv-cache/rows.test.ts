@@ -103,7 +103,7 @@ describe("PrefixCache", () => {
     const freed: Region[] = [];
     const cache = new PrefixCache((region) => freed.push(region), most);
     const keep = (tokens: number[]) => {
-      const region = { start: 0, capacity: tokens.length, used: tokens.length };
+      const region = { start: 0, capacity: tokens.length, used: tokens.length, repeatable: 0 };
       cache.keep({ tokens, region });
       return region;
     };

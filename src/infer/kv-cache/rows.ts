@@ -6,6 +6,8 @@ export interface Region {
   capacity: number;
   /** Rows at the beginning that hold something, set by the holder: what a move carries along. */
   used: number;
+  /** Rows at the beginning that are as every repeatable request would have read them (see reuse.ts). */
+  repeatable: number;
 }
 
 export class RowAllocator {
@@ -35,7 +37,7 @@ export class RowAllocator {
   /** A region of this many rows, or null if fewer are free. */
   allocate(capacity: number): Region | null {
     if (capacity > this.free) return null;
-    const region = { start: this.gap(capacity) ?? this.open(capacity), capacity, used: 0 };
+    const region = { start: this.gap(capacity) ?? this.open(capacity), capacity, used: 0, repeatable: 0 };
     this.insert(region);
     this.held += capacity;
     return region;

@@ -80,7 +80,7 @@ export interface ResolvedParams {
   /** Undefined: where it pays. */
   draft: boolean | undefined;
   /** Whoever asks again must get the same: a seed was given, or there is nothing to draw. */
-  reproducible: boolean;
+  repeatable: boolean;
 }
 
 /**
@@ -119,7 +119,7 @@ export function resolveParams(given: SamplingParams, defaults: SamplingDefaults,
     topLogprobs: given.topLogprobs === undefined ? null : number("topLogprobs", 0),
     experts: given.experts ?? false,
     draft: given.draft,
-    reproducible: given.seed !== undefined || temperature === 0,
+    repeatable: given.seed !== undefined || temperature === 0,
   };
 }
 

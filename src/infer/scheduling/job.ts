@@ -90,6 +90,11 @@ export class Job {
     return Math.min(this.request.settings.maxTokens - made, this.context - this.tokens.length);
   }
 
+  /** Whoever asks the same again must get the same. */
+  get repeatable(): boolean {
+    return this.request.settings.repeatable;
+  }
+
   get scope(): string {
     return this.request.scope;
   }

@@ -86,8 +86,9 @@ function tokensOf({ job, count }: Part): number[] {
 /**
  * Parts a budget of tokens among prompts that are being read, the oldest first among them: it gets at least half, and of what remains the
  * shortest go first.
+ * @param minPiece tokens that no prompt has fewer of left, unless it is shorter itself
  */
-export function sharePrefill(reading: readonly Job[], budget: number): Part[] {
+export function sharePrefill(reading: readonly Job[], budget: number, minPiece = 1): Part[] {
   if (reading.length === 0) return [];
   const [oldest, ...others] = reading;
   const first = { job: oldest, count: Math.min(oldest.waiting, Math.ceil(budget / 2)) };
@@ -100,5 +101,9 @@ export function sharePrefill(reading: readonly Job[], budget: number): Part[] {
     rest -= count;
   }
   first.count = Math.min(oldest.waiting, first.count + rest);
+  for (const part of parts) {
+    const left = part.job.waiting - part.count;
+    if (left > 0 && left < minPiece) part.count = Math.max(Math.min(part.count, minPiece), part.job.waiting - minPiece);
+  }
   return parts;
 }

@@ -5,6 +5,7 @@
 
 import { EngineError, type EngineStats } from "../engine.ts";
 import { Memory, type Reading } from "../kv-cache/kv-cache.ts";
+import { isRepeatable, type ReuseRule, reuseRule } from "../kv-cache/reuse.ts";
 import type { Model } from "../model.ts";
 import { Drafter, type Read } from "./drafter.ts";
 import { FairQueue } from "./fair-queue.ts";
@@ -41,6 +42,7 @@ export class Scheduler {
   private memory: Memory;
   private drafter: Drafter | null;
   private readonly readBound: boolean;
+  private readonly rule: ReuseRule | null;
   /** Whether guessing ahead is worth it for a sequence alone: the first way guesses. */
   private readonly pace = new Pace();
   private readonly queue = new FairQueue<Job>();
@@ -68,13 +70,14 @@ export class Scheduler {
   constructor(model: Model, limits: SchedulerLimits) {
     this.model = model;
     this.limits = limits;
+    this.rule = reuseRule(model, limits.prefill);
     ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
     this.readBound = model.firingBytes > READ_BOUND;
   }
 
   private emptyCache(): { memory: Memory; drafter: Drafter | null } {
     const drafts = Drafter.has(this.model);
-    const memory = new Memory(this.model, this.limits.rows, drafts);
+    const memory = new Memory(this.model, this.limits.rows, drafts, this.rule);
     return { memory, drafter: drafts ? new Drafter(this.model, memory.cache) : null };
   }
 
@@ -167,7 +170,7 @@ export class Scheduler {
     const before = parts.map(({ job }) => ({ past: job.past, length: job.tokens.length }));
     const tokens = parts.reduce((sum, { count }) => sum + count, 0);
     try {
-      this.model.threads.run(tokens, () => this.pass(parts));
+      this.model.threads.run(tokens, () => this.pass(parts, tokens));
     } catch (error) {
       parts.forEach(({ job, count }, i) => {
         job.guess = null;
@@ -175,6 +178,7 @@ export class Scheduler {
         if (!job.region || job.tokens.length > before[i].length) return;
         job.past = before[i].past;
         job.region.used = job.past;
+        job.region.repeatable = Math.min(job.region.repeatable, job.past);
         if (parts.length > 1) this.attempt([{ job, count: Math.min(count, job.waiting) }]);
         else this.fail(job, error);
       });
@@ -253,7 +257,7 @@ export class Scheduler {
       if (job.waiting > 1) reading.push(job);
       else parts.push({ job, count: job.guess === null ? 1 : 2 });
     }
-    parts.push(...sharePrefill(reading, this.limits.prefill));
+    parts.push(...sharePrefill(reading, this.limits.prefill, this.rule?.minPiece ?? 1));
     for (const { job, count } of parts) if (job.region) this.secure(job, count);
     // Whoever gave rows up for others has none now.
     return parts.filter(({ job }) => job.region);
@@ -271,7 +275,16 @@ export class Scheduler {
     }
   }
 
-  private pass(parts: readonly Part[]): void {
+  /** Counts tokens of a job that a pass of `tokens` has read. */
+  private read(job: Job, count: number, tokens: number): void {
+    const region = job.region!;
+    if (this.rule && region.repeatable === job.past && isRepeatable(this.rule, { from: job.past, count, tokens }))
+      region.repeatable += count;
+    job.past += count;
+    region.used = job.past;
+  }
+
+  private pass(parts: readonly Part[], tokens: number): void {
     const started = performance.now();
     const [{ job: first }] = parts;
     // Of a greedy sequence alone, a step that checks a guess and makes one, or neither, tells how quick that way is.
@@ -286,8 +299,7 @@ export class Scheduler {
         pass.eachLogits(row, count, (i, logits) => job.scored(job.past + i, logits, pass.experts(job, row + i)));
       reads.push({ job, from: job.past, count, row });
       row += count;
-      job.past += count;
-      job.region!.used = job.past;
+      this.read(job, count, tokens);
     }
     this.draw(
       pass,
