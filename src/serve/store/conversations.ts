@@ -29,7 +29,11 @@ export class SqliteConversations implements ConversationStore {
     this.messages = messages;
     this.search = new Search(db);
     this.select = db.prepare("SELECT * FROM conversations WHERE id = ? AND owner = ? AND deleted_at IS NULL");
-    this.lastTime = (db.prepare("SELECT max(updated_at) AS last FROM conversations").get()!.last as number) ?? 0;
+    this.lastTime = this.latest();
+  }
+
+  private latest(): number {
+    return (this.db.prepare("SELECT max(updated_at) AS last FROM conversations").get()!.last as number | null) ?? 0;
   }
 
   list(
@@ -138,7 +142,11 @@ export class SqliteConversations implements ConversationStore {
   }
 
   import(owner: string, conversations: Export["conversations"]): Imported {
-    return whole(this.db, () => new Importer(this.db, this.messages, () => this.now()).import(owner, conversations));
+    const importer = new Importer(this.db, this.messages, () => this.now());
+    const done = whole(this.db, () => importer.import(owner, conversations));
+    // What is changed after an import is newer than what came with it.
+    this.lastTime = Math.max(this.lastTime, this.latest());
+    return done;
   }
 
   /** Adds copies of messages under ids of their own; which became which. */

@@ -1,5 +1,6 @@
 /** The keys, once: the list that explains them is made from the same table. */
 import type { Strings } from "../i18n/en.ts";
+import { isComposing } from "./ime.ts";
 
 export const MAC = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 export const MOD = MAC ? "⌘" : "Ctrl";
@@ -93,7 +94,7 @@ function single(event: KeyboardEvent, actions: Actions): (() => void) | undefine
 
 /** @param singleKeys whether keys without a modifier count */
 export function handleKey(event: KeyboardEvent, actions: Actions, singleKeys: boolean): void {
-  if (event.defaultPrevented || event.isComposing || event.altKey) return;
+  if (event.defaultPrevented || isComposing(event) || event.altKey) return;
   const mod = MAC ? event.metaKey : event.ctrlKey;
   let action: (() => void) | undefined;
   const inDialog = document.querySelector("dialog[open]") !== null;

@@ -1,4 +1,6 @@
-/** What the page adds to cleaned HTML: a head with a copy button over code, and frames in which wide things scroll. */
+/** What the page adds to cleaned HTML: a head with a copy button over code, frames in which wide things scroll, and where a text begins. */
+import { directionOf } from "../lib/direction.ts";
+
 export interface DecorationLabels {
   copy: string;
   code: string;
@@ -12,7 +14,15 @@ function make<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, 
   return element;
 }
 
+/** Each piece of text begins where its first letter says. What holds several (a list with its marks, a table) goes by the first of them. */
+function direct(root: DocumentFragment): void {
+  for (const element of root.querySelectorAll<HTMLElement>("p, h3, h4, h5, h6, th, td")) element.dir = "auto";
+  for (const element of root.querySelectorAll<HTMLElement>("ul, ol, blockquote, table"))
+    element.dir = directionOf(element.textContent ?? "") ?? "auto";
+}
+
 export function decorate(root: DocumentFragment, labels: DecorationLabels): void {
+  direct(root);
   for (const pre of root.querySelectorAll("pre")) {
     const language = pre.className.replace(/^language-/, "");
     const frame = make("div", "code");
@@ -21,6 +31,7 @@ export function decorate(root: DocumentFragment, labels: DecorationLabels): void
     button.type = "button";
     head.append(make("span", "", language), button);
     pre.className = "";
+    pre.dir = "ltr";
     pre.tabIndex = 0;
     pre.setAttribute("role", "region");
     pre.setAttribute("aria-label", language ? `${labels.code}: ${language}` : labels.code);

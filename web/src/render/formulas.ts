@@ -17,6 +17,7 @@ function show(element: HTMLElement, set: HTMLElement | null): void {
     element.classList.add("failed");
     return;
   }
+  element.dataset.tex = element.textContent ?? "";
   element.replaceChildren(...[...set.childNodes].map((node) => node.cloneNode(true)));
   element.classList.add("rendered");
 }

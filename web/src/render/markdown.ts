@@ -7,6 +7,7 @@ import { highlight, prepare } from "./highlight.ts";
 import { LIMITS } from "./limits.ts";
 import { unstack } from "./marks.ts";
 import { escapeHtml, mathExtensions } from "./math.ts";
+import { tokenizer } from "./tokenizer.ts";
 
 export interface Block {
   /** Characters of the source that this block covers. */
@@ -20,25 +21,33 @@ const HARMLESS = /^<\/?(?:br|sub|sup|kbd)\s*\/?>$/i;
 
 let growing = false;
 
-const marked = new Marked({
-  gfm: true,
-  extensions: mathExtensions(() => growing),
-  renderer: {
-    html: ({ text }) => (HARMLESS.test(text.trim()) ? text : escapeHtml(text)),
-    // Nothing is fetched from elsewhere because a model said so: an image is a link that a person may follow.
-    image: ({ href, text }) => `<a class="image" href="${escapeHtml(href)}">${escapeHtml(text || href)}</a>`,
-    heading({ tokens, depth }) {
-      const level = Math.min(6, depth + 2);
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+const markdown = (breaks: boolean): Marked =>
+  new Marked({
+    gfm: true,
+    breaks,
+    tokenizer,
+    extensions: mathExtensions(() => growing),
+    renderer: {
+      html: ({ text }) => (HARMLESS.test(text.trim()) ? text : escapeHtml(text)),
+      // Nothing is fetched from elsewhere because a model said so: an image is a link that a person may follow.
+      image: ({ href, text }) => `<a class="image" href="${escapeHtml(href)}">${escapeHtml(text || href)}</a>`,
+      heading({ tokens, depth }) {
+        const level = Math.min(6, depth + 2);
+        return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+      },
+      checkbox: ({ checked }) => `<span class="task">${checked ? "☑" : "☐"}</span>`,
+      code({ text, lang }) {
+        const language = languageOf(lang);
+        const body = highlight(text, language) ?? escapeHtml(text);
+        return `<pre class="language-${escapeHtml(language.replace(/[^\w+#.-]/g, ""))}"><code>${body}</code></pre>`;
+      },
     },
-    checkbox: ({ checked }) => `<span class="task">${checked ? "☑" : "☐"}</span>`,
-    code({ text, lang }) {
-      const language = languageOf(lang);
-      const body = highlight(text, language) ?? escapeHtml(text);
-      return `<pre class="language-${escapeHtml(language.replace(/[^\w+#.-]/g, ""))}"><code>${body}</code></pre>`;
-    },
-  },
-});
+  });
+
+/** An answer's line ends are meant; those of a document that a person wrapped are not. */
+const parsers = { answer: markdown(true), document: markdown(false) };
+
+export type Kind = keyof typeof parsers;
 
 function languageOf(lang: string | undefined): string {
   return /^\S+/.exec(lang ?? "")?.[0] ?? "";
@@ -53,9 +62,9 @@ export function isTooMuch(text: string): boolean {
   return text.length > LIMITS.text || DEEP.test(text) || INDENTED.test(text);
 }
 
-function languages(tokens: readonly Token[]): Set<string> {
+function languages(marked: Marked, tokens: Token[]): Set<string> {
   const found = new Set<string>();
-  marked.walkTokens(tokens as Token[], (token) => {
+  marked.walkTokens(tokens, (token) => {
     if (token.type === "code") found.add(languageOf((token as Tokens.Code).lang));
   });
   return found;
@@ -66,11 +75,12 @@ function languages(tokens: readonly Token[]): Set<string> {
  * @param final no more is to come
  * @returns blocks whose lengths sum to the text's; unless final, the last one may still change
  */
-export async function renderBlocks(text: string, final: boolean): Promise<Block[]> {
+export async function renderBlocks(text: string, final: boolean, kind: Kind = "answer"): Promise<Block[]> {
   if (isTooMuch(text)) return [{ length: text.length, html: null }];
+  const marked = parsers[kind];
   growing = !final;
   const tokens = marked.lexer(text);
-  await prepare(languages(tokens));
+  await prepare(languages(marked, tokens));
   const blocks: Block[] = [];
   for (const token of tokens) {
     const last = blocks.at(-1);

@@ -1,5 +1,6 @@
 /** Formulas in Markdown: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
 import type { TokenizerAndRendererExtension, TokenizerThis, Tokens } from "marked";
+import { LIMITS } from "./limits.ts";
 
 export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
@@ -19,9 +20,13 @@ function renderer(token: Tokens.Generic): string {
 }
 
 // A dollar opens only before a non-space and closes only after one and before no digit, so that "$5 and $6" stays money.
-const INLINE = /^(?:\$(?![\s$])((?:\\.|[^\\\n$])*?(?:\\.|[^\\\s$]))\$(?!\d)|\\\(([^\n]+?)\\\))/;
-const INLINE_DISPLAY = /^(?:\$\$((?:\\.|[^\\$])+?)\$\$|\\\[([\s\S]+?)\\\])/;
-const BLOCK = /^ {0,3}(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\])[ \t]*(?:\n+|$)/;
+// Nobody looks for the end of a formula further than a formula may be long: many beginnings without an end would cost their square.
+const MAX = LIMITS.tex;
+const INLINE = new RegExp(
+  String.raw`^(?:\$(?![\s$])((?:\\.|[^\\\n$]){0,${MAX}}?(?:\\.|[^\\\s$]))\$(?!\d)|\\\(([^\n]{1,${MAX}}?)\\\))`,
+);
+const INLINE_DISPLAY = new RegExp(String.raw`^(?:\$\$((?:\\.|[^\\$]){1,${MAX}}?)\$\$|\\\[([\s\S]{1,${MAX}}?)\\\])`);
+const BLOCK = new RegExp(String.raw`^ {0,3}(?:\$\$([\s\S]{1,${MAX}}?)\$\$|\\\[([\s\S]{1,${MAX}}?)\\\])[ \t]*(?:\n+|$)`);
 const BLOCK_OPEN = /^ {0,3}(?:\$\$|\\\[)/;
 
 function inline(this: TokenizerThis, source: string): MathToken | undefined {

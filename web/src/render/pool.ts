@@ -1,11 +1,12 @@
 /** The page's side of the rendering worker: one job at a time, the most urgent first, and none for longer than its patience. */
 import { LIMITS } from "./limits.ts";
-import type { Block } from "./markdown.ts";
+import type { Block, Kind } from "./markdown.ts";
 
 export interface Job {
   id: number;
   text: string;
   final: boolean;
+  kind: Kind;
 }
 
 /** id -1: the worker is ready. */
@@ -63,13 +64,14 @@ function advance(): void {
   const urgent = queue.findIndex((job) => job.urgent);
   [current] = queue.splice(Math.max(0, urgent), 1);
   timer = window.setTimeout(giveUp, LIMITS.patience);
-  worker.postMessage({ id: current.id, text: current.text, final: current.final } satisfies Job);
+  const { id, text, final, kind } = current;
+  worker.postMessage({ id, text, final, kind } satisfies Job);
 }
 
 /** @param urgent it is what is being written now, and goes before what was written long ago */
-export function renderInWorker(text: string, final: boolean, urgent: boolean): Promise<Block[]> {
+export function renderInWorker(job: Omit<Job, "id"> & { urgent: boolean }): Promise<Block[]> {
   return new Promise((resolve) => {
-    queue.push({ id: nextId++, text, final, urgent, resolve });
+    queue.push({ ...job, id: nextId++, resolve });
     advance();
   });
 }

@@ -5,7 +5,7 @@
 import { type DecorationLabels, decorate } from "./decorate.ts";
 import { setFormulas } from "./formulas.ts";
 import { LIMITS } from "./limits.ts";
-import type { Block } from "./markdown.ts";
+import type { Block, Kind } from "./markdown.ts";
 import { unstack } from "./marks.ts";
 import { renderInWorker } from "./pool.ts";
 import { sanitize } from "./sanitize.ts";
@@ -16,11 +16,12 @@ export interface ViewLabels extends DecorationLabels {
 }
 
 /** Constructs whose meaning may depend on text far behind them: such a text is rendered once more when it is complete. */
-const FAR = /^ {0,3}\[[^\]]+\]:|\$\$|\\\[/m;
+const FAR = /^ {0,3}\[[^\]\n]{1,999}\]:|\$\$|\\\[/m;
 
 export class MarkdownView {
   private readonly root: HTMLElement;
   private readonly labels: ViewLabels;
+  private readonly kind: Kind;
   private text = "";
   private final = false;
   /** Characters and elements of blocks that are closed. */
@@ -31,9 +32,10 @@ export class MarkdownView {
   private finished = false;
   private gone = false;
 
-  constructor(root: HTMLElement, labels: ViewLabels) {
+  constructor(root: HTMLElement, labels: ViewLabels, kind: Kind = "answer") {
     this.root = root;
     this.labels = labels;
+    this.kind = kind;
   }
 
   update(text: string, final: boolean): void {
@@ -63,7 +65,7 @@ export class MarkdownView {
     this.busy = true;
     while (!this.finished && !this.gone) {
       const { text, final, closed } = this;
-      const blocks = await renderInWorker(text.slice(closed), final, !final);
+      const blocks = await renderInWorker({ text: text.slice(closed), final, kind: this.kind, urgent: !final });
       if (this.gone) break;
       // The text was replaced while the worker thought of the old one.
       if (!this.text.startsWith(text) || this.closed !== closed) continue;
@@ -119,6 +121,7 @@ export class MarkdownView {
     const to = from + LIMITS.plain;
     const text = document.createElement("div");
     text.className = "plain";
+    text.dir = "auto";
     text.textContent = unstack(source.slice(from, to));
     if (to >= source.length) return [text];
     const more = document.createElement("button");

@@ -6,7 +6,7 @@ const post = (message: Answer): void => postMessage(message);
 
 addEventListener("message", async ({ data }: MessageEvent<Job>) => {
   try {
-    post({ id: data.id, blocks: await renderBlocks(data.text, data.final) });
+    post({ id: data.id, blocks: await renderBlocks(data.text, data.final, data.kind) });
   } catch {
     // A parser that gives up (a stack that ran out) is no reason to show nothing.
     post({ id: data.id, blocks: [{ length: data.text.length, html: null }] });
