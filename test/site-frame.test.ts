@@ -93,7 +93,16 @@ describe.skipIf(!hasChromium)("around the chat", () => {
     await picker.setInputFiles({ name: "x.json", mimeType: "application/json", buffer: Buffer.from("{}") });
     await page.getByText("This file is no export of Shoal.").waitFor();
     await picker.setInputFiles(path);
-    await page.getByText("Imported 1 conversation.").waitFor();
+    await page.getByText("Imported 1 conversation; 0 updated, 0 here already.").waitFor();
+    await picker.setInputFiles(path);
+    await page.getByText("Imported 0 conversations; 0 updated, 1 here already.").waitFor();
+    // What new chats begin with is a person's own choice.
+    await page.getByRole("combobox", { name: "Model" }).selectOption("deepseek-chat");
+    await page.getByRole("dialog").getByRole("textbox", { name: "System prompt" }).fill("Be brief.");
+    await page.getByRole("dialog").getByRole("textbox", { name: "System prompt" }).blur();
+    await expect.poll(() => mock.store.defaults).toEqual({ model: "deepseek-chat", system: "Be brief." });
+    await button(page, /^Choose a model: deepseek-chat/).waitFor();
+    mock.store.defaults = {};
     await page.keyboard.press("Escape");
     await link(page, "treasure").click();
     await page.locator("article.assistant").getByText("treasure").waitFor();
@@ -172,7 +181,12 @@ describe.skipIf(!hasChromium)("around the chat", () => {
   test("a server with keys asks for one and keeps it", async () => {
     const guarded = await startMock(SITE, { key: "sk-shoal-1" });
     const { page, trouble } = await visit(browser, guarded.url);
-    await page.getByRole("dialog", { name: "API key" }).getByLabel("API key").last().fill("sk-shoal-1");
+    const field = page.getByRole("dialog", { name: "API key" }).getByLabel("API key").last();
+    await field.fill("sk-shoal-wrong");
+    await page.keyboard.press("Enter");
+    await page.getByText("The server does not know this key, or it was revoked.").waitFor();
+    await expect.poll(() => field.evaluate((element) => element === document.activeElement)).toBe(true);
+    await field.fill("sk-shoal-1");
     await button(page, "Use this key").click();
     await page.getByText("knows little").waitFor();
     await say(page, "/say open");

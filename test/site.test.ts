@@ -32,14 +32,32 @@ describe.skipIf(!hasChromium)("the chat site", () => {
       await opened.page.context().close();
     });
   const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name, exact: true });
+  const focused = (page: Page) => page.evaluate(() => document.activeElement?.id);
   const lastReply = (page: Page) => page.locator("article.assistant").last();
 
   on("a first visit explains, links the card, and offers prompts that are sent with a click", async (page) => {
     await page.getByText("knows little, cannot be relied on").waitFor();
-    expect(await page.getByRole("link", { name: "Read its card" }).getAttribute("href")).toBe(
-      "https://example.org/minnow",
-    );
+    await page.getByText("minnow runs on this computer: nothing you type to it leaves it.").waitFor();
+    await page.getByRole("link", { name: "Read its card" }).click();
+    await page.getByRole("heading", { name: "Minnow", exact: true }).waitFor();
+    // A document's own line ends are no breaks; what it would run or fetch is text or a link.
+    await page.getByText("A very small DeepSeek-V3, trained on two cores. Its recipe").waitFor();
+    await page.getByRole("cell", { name: "16" }).waitFor();
+    await page.reload();
+    await page.getByRole("link", { name: "Back to the chat" }).click();
+    // What is said of the model that is chosen is true of it, and of both where two are.
+    await button(page, /^Choose a model/).click();
+    await page.getByRole("menuitemradio", { name: /deepseek-chat/ }).click();
+    await page.getByText("deepseek-chat answers from upstream.example: what you type to it is sent there.").waitFor();
+    expect(await page.locator(".lines").textContent()).not.toMatch(/Minnow|leaves/);
+    // What was chosen before the first message outlives the page.
+    await page.reload();
+    await button(page, "Choose a model: deepseek-chat").waitFor();
+    await button(page, /^Choose a model/).click();
+    await page.getByRole("menuitemradio", { name: /minnow/ }).click();
+    await expect.poll(() => focused(page)).toBe("composer");
     await button(page, "What is a tide?").click();
+    await expect.poll(() => focused(page)).toBe("composer");
     // Within the reply: once it is whole, it is read out as well.
     await lastReply(page).getByText("Welford's method computes").waitFor();
     await settled(page);
@@ -76,6 +94,53 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await reply.getByRole("button", { name: "Continue" }).click();
     await reply.getByText("word49").waitFor();
     expect((await reply.locator(".md").textContent())?.trim()).toBe(words);
+    await expect.poll(() => focused(page)).toBe("composer");
+  });
+
+  on("a tool that a model calls is shown with its arguments, as it comes and when it is opened again", async (page) => {
+    await say(page, "/tool Let me look up the weather.");
+    const call = lastReply(page).getByRole("region", { name: "Called get_weather" });
+    await call.getByText('"city": "Paris",').waitFor();
+    await settled(page);
+    await call.getByText("It was not run here").waitFor();
+    await page.reload();
+    await call.getByText('"days": 3').waitFor();
+  });
+
+  on("every script is read as it is written, and copied as what it says", async (page) => {
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const text =
+      "**重要：**请看https://example.com/a，然后\nشكرا\n\n- שלום\n- two\n\nSo $x^2$ holds:\n\n$$y=\\frac{1}{2}$$\n\n```js\nlet a;\n```";
+    await say(page, `/say ${text}`);
+    await settled(page);
+    const md = lastReply(page).locator(".md");
+    await md.locator("strong", { hasText: "重要：" }).waitFor();
+    expect(await md.getByRole("link").textContent()).toBe("https://example.com/a");
+    await md.locator("ul[dir=rtl]").waitFor();
+    await expect.poll(() => md.locator(".math.rendered").count()).toBe(2);
+    await md.evaluate((element) => getSelection()!.selectAllChildren(element));
+    await page.keyboard.press("ControlOrMeta+c");
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toContain("So $x^2$ holds:\n");
+    expect(copied).toContain("$$y=\\frac{1}{2}$$");
+    expect(copied).toContain("let a;");
+    expect(copied).not.toContain("Copy");
+    // Without a formula the browser copies by itself.
+    await md.locator(".code").evaluate((element) => getSelection()!.selectAllChildren(element));
+    await page.keyboard.press("ControlOrMeta+c");
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("let a;");
+    // Enter that ends the composition of a word sends nothing, in Safari too, where only its code tells.
+    await page.locator("#composer").fill("你好");
+    for (const field of ["#composer", "input[type=search]"])
+      await page.locator(field).evaluate((element) => {
+        element.dispatchEvent(new CompositionEvent("compositionend", { bubbles: true }));
+        element.dispatchEvent(
+          new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, bubbles: true, cancelable: true }),
+        );
+      });
+    expect(await page.locator("#composer").inputValue()).toBe("你好");
+    expect(await page.locator("#composer").getAttribute("dir")).toBe("auto");
+    expect([...mock.store.messages.values()].some(({ content }) => content === "你好")).toBe(false);
   });
 
   on("reasoning folds away when the answer begins", async (page) => {
@@ -123,11 +188,20 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await settled(page);
     const columns = page.getByRole("region", { name: "Answers side by side" });
     await expect.poll(() => columns.locator(".column").count()).toBe(2);
+    // Each goes on from its own answers, and both are in sight.
+    await say(page, "/say hello again");
+    await settled(page);
+    await expect.poll(() => page.locator(".column").count()).toBe(4);
+    expect([...mock.store.messages.values()].slice(-2).map(({ model, slot }) => [model, slot])).toEqual([
+      ["minnow", 1],
+      ["deepseek-chat", 2],
+    ]);
     await columns
+      .last()
       .locator(".column", { hasText: "deepseek-chat" })
       .getByRole("button", { name: "Go on with this one" })
       .click();
-    await columns.waitFor({ state: "detached" });
+    await expect.poll(() => columns.count()).toBe(1);
     await expect.poll(() => lastReply(page).textContent()).toContain("deepseek-chat");
     await button(page, "Compare with deepseek-chat").click();
     await page.getByRole("menuitemradio", { name: "One model" }).click();
@@ -242,6 +316,36 @@ describe.skipIf(!hasChromium)("the chat site", () => {
     await expect.poll(() => page.evaluate(() => Object.values(localStorage).join())).toContain("half a thou");
     await page.reload();
     await expect.poll(() => composer.inputValue()).toBe("half a thou");
+  });
+
+  on("what is too long is said before it is sent, and a model that is gone is not asked", async (page) => {
+    await say(page, "/say one");
+    await settled(page);
+    const before = mock.store.messages.size;
+    await page.locator("#composer").fill("word ".repeat(5_000).trim());
+    await page.getByText("This message alone is longer than the context of minnow").waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("region", { name: "Notifications" }).getByText("longer than the context").waitFor();
+    expect(mock.store.messages.size).toBe(before);
+    await page.locator("#composer").fill("word ".repeat(4_094).trim());
+    await page.getByText("The context has no room for the oldest message").waitFor();
+    await page.locator("#composer").fill("short");
+    await page.getByText("The context has no room").waitFor({ state: "detached" });
+    const { MODELS } = await import("../web/mock/model.ts");
+    const upstreams = [{ name: "up", url: "http://127.0.0.1:1/v1", error: "it answered 401: Incorrect API key" }];
+    mock.store.info = { models: MODELS.slice(1), upstreams };
+    try {
+      const conversations = mock.store.conversations.size;
+      await page.getByRole("navigation").getByRole("link", { name: "New chat" }).click();
+      await say(page, "hello");
+      await page.getByText("minnow is not in the list of models any more; choose another.").waitFor();
+      expect(await page.locator("#composer").inputValue()).toBe("hello");
+      expect(mock.store.conversations.size).toBe(conversations);
+      await button(page, /^Choose a model/).click();
+      await page.getByText("up does not answer: it answered 401: Incorrect API key").waitFor();
+    } finally {
+      mock.store.info = {};
+    }
   });
 
   on("a failed answer says why, and a screen reader hears whole sentences", async (page) => {

@@ -56,6 +56,7 @@ class ThreadEngine implements Engine {
   private readonly start: () => Promise<Started>;
   private readonly streams = new Map<number, Stream>();
   private readonly asked = new Map<number, PromiseWithResolvers<Record<string, EngineStats>>>();
+  private readonly counts = new Map<number, PromiseWithResolvers<number>>();
   private nextId = 0;
   /** Why nothing can be asked, for now or for good. */
   private ended: EngineError | null = null;
@@ -131,6 +132,16 @@ class ThreadEngine implements Engine {
     return answer.promise;
   }
 
+  async countTokens(request: ChatRequest): Promise<number> {
+    if (this.ended) throw this.ended;
+    const id = this.nextId++;
+    const answer = Promise.withResolvers<number>();
+    this.counts.set(id, answer);
+    this.hold();
+    this.send({ type: "count", id, request });
+    return answer.promise;
+  }
+
   async close(): Promise<void> {
     const { ended } = this;
     this.closed = true;
@@ -179,7 +190,7 @@ class ThreadEngine implements Engine {
 
   /** Keeps the process alive while somebody waits for an answer. */
   private hold(): void {
-    if (this.streams.size + this.asked.size > 0) this.worker.ref();
+    if (this.streams.size + this.asked.size + this.counts.size > 0) this.worker.ref();
     else this.worker.unref();
   }
 
@@ -191,6 +202,12 @@ class ThreadEngine implements Engine {
         if ("kind" in event) stream.fail(restored(event));
         else stream.push(event);
       }
+    } else if (message.type === "count") {
+      const { id, count } = message;
+      if (typeof count === "number") this.counts.get(id)?.resolve(count);
+      else this.counts.get(id)?.reject(restored(count));
+      this.counts.delete(id);
+      this.hold();
     } else if (message.type === "stats") {
       this.asked.get(message.id)?.resolve(message.stats);
       this.asked.delete(message.id);
@@ -201,8 +218,9 @@ class ThreadEngine implements Engine {
   private end(error: EngineError): void {
     this.ended = error;
     for (const stream of this.streams.values()) stream.fail(error);
-    for (const { reject } of this.asked.values()) reject(error);
+    for (const { reject } of [...this.asked.values(), ...this.counts.values()]) reject(error);
     this.asked.clear();
+    this.counts.clear();
   }
 }
 

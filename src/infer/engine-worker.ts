@@ -1,6 +1,6 @@
 /** The engine's thread: takes requests between passes, and gives what they made in messages. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { EngineEvent } from "./engine.ts";
+import type { ChatRequest, EngineEvent } from "./engine.ts";
 import { type EngineOptions, LocalModels } from "./local-models.ts";
 import { type LoadOptions, loadModel, type Model } from "./model.ts";
 import { type FromEngine, type PlainError, plain, type ToEngine } from "./protocol.ts";
@@ -63,7 +63,10 @@ function receive(models: LocalModels, message: ToEngine): void {
       events.push([message.id, plain(error)]);
     }
   } else if (message.type === "cancel") models.cancel(message.id);
-  else if (message.type === "stats") send({ type: "stats", id: message.id, stats: models.stats() });
+  else if (message.type === "count") {
+    send({ type: "count", id: message.id, count: counted(models, message.request) });
+    return;
+  } else if (message.type === "stats") send({ type: "stats", id: message.id, stats: models.stats() });
   else {
     models.cancelAll();
     flush();
@@ -73,6 +76,14 @@ function receive(models: LocalModels, message: ToEngine): void {
   if (running) return;
   running = true;
   setImmediate(run, models);
+}
+
+function counted(models: LocalModels, request: ChatRequest): number | PlainError {
+  try {
+    return models.count(request);
+  } catch (error) {
+    return plain(error);
+  }
 }
 
 function load(dir: string, options: LoadOptions = {}): Model {

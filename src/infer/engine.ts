@@ -165,6 +165,11 @@ export interface Engine {
   chat(request: ChatRequest, signal?: AbortSignal): AsyncIterable<EngineEvent>;
   /** Continues a text. */
   complete(request: CompletionRequest, signal?: AbortSignal): AsyncIterable<EngineEvent>;
+  /**
+   * Tokens of a conversation's prompt, by the model's own template and tokenizer; null where nobody but an upstream knows.
+   * @throws EngineError if the conversation cannot be asked
+   */
+  countTokens?(request: ChatRequest): Promise<number | null>;
   /** By model id; of upstreams only what passed through here. */
   stats(): Promise<Record<string, EngineStats>>;
   /** Ends what runs with "abort" and frees threads and memory. */

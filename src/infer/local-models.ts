@@ -17,7 +17,7 @@ import {
 import { loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
 import type { Job, Outlet } from "./scheduling/job.ts";
-import { chatAbility } from "./scheduling/requests.ts";
+import { chatAbility, promptLength } from "./scheduling/requests.ts";
 import type { Scheduler } from "./scheduling/scheduler.ts";
 
 export interface LocalModel {
@@ -74,16 +74,23 @@ export class LocalModels {
     return [...this.served.values()].map(({ info }) => info);
   }
 
+  private of(model: string): Served {
+    const served = this.served.get(model);
+    if (served) return served;
+    const known = [...this.served.keys()].join(", ");
+    throw new EngineError("not_found", `there is no model ${JSON.stringify(model)}; there are: ${known}`, {
+      param: "model",
+    });
+  }
+
+  /** Tokens of a conversation's prompt, whether it fits or not. @throws EngineError if it cannot be asked */
+  count(request: ChatRequest): number {
+    return promptLength(this.of(request.model).decoder.model, request);
+  }
+
   /** Takes a request in; its events come under `id`. @throws EngineError if it is refused */
   ask(id: number, kind: "chat" | "complete", request: ChatRequest | CompletionRequest): void {
-    const served = this.served.get(request.model);
-    if (!served) {
-      const known = [...this.served.keys()].join(", ");
-      throw new EngineError("not_found", `there is no model ${JSON.stringify(request.model)}; there are: ${known}`, {
-        param: "model",
-      });
-    }
-    const { decoder } = served;
+    const { decoder } = this.of(request.model);
     const outlet: Outlet = {
       event: (event) => {
         if (event.type === "end") this.jobs.delete(id);

@@ -14,6 +14,7 @@ export type ToEngine =
   | { type: "ask"; id: number; kind: "chat" | "complete"; request: ChatRequest | CompletionRequest; cancelled: boolean }
   | { type: "cancel"; id: number }
   | { type: "stats"; id: number }
+  | { type: "count"; id: number; request: ChatRequest }
   | { type: "close" };
 
 /** An error that crosses threads; `kind` null: an InputError. */
@@ -32,7 +33,8 @@ export type FromEngine =
   | { type: "failed"; error: PlainError }
   /** All that a step gave: events, or the error that ends a request. */
   | { type: "events"; events: [id: number, event: EngineEvent | PlainError][] }
-  | { type: "stats"; id: number; stats: Record<string, EngineStats> };
+  | { type: "stats"; id: number; stats: Record<string, EngineStats> }
+  | { type: "count"; id: number; count: number | PlainError };
 
 export function plain(error: unknown): PlainError {
   if (error instanceof EngineError) {

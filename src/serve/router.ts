@@ -61,6 +61,10 @@ export function joinEngines(engines: readonly NamedEngine[]): Engine {
       // Ids are an upstream's words: one of them may be __proto__.
       return Object.fromEntries(all);
     },
+    async countTokens(request) {
+      const { engine, id } = await placeOf(request.model);
+      return (await engine.countTokens?.({ ...request, model: id })) ?? null;
+    },
     async close() {
       await Promise.allSettled(engines.map(({ engine }) => engine.close()));
     },

@@ -10,6 +10,7 @@
  *   DELETE /api/conversations/:id                   → {restoreUntil}   undo: POST /api/conversations/:id/restore → Conversation
  *   POST   /api/conversations/:id/fork              {messageId} → Conversation   a copy of the branch that ends there
  *   POST   /api/conversations/:id/messages          NewMessage → {message: Message, replies: Message[]}
+ *   POST   /api/count                               Draft → Count   what would be sent, and what it takes of the context
  *   POST   /api/messages/:id/regenerate             {model?, settings?} → Message   a sibling of an assistant's message
  *   POST   /api/messages/:id/continue               {} → Message   goes on where a stopped or interrupted reply ended
  *   POST   /api/messages/:id/stop                   {} → Message
@@ -131,6 +132,28 @@ export interface NewMessage {
   attachments?: Attachment[];
   /** Models to answer, each with a reply of its own (default: the conversation's model, once). */
   models?: string[];
+}
+
+/** A message that is being written, and where. */
+export interface Draft {
+  /** The message that it would follow; null: it would be the first. */
+  parentId: string | null;
+  /** With no text and no attachments: what the branch takes by itself. */
+  content: string;
+  attachments?: Attachment[];
+  settings: ChatSettings;
+}
+
+export interface Count {
+  /** Of the prompt as it would be sent, by the model's own template and tokenizer where `exact`. */
+  tokens: number;
+  exact: boolean;
+  /** Tokens of prompt and answer together; null where unknown. */
+  context: number | null;
+  /** Earlier messages that would be left out. */
+  leftOut: number;
+  /** Whether the rest fits. */
+  fits: boolean;
 }
 
 export type ReplyEvent =

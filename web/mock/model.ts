@@ -1,7 +1,7 @@
 /**
  * A model for trying the site: what it says is in its prompt or in a table, and its probabilities, rivals and experts are made up from a seed.
  * A prompt `/say TEXT` is answered with TEXT; `/slow TEXT` likewise, a piece at a time, and is over when it is stopped; `/hold TEXT` to the
- * middle of it, and with the rest when it is continued; `/think TEXT` after some thought; `/fail` fails.
+ * middle of it, and with the rest when it is continued; `/think TEXT` after some thought; `/tool TEXT` calls a tool after it; `/fail` fails.
  */
 import type { ModelInfo, TokenInfo } from "../../src/infer/engine.ts";
 
@@ -81,12 +81,13 @@ export interface Speech {
   /** Milliseconds between pieces. */
   pause: number;
   fails: boolean;
+  calls: boolean;
   /** The share of the text behind which no more is said, until it is stopped; null: it comes to its end. */
   holdsAt: number | null;
 }
 
 export function answerTo(prompt: string): Speech {
-  const [, command, text] = /^\/(say|slow|hold|think|fail)\s?([\s\S]*)$/.exec(prompt) ?? [];
+  const [, command, text] = /^\/(say|slow|hold|think|tool|fail)\s?([\s\S]*)$/.exec(prompt) ?? [];
   const thought =
     "The question is short. I should first recall the definition, then give the formula, and end with a program that can be run.";
   return {
@@ -94,6 +95,7 @@ export function answerTo(prompt: string): Speech {
     text: text || DEMO,
     pause: command === "slow" || command === "think" ? 25 : 1,
     fails: command === "fail",
+    calls: command === "tool",
     holdsAt: command === "hold" ? 0.5 : command === "slow" ? 1 : null,
   };
 }

@@ -95,10 +95,15 @@ export class Replies {
       }
     }
     if (message.status !== "streaming") return;
+    if (speech.calls) {
+      message.toolCalls = [{ id: "call_1", name: "get_weather", arguments: '{"city":"Paris","days":3}', result: null }];
+      for (const piece of ['{"city":', '"Paris","days":3}'])
+        emit({ type: "tool_call", index: 0, id: "call_1", name: "get_weather", arguments: piece });
+    }
     const completionTokens = pieces(message.content).length;
     message.status = speech.fails ? "failed" : control.stopped ? "stopped" : "done";
     message.error = speech.fails ? "the upstream answered 503: no capacity" : null;
-    message.finishReason = speech.fails ? null : control.stopped ? "abort" : "stop";
+    message.finishReason = speech.fails ? null : control.stopped ? "abort" : speech.calls ? "tool_calls" : "stop";
     message.usage = {
       promptTokens,
       cachedTokens: Math.floor(promptTokens / 2),

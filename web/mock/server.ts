@@ -9,8 +9,8 @@ import { type ServerType, serve } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { getMimeType } from "hono/utils/mime";
-import type { Export, Info, NewMessage, ReplyEvent } from "../../src/serve/wire.ts";
-import { MODELS, tokensOf } from "./model.ts";
+import type { Count, Draft, Export, Imported, Info, NewMessage, ReplyEvent } from "../../src/serve/wire.ts";
+import { MODELS, pieces, tokensOf } from "./model.ts";
 import { Replies } from "./replies.ts";
 import { Store } from "./store.ts";
 
@@ -43,19 +43,25 @@ const INFO: Info = {
   admitted: true,
 };
 
-const fail = (c: Context, status: 400 | 401 | 404, message: string): Response =>
-  c.json({ error: { message, type: "invalid_request_error", param: null, code: null } }, status);
+const CARD =
+  "# Minnow\n\nA very small DeepSeek-V3,\ntrained on two cores. [Its recipe](../recipes/minnow.json)\n\n| layers | 6 |\n|---|---|\n| experts | 16 |\n\n<script>pwned()</script> ![x](https://evil.example/a.png)\n";
+
+const sum = (numbers: number[]): number => numbers.reduce((all, one) => all + one, 0);
+
+const fail = (c: Context, status: 400 | 401 | 404, message: string, code: string | null = null): Response =>
+  c.json({ error: { message, type: "invalid_request_error", param: null, code } }, status);
 
 function routes(store: Store, replies: Replies, site: string, key: string | null): Hono {
   const app = new Hono();
   const conversation = (c: Context) => store.conversations.get(c.req.param("id")!);
   const message = (c: Context) => store.messages.get(c.req.param("id")!);
-  const reply = (parentId: string, conversationId: string, model: string) => {
+  const reply = (parentId: string, conversationId: string, model: string, slot = 0) => {
     const made = store.add(store.conversations.get(conversationId)!, {
       parentId,
       role: "assistant",
       model,
       status: "queued",
+      slot,
     });
     replies.start(made);
     return { ...made };
@@ -65,7 +71,14 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
 
   app.get("/api/info", (c) => {
     const known = key === null || c.req.header("authorization") === `Bearer ${key}`;
-    return c.json({ ...INFO, models: known ? INFO.models : [], needsKey: key !== null, admitted: known });
+    return c.json({
+      ...INFO,
+      ...store.info,
+      defaults: store.defaults,
+      models: known ? (store.info.models ?? INFO.models) : [],
+      needsKey: key !== null,
+      admitted: known,
+    });
   });
   app.use("/api/*", async (c, next) => {
     if (key !== null && c.req.header("authorization") !== `Bearer ${key}`)
@@ -113,8 +126,12 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
   app.post("/api/conversations/:id/messages", async (c) => {
     const { content, parentId, attachments = [], models } = (await c.req.json()) as NewMessage;
     const found = conversation(c)!;
+    const there = store.info.models ?? MODELS;
+    if (models?.some((model) => !there.some(({ id }) => id === model)))
+      return fail(c, 404, "there is no such model", "model_not_found");
     const own = store.add(found, { content, parentId, attachments });
-    const made = (models ?? [modelOf(found.id)]).map((model) => reply(own.id, found.id, model));
+    const asked = models ?? [modelOf(found.id)];
+    const made = asked.map((model, i) => reply(own.id, found.id, model, asked.length > 1 ? i + 1 : 0));
     found.leafId = made[0].id;
     return c.json({ message: own, replies: made });
   });
@@ -153,6 +170,22 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
     });
   });
   app.get("/api/messages/:id/xray", (c) => c.json({ tokens: tokensOf(message(c)!.content, message(c)!.model!) }));
+  app.get("/api/card", (c) => c.json({ text: CARD }));
+  app.put("/api/defaults", async (c) => {
+    store.defaults = await c.req.json();
+    return c.json(store.defaults);
+  });
+  app.post("/api/count", async (c) => {
+    const { parentId, content, settings } = (await c.req.json()) as Draft;
+    const model = MODELS.find(({ id }) => id === settings.model);
+    const context = model?.context ?? 4096;
+    const sizes = [...store.branch(parentId).map((one) => one.content), content].map((text) => pieces(text).length);
+    let leftOut = 0;
+    while (leftOut < sizes.length - 1 && sum(sizes.slice(leftOut)) > context) leftOut++;
+    const tokens = sum(sizes.slice(leftOut));
+    const exact = model?.owner === "local";
+    return c.json({ tokens, exact, context, leftOut, fits: tokens < context } satisfies Count);
+  });
   app.get("/api/presets", (c) => c.json({ presets: store.presets }));
   app.put("/api/presets", async (c) => {
     store.presets = (await c.req.json()).presets;
@@ -170,19 +203,14 @@ function routes(store: Store, replies: Replies, site: string, key: string | null
   );
   app.post("/api/import", async (c) => {
     const { conversations } = (await c.req.json()) as Export;
-    for (const { conversation: one, messages } of conversations) {
-      const copy = store.create({ ...one, id: crypto.randomUUID() });
-      const ids = new Map(messages.map(({ id }) => [id, crypto.randomUUID() as string]));
-      for (const part of messages)
-        store.add(copy, {
-          ...part,
-          id: ids.get(part.id)!,
-          conversationId: copy.id,
-          parentId: ids.get(part.parentId ?? "") ?? null,
-        });
-      copy.leafId = ids.get(one.leafId ?? "") ?? null;
+    const fresh = conversations.filter(({ conversation: { id } }) => !store.conversations.has(id));
+    for (const { conversation: one, messages } of fresh) {
+      const copy = store.create(one);
+      for (const part of messages) store.add(copy, part);
+      copy.leafId = one.leafId;
     }
-    return c.json({ conversations: conversations.length });
+    const added = fresh.length;
+    return c.json({ added, updated: 0, skipped: conversations.length - added } satisfies Imported);
   });
   app.get("*", async (c) => {
     const path = normalize(c.req.path === "/" ? "/index.html" : c.req.path);

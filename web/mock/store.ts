@@ -1,12 +1,15 @@
 /** Conversations in memory, with the rules of src/serve/wire.ts. */
 import { randomUUID } from "node:crypto";
-import type { Conversation, ConversationSummary, Message, Preset } from "../../src/serve/wire.ts";
+import type { ChatSettings, Conversation, ConversationSummary, Info, Message, Preset } from "../../src/serve/wire.ts";
 
 export class Store {
   conversations = new Map<string, Conversation>();
   messages = new Map<string, Message>();
   deleted = new Map<string, Conversation>();
   presets: Preset[] = [];
+  defaults: ChatSettings = {};
+  /** What is told of the server otherwise than by default. */
+  info: Partial<Info> = {};
 
   create(part: Partial<Conversation> = {}): Conversation {
     const now = Date.now();

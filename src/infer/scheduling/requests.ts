@@ -70,13 +70,9 @@ export function chatJob(model: Model, info: Known, forms: Forms, request: Asked<
       request.messages.map(({ content }) => content),
       room,
     );
-  const options: ChatOptions = {
-    addGenerationPrompt: !request.continueFinal,
-    continueFinal: request.continueFinal,
-    tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
-    thinking: request.reasoning,
-  };
-  const { ids, text } = asParam("messages", () => encodePrompt(tokenizer, request.messages, options));
+  const { ids, text } = asParam("messages", () =>
+    encodePrompt(tokenizer, request.messages, chatOptions(request, tools)),
+  );
   checkLength(ids.length, room);
   const begins = beginning(ability, text, request.continueFinal ?? false);
   const parts = tools.length > 0 || begins !== "answer";
@@ -89,6 +85,23 @@ export function chatJob(model: Model, info: Known, forms: Forms, request: Asked<
     parser: parts ? new ReplyParser({ begins, calls: tools.length > 0, newId }) : null,
     constraint: constraintOf(forms, request, tools, begins === "reasoning"),
   };
+}
+
+function chatOptions(request: Asked<ChatRequest>, tools: readonly Tool[]): ChatOptions {
+  return {
+    addGenerationPrompt: !request.continueFinal,
+    continueFinal: request.continueFinal,
+    tools: tools.map(({ name, description, parameters }) => ({ name, description, parameters })),
+    thinking: request.reasoning,
+  };
+}
+
+/** Tokens of a conversation's prompt, whether it fits or not. @throws EngineError "invalid" that names the field */
+export function promptLength({ tokenizer }: Model, request: Asked<ChatRequest>): number {
+  const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
+  checkMessages(request, tools, chatAbility(tokenizer));
+  const options = chatOptions(request, tools);
+  return asParam("messages", () => encodePrompt(tokenizer, request.messages, options)).ids.length;
 }
 
 function newId(): string {

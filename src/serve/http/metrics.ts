@@ -62,6 +62,7 @@ export class Metrics {
       models: () => engine.models(),
       chat: (request, signal) => this.counted(request.model, engine.chat(request, signal)),
       complete: (request, signal) => this.counted(request.model, engine.complete(request, signal)),
+      countTokens: async (request) => (await engine.countTokens?.(request)) ?? null,
       stats: () => engine.stats(),
       close: () => engine.close(),
     };

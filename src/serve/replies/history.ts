@@ -16,7 +16,7 @@ interface Turn {
 export class History {
   private readonly system: EngineMessage[];
   private readonly turns: Turn[];
-  private readonly bytesPerToken: number;
+  readonly bytesPerToken: number;
 
   /** branch: from the first message to the one that is answered (a user's) or continued (the assistant's). */
   constructor(branch: readonly Message[], settings: ChatSettings, model: string) {
@@ -38,12 +38,21 @@ export class History {
     return [...this.system, ...this.turns.slice(leftOut).map(({ message }) => message)];
   }
 
+  bytes(leftOut: number): number {
+    const turns = this.turns.slice(leftOut).reduce((sum, { bytes }) => sum + bytes, 0);
+    return turns + this.system.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+  }
+
+  /** Tokens that are kept free for the answer. */
+  answerRoom(context: number, maxTokens: number | undefined): number {
+    return Math.min(maxTokens ?? Infinity, Math.floor(context * ANSWER_SHARE));
+  }
+
   /** How many of the oldest messages to leave out at first, as far as their size can be estimated. */
   estimate({ context }: ModelInfo, maxTokens: number | undefined): number {
     if (context === null) return 0;
-    const answer = Math.min(maxTokens ?? Infinity, context * ANSWER_SHARE);
-    const room = (context - answer) * this.bytesPerToken;
-    let bytes = this.system.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+    const room = (context - this.answerRoom(context, maxTokens)) * this.bytesPerToken;
+    let bytes = this.bytes(this.turns.length);
     let kept = this.turns.length;
     while (kept > 0 && bytes + this.turns[kept - 1].bytes <= room) bytes += this.turns[--kept].bytes;
     return this.align(kept);

@@ -4,8 +4,9 @@ import type { Deps } from "../deps.ts";
 import { ApiFailure } from "../http/errors.ts";
 import { LOCAL_OWNER } from "../http/guard.ts";
 import type { Store } from "../store/store.ts";
-import type { ChatSettings, Conversation, Message, NewMessage, ReplyEvent } from "../wire.ts";
-import { titleOf } from "./history.ts";
+import type { ChatSettings, Conversation, Count, Draft, Message, NewMessage, ReplyEvent } from "../wire.ts";
+import { fitted } from "./fit.ts";
+import { History, titleOf } from "./history.ts";
 import { type ReplyHouse, ReplyJob, type ReplyOrder } from "./reply-job.ts";
 
 export class Replies {
@@ -45,6 +46,16 @@ export class Replies {
     for (const [i, reply] of replies.entries())
       this.start(owner, { message: reply, model: models[i], settings, title, before: null });
     return { message, replies };
+  }
+
+  /** What would be sent with a message that is being written, and what it takes of the context. */
+  async count(owner: string, { parentId, content, attachments = [], settings }: Draft): Promise<Count> {
+    const model = await this.deps.model(settings.model);
+    const parent = parentId === null ? null : (this.store.messages.get(owner, parentId) ?? unknown("message"));
+    const branch = parent ? this.store.messages.branch(parent) : [];
+    if (content.trim() !== "" || attachments.length > 0) branch.push(drafted(content, attachments));
+    const history = new History(branch, settings, model.id);
+    return await fitted(history, { engine: this.house.engine, model, settings, continueFinal: false });
   }
 
   /** Another reply to the same question. */
@@ -142,6 +153,25 @@ export class Replies {
     this.jobs.set(id, job);
     void job.kept.then(() => this.jobs.delete(id));
   }
+}
+
+function drafted(content: string, attachments: Message["attachments"]): Message {
+  return {
+    id: "",
+    conversationId: "",
+    parentId: null,
+    role: "user",
+    content,
+    reasoning: null,
+    attachments,
+    createdAt: 0,
+    model: null,
+    status: "done",
+    error: null,
+    finishReason: null,
+    usage: null,
+    costUsd: null,
+  };
 }
 
 function unknown(what: string): never {

@@ -10,9 +10,10 @@ import {
 import { asFailure } from "../http/errors.ts";
 import { failureOf } from "../store/failure.ts";
 import type { MessageStore } from "../store/store.ts";
-import type { ChatSettings, Message, MessageToolCall, ReplyEvent } from "../wire.ts";
+import type { ChatSettings, Count, Message, MessageToolCall, ReplyEvent } from "../wire.ts";
 import { costOf, together } from "./bill.ts";
 import { Feed } from "./feed.ts";
+import { fitted } from "./fit.ts";
 import { History, ownBranch } from "./history.ts";
 
 /** How long text may be in memory alone. */
@@ -114,7 +115,16 @@ export class ReplyJob {
       const branch = house.messages.branch(message);
       const own = message.slot ? ownBranch(branch, house.messages.all(message.conversationId), message) : branch;
       const history = new History(order.before ? own : own.slice(0, -1), order.settings, order.model.id);
-      message.leftOut = history.estimate(order.model, order.settings.maxTokens);
+      const { model, settings } = order;
+      const count = await fitted(history, {
+        engine: house.engine,
+        model,
+        settings,
+        continueFinal: order.before !== null,
+      });
+      // An estimate refuses nobody: the model's own server knows.
+      if (count.exact && !count.fits) throw tooLong(count);
+      message.leftOut = count.leftOut;
       while (!(await this.attempt(history)));
     } catch (error) {
       const left = this.controller.signal.aborted;
@@ -258,4 +268,9 @@ export class ReplyJob {
   private publish(event: ReplyEvent): void {
     for (const feed of this.feeds) feed.push(event);
   }
+}
+
+function tooLong({ tokens, context }: Count): EngineError {
+  const message = `this message alone takes ${tokens} tokens of a context of ${context}: shorten it, or choose another model`;
+  return new EngineError("context_length", message, { param: "content" });
 }

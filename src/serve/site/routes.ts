@@ -159,6 +159,18 @@ function addMessages(app: App, { store, replies }: Site): void {
     app,
     {
       method: "post",
+      path: "/api/count",
+      summary: "Count what would be sent with a message",
+      tag,
+      body: schemas.draft,
+      answer: schemas.count,
+    },
+    async (c, { body }) => c.json(await replies.count(c.get("owner"), body)),
+  );
+  addRoute(
+    app,
+    {
+      method: "post",
       path: `${one}/regenerate`,
       summary: "Answer again, beside the first answer",
       tag,

@@ -76,6 +76,17 @@ export const newMessage = z
   })
   .openapi("NewMessage");
 
+export const draft = z.strictObject({
+  parentId: id.nullable(),
+  content: text,
+  attachments: attachments.optional(),
+  settings,
+});
+
+export const count = z
+  .object({ tokens: z.int(), exact: z.boolean(), context: z.int().nullable(), leftOut: z.int(), fits: z.boolean() })
+  .openapi("Count");
+
 export const regenerate = z.strictObject({ model: z.string().max(512).optional(), settings: settings.optional() });
 
 export const nothing = z.strictObject({});

@@ -115,7 +115,7 @@ describe("a full disk", () => {
       expect(watcher).toMatchObject({ type: "done", message: { status: "done", unsaved: /full; free some space/ } });
       expect(watcher.message.content).toHaveLength(100_010);
     }
-    expect(server.store.messages.get("local", replies[0].id)!.content).toBe("");
+    expect(server.store.messages.get("local", replies[0].id)!.content.length).toBeLessThan(20);
     expect(log).toHaveBeenCalledOnce();
     free(inside(server.store));
     await expect.poll(() => server.store.messages.get("local", replies[0].id)!.status, { timeout: 5000 }).toBe("done");

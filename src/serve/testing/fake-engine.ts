@@ -85,6 +85,12 @@ export class FakeEngine implements Engine {
     yield* this.run(request, signal, prompt, { thought, answer, call });
   }
 
+  /** A token for each word, as long as the context is counted at all. */
+  async countTokens({ messages }: ChatRequest): Promise<number | null> {
+    if (this.options.context === undefined) return null;
+    return words(messages.map(({ content }) => content).join(" ")).length;
+  }
+
   async *complete(request: CompletionRequest, signal?: AbortSignal): AsyncGenerator<EngineEvent> {
     const prompt = typeof request.prompt === "string" ? words(request.prompt) : request.prompt.map((id) => ` t${id}`);
     yield* this.run(request, signal, prompt, { thought: [], answer: words(" and then it ended."), call: [] });

@@ -43,11 +43,19 @@ export const en = {
   retryIn: (seconds: number) => `Connection lost. Trying again in ${seconds} s.`,
   retryNow: "Connection lost. Trying again …",
   noModels: "No model can be asked now.",
+  upstreamSilent: (name: string, error: string) => `${name} does not answer: ${error}`,
+  modelGone: (model: string) => `${model} is not in the list of models any more; choose another.`,
   missingConversation: "This conversation is not here any more.",
 
   // Welcome
   hello: "What shall we talk about?",
   readCard: "Read its card",
+  cardOf: (model: string) => `Card of ${model}`,
+  backToChat: "Back to the chat",
+  thisIs: (model: string) => `This is ${model}.`,
+  staysHere: (model: string) => `${model} runs on this computer: nothing you type to it leaves it.`,
+  staysOn: (model: string, host: string) => `${model} runs on ${host}: what you type to it goes there and no further.`,
+  sentTo: (model: string, owner: string) => `${model} answers from ${owner}: what you type to it is sent there.`,
   examples: "Try one of these",
 
   // Messages
@@ -71,6 +79,11 @@ export const en = {
     `The context has no room for ${count} earlier message${s(count)}; the model did not see ${count === 1 ? "it" : "them"}.`,
   lengthReached: "The limit of tokens was reached.",
   filtered: "The upstream filtered the rest.",
+  unsaved: (reason: string) => `This reply is not stored yet, and is tried again: ${reason}.`,
+  toolCall: (name: string) => `Called ${name}`.trimEnd(),
+  toolArguments: "Arguments",
+  toolResult: "Result",
+  toolNotRun: "It was not run here: the reply ends with the call.",
   continue: "Continue",
   copy: "Copy",
   copied: "Copied",
@@ -121,7 +134,10 @@ export const en = {
     "too-many": (name: string) => `${name} was left out: too many files.`,
   },
   contextGauge: (used: string, all: string) => `${used} of ${all} tokens of context used`,
-  contextNearlyFull: "The context is nearly full: the oldest messages will be left out.",
+  willBeLeftOut: (count: number) =>
+    `The context has no room for the oldest ${count === 1 ? "message" : `${count} messages`}: the model will not see ${count === 1 ? "it" : "them"}.`,
+  tooLong: (model: string) =>
+    `This message alone is longer than the context of ${model}: shorten it, or choose another model.`,
   costOfChat: (dollars: string) => `This chat so far: ${dollars}`,
   hint: "Answers can be wrong. Check what matters.",
 
@@ -176,20 +192,25 @@ export const en = {
   language: "Language",
   singleKeys: "Shortcuts of a single letter",
   data: "Your conversations",
-  dataHelp: "They are stored by the server that you run, and nowhere else.",
+  newChats: "New chats begin with",
+  serversOwn: (model: string) => `the server's own${model ? ` (${model})` : ""}`,
+  notThere: (model: string) => `${model} (not there now)`,
+  dataHelp: "The server that you run stores them. Models of other servers are sent what you ask them.",
   export: "Export all",
   import: "Import",
-  imported: (count: number) => `Imported ${count} conversation${s(count)}.`,
+  imported: ({ added, updated, skipped }: { added: number; updated: number; skipped: number }) =>
+    `Imported ${added} conversation${s(added)}; ${updated} updated, ${skipped} here already.`,
   importWrong: "This file is no export of Shoal.",
   deleteAll: "Delete all",
   deleteAllSure: "Delete every conversation, for good?",
   deletedAll: (count: number) => `Deleted ${count} conversation${s(count)}.`,
   key: "API key",
   keyHelp: "This server asks for a key. It is kept in this browser.",
+  keyRefused: "The server does not know this key, or it was revoked.",
   keyForget: "Forget the key",
   keyUse: "Use this key",
   about: "About",
-  aboutText: (version: string) => `Shoal ${version}. Nothing on this page comes from elsewhere.`,
+  aboutText: (version: string) => `Shoal ${version}. This page loads nothing from elsewhere.`,
 
   // Shortcuts
   shortcuts: "Keyboard shortcuts",

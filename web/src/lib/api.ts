@@ -7,7 +7,10 @@ import type {
   Conversation,
   ConversationSummary,
   ConversationTree,
+  Count,
+  Draft,
   Export,
+  Imported,
   Info,
   Message,
   NewMessage,
@@ -76,6 +79,9 @@ const message = (id: string, rest: string) => `messages/${encodeURIComponent(id)
 
 export const api = {
   info: () => ask<Info>("GET", "info"),
+  card: () => ask<{ text: string }>("GET", "card"),
+  setDefaults: (settings: ChatSettings) => ask<ChatSettings>("PUT", "defaults", settings),
+  count: (draft: Draft, signal?: AbortSignal) => ask<Count>("POST", "count", draft, signal),
   conversations: (query: { limit?: number; before?: number; q?: string }, signal?: AbortSignal) => {
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
     const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
@@ -103,6 +109,6 @@ export const api = {
   presets: () => ask<{ presets: Preset[] }>("GET", "presets"),
   savePresets: (presets: Preset[]) => ask<{ presets: Preset[] }>("PUT", "presets", { presets }),
   export: () => open("GET", "export").then((response) => response.blob()),
-  import: (body: Export) => ask<{ conversations: number }>("POST", "import", body),
+  import: (body: Export) => ask<Imported>("POST", "import", body),
   removeAll: () => ask<{ deleted: number }>("DELETE", "conversations"),
 };

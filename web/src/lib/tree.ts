@@ -40,18 +40,22 @@ export function newestLeaf<T extends Node>(children: ReadonlyMap<string | null, 
 interface Reply extends Node {
   readonly role: string;
   readonly createdAt: number;
+  /** Its place among answers that were asked for together; 0 or absent: it was alone. */
+  readonly slot?: number;
 }
 
-/** Answers that were asked for together count as a comparison until somebody goes on from one of them. */
+/** Answers that were asked for together, before their places were kept, came within this time. */
 const TOGETHER_MS = 100;
+
+/** A comparison stands side by side until somebody goes on from one answer alone; while it goes on, all of it does. */
 
 export function isComparison<T extends Reply>(
   siblings: readonly T[],
   children: ReadonlyMap<string | null, T[]>,
 ): boolean {
-  return (
-    siblings.length > 1 &&
-    siblings.every((node) => node.role === "assistant" && !children.get(node.id)?.length) &&
-    Math.abs(siblings.at(-1)!.createdAt - siblings[0].createdAt) < TOGETHER_MS
-  );
+  if (siblings.length < 2 || siblings.some((node) => node.role !== "assistant")) return false;
+  const questions = siblings.flatMap((node) => children.get(node.id) ?? []);
+  if (siblings.every((node) => node.slot))
+    return questions.every((question) => (children.get(question.id) ?? []).some((answer) => answer.slot));
+  return questions.length === 0 && Math.abs(siblings.at(-1)!.createdAt - siblings[0].createdAt) < TOGETHER_MS;
 }

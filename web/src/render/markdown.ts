@@ -6,7 +6,7 @@ import { Marked, type Token, type Tokens } from "marked";
 import { highlight, prepare } from "./highlight.ts";
 import { LIMITS } from "./limits.ts";
 import { unstack } from "./marks.ts";
-import { escapeHtml, mathExtensions } from "./math.ts";
+import { escapeHtml, hasFormulas, type MathState, mathExtensions } from "./math.ts";
 import { tokenizer } from "./tokenizer.ts";
 
 export interface Block {
@@ -19,14 +19,15 @@ export interface Block {
 /** The only HTML in Markdown that is taken as HTML; the rest is shown as text, which is what people who talk about code mean. */
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd)\s*\/?>$/i;
 
-let growing = false;
+/** Of the text that is being read. */
+const state: MathState = { growing: false, formulas: false };
 
 const markdown = (breaks: boolean): Marked =>
   new Marked({
     gfm: true,
     breaks,
     tokenizer,
-    extensions: mathExtensions(() => growing),
+    extensions: mathExtensions(state),
     renderer: {
       html: ({ text }) => (HARMLESS.test(text.trim()) ? text : escapeHtml(text)),
       // Nothing is fetched from elsewhere because a model said so: an image is a link that a person may follow.
@@ -78,7 +79,8 @@ function languages(marked: Marked, tokens: Token[]): Set<string> {
 export async function renderBlocks(text: string, final: boolean, kind: Kind = "answer"): Promise<Block[]> {
   if (isTooMuch(text)) return [{ length: text.length, html: null }];
   const marked = parsers[kind];
-  growing = !final;
+  state.growing = !final;
+  state.formulas = hasFormulas(text);
   const tokens = marked.lexer(text);
   await prepare(languages(marked, tokens));
   const blocks: Block[] = [];

@@ -36,17 +36,28 @@ function inline(this: TokenizerThis, source: string): MathToken | undefined {
   return { type: "math", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: display !== null };
 }
 
-/** @param open whether more text is to come: then a formula without an end is one that has not ended yet */
-export function mathExtensions(open: () => boolean): TokenizerAndRendererExtension[] {
+const MARKS = ["$", "\\(", "\\["];
+
+/** Whether a text may hold formulas at all: of most texts, no piece needs to be searched for the next one. */
+export const hasFormulas = (text: string): boolean => MARKS.some((mark) => text.includes(mark));
+
+export interface MathState {
+  /** More text is to come: then a formula without an end is one that has not ended yet. */
+  growing: boolean;
+  formulas: boolean;
+}
+
+/** @param state of the text that is being read */
+export function mathExtensions(state: MathState): TokenizerAndRendererExtension[] {
   return [
     {
       name: "mathBlock",
       level: "block",
-      start: (source) => source.match(/(?:^|\n) {0,3}(?:\$\$|\\\[)/)?.index,
+      start: (source) => (state.formulas ? source.match(/(?:^|\n) {0,3}(?:\$\$|\\\[)/)?.index : undefined),
       tokenizer(source): MathToken | undefined {
         const found = BLOCK.exec(source);
         if (found) return { type: "mathBlock", raw: found[0], tex: (found[1] ?? found[2]).trim(), display: true };
-        if (open() && BLOCK_OPEN.test(source) && !/\$\$|\\\]/.test(source.replace(BLOCK_OPEN, "")))
+        if (state.growing && BLOCK_OPEN.test(source) && !/\$\$|\\\]/.test(source.replace(BLOCK_OPEN, "")))
           return { type: "mathBlock", raw: source, tex: source, display: true, open: true };
         return undefined;
       },
@@ -55,7 +66,7 @@ export function mathExtensions(open: () => boolean): TokenizerAndRendererExtensi
     {
       name: "math",
       level: "inline",
-      start: (source) => source.match(/\$|\\[([]/)?.index,
+      start: (source) => (state.formulas ? source.match(/\$|\\[([]/)?.index : undefined),
       tokenizer: inline,
       renderer,
     },

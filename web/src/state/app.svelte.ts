@@ -1,6 +1,6 @@
 /** What the whole site knows: the server, its models, and which dialog is open. */
 import type { ModelInfo } from "../../../src/infer/engine.ts";
-import type { Info } from "../../../src/serve/wire.ts";
+import type { ChatSettings, Info } from "../../../src/serve/wire.ts";
 import { t } from "../i18n/index.svelte.ts";
 import { api, RequestFailed } from "../lib/api.ts";
 import { toasts } from "./toasts.svelte.ts";
@@ -20,11 +20,18 @@ class App {
       this.info = await api.info();
       this.unreachable = false;
       // Without its key a page learns only that it needs one.
-      if (this.info.needsKey && this.info.models.length === 0) this.dialog = "key";
+      if (!this.info.admitted) this.dialog = "key";
     } catch (error) {
       if (error instanceof RequestFailed && error.status === 401) this.dialog = "key";
       else this.unreachable = true;
     }
+  }
+
+  /** What the reader's new chats begin with. @returns whether it was stored */
+  async setDefaults(settings: ChatSettings): Promise<boolean> {
+    const stored = await attempt(() => api.setDefaults(settings));
+    if (stored && this.info) this.info = { ...this.info, defaults: stored };
+    return stored !== null;
   }
 
   model(id: string | null | undefined): ModelInfo | null {

@@ -1,11 +1,14 @@
 /** The conversation on show: its tree of messages, the branch that is read, and everything that can be done to it. */
 import type { Attachment, ChatSettings, Conversation, Message } from "../../../src/serve/wire.ts";
-import { api } from "../lib/api.ts";
+import { t } from "../i18n/index.svelte.ts";
+import { api, RequestFailed } from "../lib/api.ts";
 import { branchTo, childrenOf, isComparison, newestLeaf } from "../lib/tree.ts";
-import { attempt, report } from "./app.svelte.ts";
+import { app, attempt, report } from "./app.svelte.ts";
 import { conversations } from "./conversations.svelte.ts";
+import { loadFresh, saveFresh } from "./fresh.ts";
 import { isRunning, LiveMessage } from "./live-message.svelte.ts";
 import { route } from "./route.svelte.ts";
+import { toasts } from "./toasts.svelte.ts";
 
 class Chat {
   conversation = $state.raw<Conversation | null>(null);
@@ -17,12 +20,18 @@ class Chat {
   sending = $state(false);
   /** A second model that answers beside the first; null: none. It may be the same model. */
   compareWith = $state<string | null>(null);
-  /** Settings of a conversation that does not exist yet. */
-  private fresh = $state.raw<ChatSettings>({});
+  /** Settings of a conversation that does not exist yet, where they were chosen; they outlive the page. */
+  private fresh = $state.raw<ChatSettings | null>(loadFresh());
   /** Forks that are shown in columns, or (false) no longer are, by the parent's id. */
   private columns = $state<Record<string, boolean>>({});
 
-  settings = $derived(this.conversation?.settings ?? this.fresh);
+  settings = $derived(this.conversation?.settings ?? this.fresh ?? app.info?.defaults ?? {});
+  /** The model that answers. A new chat takes the server's own where the one that it should begin with is not there. */
+  model = $derived.by(() => {
+    const { model } = this.settings;
+    const there = model !== undefined && (this.conversation !== null || app.model(model) !== null);
+    return there ? model : (app.info?.defaultModel ?? "");
+  });
   private byId = $derived(new Map(this.nodes.map((node) => [node.id, node])));
   private children = $derived(childrenOf(this.nodes));
   branch = $derived(branchTo(this.byId, this.leafId));
@@ -90,7 +99,6 @@ class Chat {
     this.conversation = null;
     this.nodes = [];
     this.leafId = null;
-    this.fresh = {};
     this.columns = {};
     this.loading = false;
     this.missing = false;
@@ -137,12 +145,23 @@ class Chat {
   ): Promise<boolean> {
     if (this.sending) return false;
     this.sending = true;
-    const { models, attachments } = options;
+    const { models = [this.model], attachments } = options;
     const sent = await attempt(async () => {
+      if (!(await this.areThere(models))) return null;
       const parentId = options.parentId === undefined ? this.leafId : options.parentId;
-      const conversation = this.conversation ?? (await api.create({ settings: this.fresh }));
-      const answer = await api.send(conversation.id, { parentId, content, attachments, models });
+      const conversation = this.conversation ?? (await api.create({ settings: this.settings }));
+      const answer = await api
+        .send(conversation.id, { parentId, content, attachments, models })
+        .catch(async (error: unknown) => {
+          // Nothing empty is left behind.
+          if (this.conversation === null) await api.remove(conversation.id).catch(() => null);
+          if (error instanceof RequestFailed && error.code === "model_not_found") await app.load();
+          if (await this.areThere(models)) throw error;
+          return null;
+        });
+      if (answer === null) return null;
       if (this.conversation === null) {
+        this.setFresh(null);
         this.conversation = conversation;
         route.go(conversation.id, { replace: true });
       }
@@ -155,6 +174,20 @@ class Chat {
     });
     this.sending = false;
     return sent !== null;
+  }
+
+  /** Whether the models can be asked now; if not, says so. */
+  private async areThere(models: readonly string[]): Promise<boolean> {
+    const missing = (): string | undefined => models.find((id) => app.model(id) === null);
+    if (missing() !== undefined) await app.load();
+    const gone = missing();
+    if (gone !== undefined) toasts.show(t().modelGone(gone), { bad: true });
+    return gone === undefined;
+  }
+
+  private setFresh(settings: ChatSettings | null): void {
+    this.fresh = settings;
+    saveFresh(settings);
   }
 
   async regenerate(node: LiveMessage, model?: string): Promise<void> {
@@ -223,7 +256,7 @@ class Chat {
   async change(settings: ChatSettings): Promise<void> {
     const conversation = this.conversation;
     if (!conversation) {
-      this.fresh = settings;
+      this.setFresh(settings);
       return;
     }
     this.conversation = { ...conversation, settings };

@@ -19,6 +19,7 @@ export class LiveMessage {
   readonly parentId: string | null;
   readonly role: Message["role"];
   readonly createdAt: number;
+  readonly slot: number;
   message = $state.raw() as Message;
   /** Milliseconds since 1970 at which a lost connection is tried again; null: there is nothing to wait for. */
   retryAt = $state<number | null>(null);
@@ -36,6 +37,7 @@ export class LiveMessage {
     this.parentId = message.parentId;
     this.role = message.role;
     this.createdAt = message.createdAt;
+    this.slot = message.slot ?? 0;
     this.message = message;
   }
 
@@ -80,6 +82,15 @@ export class LiveMessage {
           narrator.push(event.text, performance.now());
         }
         break;
+      case "tool_call": {
+        this.flush();
+        const toolCalls = [...(this.message.toolCalls ?? [])];
+        const { index, id, name } = event;
+        const before = toolCalls[index] ?? { id, name, arguments: "", result: null };
+        toolCalls[index] = { ...before, arguments: before.arguments + event.arguments };
+        this.message = { ...this.message, status: "streaming", toolCalls };
+        break;
+      }
       case "title":
         handlers.title(event.title);
         break;

@@ -1,7 +1,11 @@
 /** Where the reader is: the address's fragment, so that any server that hands out one page is enough. */
+export const CARD = "#/card";
+
 class Route {
   /** Null: a new conversation. */
   conversation = $state<string | null>(null);
+  /** The model's card is on show instead of a chat. */
+  card = $state(false);
   /** A message to show, of a search. */
   message = $state<string | null>(null);
 
@@ -12,6 +16,7 @@ class Route {
 
   private read(): void {
     const [, id, message] = /^#\/c\/([^/]+)(?:\/m\/([^/]+))?/.exec(location.hash) ?? [];
+    this.card = location.hash === CARD;
     this.conversation = id ? decodeURIComponent(id) : null;
     this.message = message ? decodeURIComponent(message) : null;
   }
