@@ -45,9 +45,11 @@ export class Memory {
    * one of the `others` is about to read a longer beginning.
    */
   place(sought: Sought, atMost: number, capacity: number, others: readonly Reading[]): Region | null {
-    const { boundary, minPiece } = (sought.repeatable && this.rule) || { boundary: 1, minPiece: 1 };
-    const most = Math.min(atMost, sought.tokens.length - minPiece);
-    const found = this.kept.longest(sought, most, others);
+    const { tokens, scope } = sought;
+    const rule = sought.repeatable ? this.rule : null;
+    const { boundary, minPiece } = rule ?? { boundary: 1, minPiece: 1 };
+    const most = Math.min(atMost, tokens.length - minPiece);
+    const found = this.kept.longest({ tokens, scope, repeatable: rule !== null }, most, others);
     const sharable = found.shared - (found.shared % boundary);
     const entry = sharable >= LEAST_SHARED ? found.entry : null;
     const shared = entry ? sharable : 0;
