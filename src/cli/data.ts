@@ -1,82 +1,66 @@
 /** shoal data: look at data, and clean it */
-import { basename } from "node:path";
 import { Argument, Command, Option } from "commander";
-import { InputError, Random } from "../base/index.ts";
+import { Random } from "../base/index.ts";
 import {
-  ContaminationIndex,
   type DataRecord,
-  DuplicateFinder,
   encodeDocuments,
-  explainSkipped,
   generateApart,
   generateTask,
-  hashShare,
-  ITEM_FIELDS,
-  itemTexts,
-  readObjects,
   type Split,
   TASK_KINDS,
   type TaskKind,
   textOf,
-  writeRecords,
 } from "../data/index.ts";
 import { loadTokenizer } from "../text/index.ts";
-import { integer, real } from "./common.ts";
+import { integer } from "./common.ts";
+import { decontaminate, dedupe, split } from "./data-clean.ts";
 import {
+  count,
   type Input,
   type InputFlags,
   megabytes,
-  type Progress,
+  passedOverLines,
+  Remarks,
+  reader,
+  recordsOf,
   type Skipped,
-  withInput,
+  tell,
   withInputs,
 } from "./data-input.ts";
-
-const count = (n: number): string => n.toLocaleString("en-US");
-const reader = (name: string, description: string): Command => withInput(new Command(name).description(description));
-
-/** All records of all inputs. */
-async function* recordsOf(
-  inputs: readonly Input[],
-  flags: InputFlags,
-  skipped: Skipped,
-): AsyncGenerator<DataRecord & { file: string }> {
-  for (const input of inputs) yield* input.records(flags, skipped);
-}
-
-/** The result, as JSON or as lines. */
-function tell(flags: InputFlags, progress: Progress, result: object, lines: readonly string[], skipped: Skipped): void {
-  progress.end();
-  if (flags.json) console.log(JSON.stringify({ ...result, skipped }));
-  else
-    for (const line of Object.keys(skipped).length > 0 ? [...lines, explainSkipped(skipped)] : lines) console.log(line);
-}
+import { preview } from "./data-preview.ts";
 
 interface Counts {
+  input: string;
   documents: number;
   conversations: number;
   bytes: number;
   longest: number;
   tokens?: number;
+  skipped: Skipped;
+  noted?: Skipped;
+  passedOver?: Input["passedOver"];
 }
 
 const stats = reader("stats", "documents, bytes and tokens; what cannot be read, and why")
   .option("--tokenizer <dir>", "a model's folder: count tokens, too")
   .action(async (names: string[], flags: InputFlags & { tokenizer?: string }) => {
     const tokenizer = flags.tokenizer === undefined ? null : loadTokenizer(flags.tokenizer);
-    await withInputs(names, async (inputs, progress) => {
-      const rows: (Counts & { input: string; skipped: Skipped })[] = [];
+    await withInputs(names, flags.include, async (inputs, progress) => {
+      const rows: Counts[] = [];
+      const lines: string[] = [];
+      const all: Skipped = {};
       for (const [i, input] of inputs.entries()) {
-        const row = {
+        const remarks = new Remarks();
+        const row: Counts = {
           input: names[i],
           documents: 0,
           conversations: 0,
           bytes: 0,
           longest: 0,
-          skipped: {} as Skipped,
+          skipped: remarks.skipped,
           ...(tokenizer && { tokens: 0 }),
         };
-        for await (const { document } of input.records(flags, row.skipped)) {
+        for await (const { document } of input.records(flags, remarks)) {
           const bytes = Buffer.byteLength(textOf(document));
           row.documents++;
           row.conversations += "messages" in document ? 1 : 0;
@@ -84,16 +68,18 @@ const stats = reader("stats", "documents, bytes and tokens; what cannot be read,
           row.longest = Math.max(row.longest, bytes);
           if (tokenizer) row.tokens! += encodeDocuments([document], tokenizer).tokens.length;
         }
+        for (const [reason, n] of Object.entries(remarks.skipped)) all[reason] = (all[reason] ?? 0) + n;
+        if (Object.keys(remarks.noted).length > 0) row.noted = remarks.noted;
+        if (Object.keys(input.passedOver).length > 0) row.passedOver = input.passedOver;
         rows.push(row);
+        const { documents, conversations, bytes, longest, tokens } = row;
+        lines.push(
+          `${names[i]}: ${count(documents)} documents${conversations > 0 ? ` (${count(conversations)} conversations)` : ""}, ${megabytes(bytes)} of text${tokens === undefined ? "" : `, ${count(tokens)} tokens`}, longest ${count(longest)} bytes`,
+          ...passedOverLines(names[i], input.passedOver),
+          ...remarks.lines(),
+        );
       }
-      const all: Skipped = {};
-      for (const { skipped } of rows)
-        for (const [reason, n] of Object.entries(skipped)) all[reason] = (all[reason] ?? 0) + n;
-      const lines = rows.map(
-        ({ input, documents, conversations, bytes, longest, tokens }) =>
-          `${input}: ${count(documents)} documents${conversations > 0 ? ` (${count(conversations)} conversations)` : ""}, ${megabytes(bytes)} of text${tokens === undefined ? "" : `, ${count(tokens)} tokens`}, longest ${count(longest)} bytes`,
-      );
-      tell(flags, progress, { inputs: rows }, lines, all);
+      tell(flags, progress, { inputs: rows, skipped: all }, lines);
     });
   });
 
@@ -101,12 +87,12 @@ const sample = reader("sample", "print some documents, drawn from all of them")
   .option("--count <n>", "how many", integer("--count", 1, 10_000), 5)
   .option("--seed <n>", "of the draw", integer("--seed", 0, 2 ** 31), 1)
   .action(async (names: string[], flags: InputFlags & { count: number; seed: number }) => {
-    await withInputs(names, async (inputs, progress) => {
+    await withInputs(names, flags.include, async (inputs, progress) => {
       const random = new Random(flags.seed);
       const chosen: { at: number; record: DataRecord }[] = [];
       let seen = 0;
       // Each document so far is as likely to be among the chosen as any other (Vitter's algorithm R).
-      for await (const record of recordsOf(inputs, flags, {})) {
+      for await (const record of recordsOf(inputs, flags, new Remarks())) {
         const place = seen < flags.count ? seen : random.below(seen + 1);
         if (place < flags.count) chosen[place] = { at: seen, record };
         seen++;
@@ -120,167 +106,6 @@ const sample = reader("sample", "print some documents, drawn from all of them")
         );
     });
   });
-
-const split = reader("split", "hold out a share of the documents for validation, chosen by the hash of their text")
-  .requiredOption("--share <x>", "of the documents, e.g. 0.005", real("--share", 1e-6, 0.999999))
-  .requiredOption("--train <file>", "where the others go (.jsonl, .jsonl.gz or .jsonl.zst)")
-  .requiredOption("--validation <file>", "where those that are held out go")
-  .action(async (names: string[], flags: InputFlags & { share: number; train: string; validation: string }) => {
-    await withInputs(names, async (inputs, progress) => {
-      const skipped: Skipped = {};
-      const held: unknown[] = [];
-      let kept = 0;
-      // What is held out is small and waits in memory, so that the input is read once.
-      const training = async function* () {
-        for await (const { document, json } of recordsOf(inputs, flags, skipped)) {
-          if (hashShare(textOf(document)) < flags.share) held.push(json);
-          else {
-            kept++;
-            yield json;
-          }
-        }
-      };
-      await writeRecords(flags.train, training());
-      await writeRecords(
-        flags.validation,
-        (async function* () {
-          yield* held;
-        })(),
-      );
-      const lines = [
-        `${flags.train}: ${count(kept)} documents`,
-        `${flags.validation}: ${count(held.length)} documents`,
-      ];
-      tell(flags, progress, { training: kept, validation: held.length }, lines, skipped);
-    });
-  });
-
-const dedupe = reader("dedupe", "leave out documents that repeat earlier ones, wholly or nearly")
-  .requiredOption("--out <file>", "where the others go (.jsonl, .jsonl.gz or .jsonl.zst)")
-  .option(
-    "--share <x>",
-    "share of its runs of words, seen before, above which a document is a near duplicate",
-    real("--share", 0.01, 1),
-    0.5,
-  )
-  .option("--words <n>", "words of a run", integer("--words", 2, 100), 13)
-  .option(
-    "--sample <n>",
-    "look at one of so many runs; 1 finds short near duplicates, for more memory",
-    integer("--sample", 1, 1024),
-    16,
-  )
-  .option("--list", "print what is left out, one line each", false)
-  .action(
-    async (
-      names: string[],
-      flags: InputFlags & { out: string; share: number; words: number; sample: number; list: boolean },
-    ) => {
-      await withInputs(names, async (inputs, progress) => {
-        const finder = new DuplicateFinder({ n: flags.words, sample: flags.sample, share: flags.share });
-        const skipped: Skipped = {};
-        const found = { exact: 0, near: 0 };
-        let kept = 0;
-        const unique = async function* () {
-          for await (const { document, json, where } of recordsOf(inputs, flags, skipped)) {
-            const duplicate = finder.check(textOf(document));
-            if (duplicate === null) {
-              kept++;
-              yield json;
-              continue;
-            }
-            found[duplicate.kind]++;
-            if (!flags.list) continue;
-            const share = duplicate.kind === "near" ? duplicate.share : 1;
-            console.log(
-              flags.json
-                ? JSON.stringify({ where, kind: duplicate.kind, share })
-                : `${where}: ${duplicate.kind} duplicate (${(100 * share).toFixed(0)} %)`,
-            );
-          }
-        };
-        await writeRecords(flags.out, unique());
-        const lines = [
-          `${flags.out}: ${count(kept)} documents; left out ${count(found.exact)} exact and ${count(found.near)} near duplicates`,
-        ];
-        tell(flags, progress, { kept, ...found }, lines, skipped);
-      });
-    },
-  );
-
-interface DecontaminateFlags extends InputFlags {
-  against: string[];
-  itemFields: string;
-  words: number;
-  out?: string;
-}
-
-const decontaminate = reader("decontaminate", "find documents that hold text of evaluation items")
-  .requiredOption("--against <eval...>", "evaluation sets: files, folders or patterns")
-  .option("--item-fields <names>", "fields of an item that are compared", ITEM_FIELDS.join(","))
-  .option("--words <n>", "words in common that count", integer("--words", 8, 100), 13)
-  .option("--out <file>", "where the other documents go (.jsonl, .jsonl.gz or .jsonl.zst)")
-  .action(async (names: string[], flags: DecontaminateFlags) => {
-    const index = new ContaminationIndex(flags.words);
-    const items = await addItems(index, flags);
-    await withInputs(names, async (inputs, progress) => {
-      const skipped: Skipped = {};
-      const bySet: Record<string, number> = {};
-      let documents = 0;
-      let contaminated = 0;
-      const clean = async function* () {
-        for await (const { document, json, where } of recordsOf(inputs, flags, skipped)) {
-          documents++;
-          const overlaps = index.find(textOf(document));
-          if (overlaps.length === 0) {
-            yield json;
-            continue;
-          }
-          contaminated++;
-          for (const set of new Set(overlaps.map(({ item }) => item.split("#")[0]))) bySet[set] = (bySet[set] ?? 0) + 1;
-          progress.end();
-          for (const { item, words } of overlaps)
-            console.log(
-              flags.json
-                ? JSON.stringify({ where, item, words: words.join(" ") })
-                : `${where}: ${item}: ${words.length} words: ${words.join(" ")}`,
-            );
-        }
-      };
-      if (flags.out !== undefined) await writeRecords(flags.out, clean());
-      else for await (const _ of clean());
-      const sets = Object.entries(bySet).map(([set, n]) => `  ${set}: ${count(n)}`);
-      const lines = [
-        `${count(contaminated)} of ${count(documents)} documents share text with ${count(items)} items (${count(index.size.runs)} runs of ${flags.words} words, ${count(index.size.short)} short items)`,
-        ...sets,
-        ...(flags.out === undefined ? [] : [`${flags.out}: ${count(documents - contaminated)} documents`]),
-      ];
-      tell(flags, progress, { documents, contaminated, bySet, items, ...index.size }, lines, skipped);
-    });
-  });
-
-/** Fills the index with the items of the evaluation sets; their number. */
-async function addItems(index: ContaminationIndex, flags: DecontaminateFlags): Promise<number> {
-  const fields = flags.itemFields.split(",").map((field) => field.trim());
-  let items = 0;
-  await withInputs(flags.against, async (inputs) => {
-    for (const file of inputs.flatMap(({ files }) => files)) {
-      const set = basename(file).replace(/\.(jsonl|ndjson)(\.(gz|zst))?$/, "");
-      let line = 0;
-      for await (const { json } of readObjects(file, { onBad: "refuse" })) {
-        line++;
-        if (typeof json !== "object" || json === null) continue;
-        const { id = line } = json as { id?: unknown };
-        const texts = itemTexts(json as Record<string, unknown>, fields);
-        if (texts.length > 0) items++;
-        for (const text of texts) index.add(`${set}#${id}`, text);
-      }
-    }
-  });
-  if (items === 0)
-    throw new InputError(`${flags.against.join(", ")}: no item has any of the fields ${fields.join(", ")}`);
-  return items;
-}
 
 const tasks = new Command("tasks")
   .description("print generated tasks with their solutions, one JSON object a line")
@@ -300,15 +125,17 @@ const tasks = new Command("tasks")
 export const dataCommand = new Command("data").addHelpText(
   "after",
   `
-Reads .txt, .md, .jsonl and .parquet, plain, .gz or .zst; see docs/data.md.
+Reads .txt, .md, .jsonl, .json and .parquet, plain, .gz or .zst, and chats in the usual forms; see docs/data.md.
 
 Examples:
   shoal data stats ../data/pretrain --tokenizer models/minnow
   shoal data sample 'notes/**/*.md' --count 3
+  shoal data preview recipes/lora-example.json
+  shoal data preview chats.json --tokenizer models/minnow
   shoal data dedupe crawl/*.jsonl.zst --out clean.jsonl.zst
   shoal data decontaminate clean.jsonl.zst --against ../data/eval --out safe.jsonl.zst
   shoal data split safe.jsonl.zst --share 0.005 --train train.jsonl.zst --validation validation.jsonl.zst
   shoal data stats hf:owner/name:train
   shoal data tasks arithmetic bug --split test --seed 7 --count 100 > tasks.jsonl`,
 );
-for (const command of [stats, sample, split, dedupe, decontaminate, tasks]) dataCommand.addCommand(command);
+for (const command of [stats, sample, preview, split, dedupe, decontaminate, tasks]) dataCommand.addCommand(command);

@@ -1,7 +1,7 @@
 /** Data: documents in, packed batches out. */
 
 export { type DatasetName, type DownloadOptions, HUB_LIMITS } from "../hub/index.ts";
-export { ContaminationIndex, ITEM_FIELDS, itemTexts, type Overlap } from "./cleaning/contamination.ts";
+export { ContaminationIndex, ITEM_FIELDS, isQuestion, itemTexts, type Overlap } from "./cleaning/contamination.ts";
 export { type Duplicate, DuplicateFinder, type DuplicateOptions } from "./cleaning/duplicates.ts";
 export { hashShare } from "./cleaning/hash-share.ts";
 export {
@@ -33,7 +33,15 @@ export {
   readRecords,
   reasonOf,
 } from "./documents/documents.ts";
-export { expandPath, explainPassedOver, type FoundFiles, findFiles, type PassedOver } from "./documents/files.ts";
+export {
+  checkOutputs,
+  expandPath,
+  explainPassedOver,
+  type FoundFiles,
+  findFiles,
+  isText,
+  type PassedOver,
+} from "./documents/files.ts";
 export type { Turn } from "./documents/messages.ts";
 export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";
 export { writeRecords } from "./documents/record-writer.ts";

@@ -5,6 +5,8 @@ export { modelConfigOf } from "./recipe/model.ts";
 export { loadRecipe, parseRecipe, type Recipe, runFolderOf, type Stage } from "./recipe/recipe.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
 export { loadValidation, type Validation, type ValidationText, type Validator, validate } from "./run/evaluate.ts";
+export { heldShare, type InputOptions, resolveData, sourceOf, tokeniseOptions, tokenizerOf } from "./run/inputs.ts";
+export { type Learnable, learnableOf } from "./run/learnable.ts";
 export type {
   EventRecord,
   ExpertsRecord,

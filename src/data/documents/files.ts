@@ -1,6 +1,6 @@
 /** Which files a path names: itself, a folder's, or those that match a pattern; and which of a folder's are passed over. */
 import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
-import { extname, join } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { InputError } from "../../base/index.ts";
 
 const PACKED = /\.(gz|gzip|zst|zstd)$/i;
@@ -16,6 +16,8 @@ export function formatOf(path: string): Format {
   if (/\.json$/i.test(plain)) return "json";
   return /\.parquet$/i.test(plain) ? "parquet" : "text";
 }
+
+export const isText = (path: string): boolean => formatOf(path) === "text";
 
 /** How a file is compressed, by its name. */
 export function packingOf(path: string): "gz" | "zst" | null {
@@ -203,6 +205,39 @@ function walk(root: string, takes: (name: string) => boolean, hidden: boolean, d
   }
   files.sort((a, b) => (a.name < b.name ? -1 : 1));
   return { files: files.map(({ path }) => path), passedOver };
+}
+
+/**
+ * Keeps what is written from overwriting what is read, or something else that is written.
+ * @throws InputError naming the flag, if an output is one of the inputs or another output, by whatever link or spelling
+ */
+export function checkOutputs(outputs: Record<string, string | undefined>, inputs: readonly string[]): void {
+  const written = Object.entries(outputs).flatMap(([flag, path]) => (path === undefined ? [] : [{ flag, path }]));
+  for (const [i, { flag, path }] of written.entries()) {
+    const input = inputs.find((input) => isSameFile(path, input));
+    if (input !== undefined) throw new InputError(`${flag} ${path}: is read, too (${input}); name another file`);
+    const other = written.slice(0, i).find((other) => isSameFile(path, other.path));
+    if (other) throw new InputError(`${flag} ${path}: is ${other.flag}, too; name another file`);
+  }
+}
+
+/** Whether two paths lead to one file, also where it is not there yet. */
+function isSameFile(a: string, b: string): boolean {
+  const [first, second] = [a, b].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  if (first && second) return first.dev === second.dev && first.ino === second.ino;
+  return !first && !second && realPathOf(a) === realPathOf(b);
+}
+
+/** The path without links, as far as it is there. */
+function realPathOf(path: string): string {
+  const whole = resolve(path);
+  const parent = dirname(whole);
+  if (parent === whole) return whole;
+  const known = statSync(whole, { throwIfNoEntry: false })
+    ? realpathSync(whole)
+    : join(realPathOf(parent), basename(whole));
+  // Where case does not tell files apart, it does not tell outputs apart.
+  return process.platform === "linux" ? known : known.toLowerCase();
 }
 
 function entriesOf(folder: string): Dirent[] {

@@ -86,8 +86,12 @@ export function sourcesOf(recipe: Pick<Recipe, "stages" | "validation">, options
 export const heldShare = ({ validation }: Pick<Recipe, "validation">): number | undefined =>
   validation && "share" in validation ? validation.share : undefined;
 
-/** Generated tasks have test splits of their own: nothing of them is held. */
-function sourceOf(item: Stage["mixture"][number], share: number | undefined, options: InputOptions): CorpusSource {
+/** A source as it is read, without what is held. Generated tasks have test splits of their own: nothing of them is held. */
+export function sourceOf(
+  item: Stage["mixture"][number],
+  share: number | undefined,
+  options: InputOptions,
+): CorpusSource {
   if ("tasks" in item) {
     const { tasks, count, seed, apart } = item;
     return { tasks, count, seed, ...(apart && { apart }) };
