@@ -1,2 +1,12 @@
-/** The Hugging Face hub: data sets by name. */
+/** The Hugging Face hub: data sets and models by name, downloaded once into the cache that other programs share. */
 export { type DatasetName, type DownloadOptions, datasetFiles, HUB_LIMITS } from "./data-set.ts";
+export {
+  type CachedModel,
+  hubCache,
+  listCachedModels,
+  looksLikeModelName,
+  type ModelName,
+  parseModelName,
+} from "./models/cache.ts";
+export { findCachedModel, removeModel, verifyModel } from "./models/manage.ts";
+export { type PullOptions, type PullPlan, type PullProgress, planPull, pullModel } from "./models/pull.ts";
