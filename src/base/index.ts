@@ -1,4 +1,5 @@
 /** What every room needs and no room owns. */
+export { bytesText } from "./byte-text.ts";
 export { within } from "./deadline.ts";
 export { InputError } from "./errors.ts";
 export { type FileLock, lockFile } from "./file-lock.ts";

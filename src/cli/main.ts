@@ -52,6 +52,15 @@ const COMMANDS: Record<string, Listed> = {
     about: "how likely the model finds a text: log probabilities and bits per byte",
     load: async () => (await import("./score.ts")).scoreCommand,
   },
+  pull: {
+    about: "get a model from the Hugging Face hub by its name",
+    takes: "<name>",
+    load: async () => (await import("./pull.ts")).pullCommand,
+  },
+  models: {
+    about: "the models that were pulled: list, verify, remove",
+    load: async () => (await import("./models.ts")).modelsCommand,
+  },
   inspect: {
     about: "what a model is made of: parameters, cache per token, sizes, tensors",
     load: async () => (await import("./inspect.ts")).inspectCommand,

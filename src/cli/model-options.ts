@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
+import { modelFolder } from "../hub/index.ts";
 import { loadModel, type Model, SAMPLING_BOUNDS, type SamplingParams } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import { announceKernels, integer, MINNOW, QuantisingLine, real } from "./common.ts";
@@ -17,7 +18,11 @@ export interface ModelOptions {
 
 export function addModelOptions(command: Command): Command {
   return command
-    .option("--model <dir>", "a Hugging Face folder with model_type deepseek_v3 (default: Minnow)", MINNOW)
+    .option(
+      "--model <dir>",
+      "a Hugging Face folder with model_type deepseek_v3, or the name of a model that was pulled (default: Minnow)",
+      MINNOW,
+    )
     .addOption(
       new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices([
         "f32",
@@ -45,7 +50,7 @@ export function openModel(options: ModelOptions): Model {
   const { dtype, cache, threads } = options;
   const line = new QuantisingLine();
   try {
-    const model = loadModel(options.model, { dtype, cache, threads, onQuantising: line.onQuantising });
+    const model = loadModel(modelFolder(options.model), { dtype, cache, threads, onQuantising: line.onQuantising });
     announceKernels(model.kernels);
     return model;
   } finally {

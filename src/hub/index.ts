@@ -6,6 +6,7 @@ export {
   listCachedModels,
   looksLikeModelName,
   type ModelName,
+  modelFolder,
   parseModelName,
 } from "./models/cache.ts";
 export { findCachedModel, removeModel, verifyModel } from "./models/manage.ts";

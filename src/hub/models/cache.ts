@@ -56,6 +56,22 @@ export function cachedCommit(folder: string, revision: string): string | null {
   return /^[0-9a-f]{40}$/.test(commit) && existsSync(join(folder, "snapshots", commit)) ? commit : null;
 }
 
+/**
+ * The folder of a model: a path that is there as it stands, else the snapshot of a name that was pulled.
+ * @throws InputError for a name that is not here yet, or text that is neither path nor name
+ */
+export function modelFolder(text: string, cache: string = hubCache()): string {
+  if (existsSync(text) || !looksLikeModelName(text)) return text;
+  const name = parseModelName(text);
+  const folder = repositoryFolder(cache, name.repository);
+  const commit = cachedCommit(folder, name.revision);
+  if (commit === null)
+    throw new InputError(
+      `${text}: there is no such folder, and no model of that name in ${cache}; shoal pull ${text} fetches it`,
+    );
+  return join(folder, "snapshots", commit);
+}
+
 export interface CachedModel {
   repository: string;
   folder: string;

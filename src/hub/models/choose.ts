@@ -1,5 +1,5 @@
 /** Which of a repository's files a model needs here: weights in safetensors or one GGUF, configuration, tokenizer and templates. */
-import { InputError } from "../../base/index.ts";
+import { bytesText, InputError } from "../../base/index.ts";
 import type { RemoteModelFile } from "./repository.ts";
 
 const NEEDED =
@@ -51,7 +51,7 @@ function oneGguf(where: string, gguf: readonly RemoteModelFile[], variant: strin
   const fitting = [...models].filter(([name]) => isNamed(name) && !/mmproj/i.test(name));
   if (fitting.length === 1) return fitting[0][1];
   const sizes = [...models].map(
-    ([name, parts]) => `${name} (${gigabytes(parts.reduce((sum, { size }) => sum + size, 0))})`,
+    ([name, parts]) => `${name} (${bytesText(parts.reduce((sum, { size }) => sum + size, 0))})`,
   );
   const why =
     fitting.length === 0
@@ -61,9 +61,6 @@ function oneGguf(where: string, gguf: readonly RemoteModelFile[], variant: strin
     `${where}: ${why}; name one, for example ${where}:Q4_K_M, or use --include: ${sizes.slice(0, 20).join(", ")}`,
   );
 }
-
-const gigabytes = (bytes: number): string =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`;
 
 /** Patterns like fnmatch's: * also crosses folders, ? is one letter. Linear in time: no pattern of a user backtracks. */
 function toPattern(glob: string): { test: (path: string) => boolean } {

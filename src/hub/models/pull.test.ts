@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { etagOf, type FakeHub, sendFile, startFakeHub } from "../testing/fake-hub.ts";
-import { listCachedModels, looksLikeModelName, parseModelName, repositoryFolder } from "./cache.ts";
+import { listCachedModels, looksLikeModelName, modelFolder, parseModelName, repositoryFolder } from "./cache.ts";
 import { chooseModelFiles } from "./choose.ts";
 import { findCachedModel, removeModel, verifyModel } from "./manage.ts";
 import { type PullProgress, planPull, pullModel } from "./pull.ts";
@@ -329,4 +329,15 @@ describe("files", () => {
       /no weights in safetensors or GGUF/,
     );
   });
+});
+
+it("a model that was pulled is found by its name, and a path by itself", async () => {
+  expect(modelFolder("models/minnow")).toBe("models/minnow");
+  expect(modelFolder("./no such folder")).toBe("./no such folder");
+  expect(() => modelFolder("sea/fish", cache)).toThrow(
+    /^sea\/fish: there is no such folder.*; shoal pull sea\/fish fetches it$/,
+  );
+  const folder = await pull();
+  expect(modelFolder("sea/fish", cache)).toBe(folder);
+  expect(modelFolder(`sea/fish@${COMMIT}`, cache)).toBe(folder);
 });

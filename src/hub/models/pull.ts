@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { bytesText, InputError } from "../../base/index.ts";
 import { withBlobLock } from "./blob-lock.ts";
 import { cachedCommit, hubCache, type ModelName, repositoryFolder } from "./cache.ts";
 import { type Choice, chooseModelFiles } from "./choose.ts";
@@ -116,7 +116,7 @@ function checkSpace(name: ModelName, cache: string, bytes: number): void {
   const free = bavail * bsize;
   if (bytes > 0 && bytes + DISK_RESERVE > free)
     throw new InputError(
-      `${name.repository}: needs ${(bytes / 1e9).toFixed(1)} GB more, and ${cache} has ${(free / 1e9).toFixed(1)} GB free; make room (shoal models), or set HF_HOME to a larger disk`,
+      `${name.repository}: needs ${bytesText(bytes)} more, and ${cache} has ${bytesText(free)} free; make room (shoal models), or set HF_HOME to a larger disk`,
     );
 }
 
