@@ -48,5 +48,7 @@ describe("server-sent events", () => {
   it("has a limit", async () => {
     const piece = "x".repeat(1 << 20);
     await expect(parse("data: ", ...Array(LONGEST_EVENT / piece.length + 1).fill(piece))).rejects.toThrow(RangeError);
+    for (const line of ["data:\n", "data\n", "data: x\r\n"])
+      await expect(parse(...Array(40).fill(line.repeat(50_000)))).rejects.toThrow(RangeError);
   });
 });

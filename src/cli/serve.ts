@@ -5,7 +5,7 @@ import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
-import { createEngine, type Engine, type ModelInfo } from "../infer/index.ts";
+import { createEngine, type Engine, type ModelInfo, type UpstreamState } from "../infer/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import {
   cardOf,
@@ -157,7 +157,7 @@ async function run(server: Server, engine: Engine, store: Store, flags: Flags): 
   process.on("unhandledRejection", (error) => console.error(error));
   await untilInterrupted(async (signal) => {
     const listening = await serve({ server, engine, store, host: flags.host, port: flags.port });
-    announce(await engine.models(), listening.url, flags);
+    announce(await engine.models(), engine.upstreams?.() ?? [], listening.url, flags);
     if (flags.open) openBrowser(listening.url);
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     if (!flags.json) console.log("\nStopping …");
@@ -189,16 +189,22 @@ function keyOf(variable: string): string {
   return key;
 }
 
-function announce(models: readonly ModelInfo[], url: string, { json }: Flags): void {
+function announce(
+  models: readonly ModelInfo[],
+  upstreams: readonly UpstreamState[],
+  url: string,
+  { json }: Flags,
+): void {
   if (json) {
-    console.log(JSON.stringify({ url, models: models.map(({ id }) => id) }));
+    console.log(JSON.stringify({ url, models: models.map(({ id }) => id), upstreams }));
     return;
   }
   console.log(`Chat   ${url}`);
   console.log(`API    ${url}/v1 (reference: ${url}/docs)`);
   console.log(
-    `Models ${models.map(({ id, owner }) => (owner === "local" ? id : `${id} (${owner})`)).join(", ") || "none answers yet"}`,
+    `Models ${models.map(({ id, owner }) => (owner === "local" ? id : `${id} (${owner})`)).join(", ") || "none can be asked yet"}`,
   );
+  for (const { url: from, error } of upstreams) if (error) console.log(`       ${from}: ${error}`);
   console.log("Ctrl-C stops the server.");
 }
 

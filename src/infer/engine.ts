@@ -25,6 +25,8 @@ export interface EngineMessage {
   toolCalls?: readonly ToolCall[];
   /** Of a tool's message: the call that it answers. */
   toolCallId?: string;
+  /** Who of several with the same role said it; for upstreams. */
+  name?: string;
 }
 
 export interface Tool {
@@ -40,7 +42,10 @@ export type ResponseFormat =
   | { type: "text" }
   | { type: "json_object" }
   /** Every completed answer validates: tokens that would leave the schema are never drawn. */
-  | { type: "json_schema"; schema: unknown };
+  | { type: "json_schema"; schema: unknown; name?: string; description?: string; strict?: boolean };
+
+/** Fields for an upstream alone, as they were sent: nothing here reads them. */
+export type UpstreamFields = Readonly<Record<string, unknown>>;
 
 /** How to choose tokens and when to stop, and what the answer must be. */
 export interface GenerationSettings extends SamplingParams {
@@ -49,6 +54,10 @@ export interface GenerationSettings extends SamplingParams {
   client?: string;
   /** Whose prompts may go on from this one's cached beginning (default: all that name none): another's find nothing, and learn nothing from it. */
   scope?: string;
+  /** Nobody reads along: events may come all together at the end, when more is certain. */
+  whole?: boolean;
+  /** For an upstream, in its body beside what is said here. */
+  upstream?: UpstreamFields;
 }
 
 export interface ChatRequest extends GenerationSettings {
@@ -57,10 +66,14 @@ export interface ChatRequest extends GenerationSettings {
   messages: readonly EngineMessage[];
   tools?: readonly Tool[];
   toolChoice?: "none" | "auto" | "required" | { name: string };
+  /** Whether more than one call may be made (default: as many as the model likes). */
+  parallelToolCalls?: boolean;
   /** The last message is the assistant's and is continued instead of answered. */
   continueFinal?: boolean;
   /** For models that think: whether to (default: as the model's template does). */
   reasoning?: boolean;
+  /** How much of it, in OpenAI's words; here every effort but "none" is the same. */
+  reasoningEffort?: string;
 }
 
 export interface CompletionRequest extends GenerationSettings {
@@ -96,6 +109,8 @@ export interface Usage {
   /** Tokens guessed ahead, and how many of the guesses were right. */
   draftedTokens: number;
   acceptedTokens: number;
+  /** The server did not count its tokens: the numbers are estimated from the text. */
+  estimated?: true;
   /** Seconds waited for a place, spent reading the prompt, and generating; null where an upstream does not tell. */
   queueSeconds: number | null;
   prefillSeconds: number | null;
@@ -155,7 +170,17 @@ export interface EngineStats {
   aborted: number;
 }
 
+export interface UpstreamState {
+  name: string;
+  /** Its address, without its key. */
+  url: string;
+  /** Why its models cannot be asked, in one line; null: they can. */
+  error: string | null;
+}
+
 export interface Engine {
+  /** Servers elsewhere that this one stands in front of. */
+  upstreams?(): UpstreamState[];
   /** Models that can be asked now. */
   models(): Promise<ModelInfo[]>;
   /**

@@ -18,6 +18,8 @@ export {
   type TokenInfo,
   type Tool,
   type ToolCall,
+  type UpstreamFields,
+  type UpstreamState,
   type Usage,
 } from "./engine.ts";
 export { type GeneratedText, type GenerateOptions, type Generation, generate, wholeOf } from "./generate.ts";

@@ -16,11 +16,15 @@ export function modelLookup(engine: Engine, defaultModel?: string): Pick<Deps, "
     const wanted = id || defaultModel;
     const found = wanted ? models.find((one) => one.id === wanted) : models[0];
     if (found) return found;
-    if (models.length === 0) throw new EngineError("unavailable", "no model can be asked now: no upstream answers");
+    const reasons = (engine.upstreams?.() ?? []).flatMap(({ error }) => error ?? []);
+    if (models.length === 0) {
+      const why = reasons.join("; ") || "no upstream answers";
+      throw new EngineError("unavailable", `no model can be asked now: ${why}`);
+    }
     const names = models.slice(0, 10).map((one) => one.id);
-    throw new EngineError("not_found", `there is no model '${wanted?.slice(0, 100)}'; there are: ${names.join(", ")}`, {
-      param: "model",
-    });
+    const missing = reasons.length > 0 ? ` (of others: ${reasons.join("; ")})` : "";
+    const message = `there is no model '${wanted?.slice(0, 100)}'; there are: ${names.join(", ")}${missing}`;
+    throw new EngineError("not_found", message, { param: "model" });
   };
   return { model, modelId: async (id) => (await model(id)).id };
 }

@@ -47,6 +47,7 @@ export function joinEngines(engines: readonly NamedEngine[]): Engine {
   }
 
   return {
+    upstreams: () => engines.flatMap(({ engine }) => engine.upstreams?.() ?? []),
     models: async () => [...(await places()).values()].map(({ info }) => info),
     chat: (request, signal) => asked(request, (engine, inner) => engine.chat(inner, signal)),
     complete: (request, signal) => asked(request, (engine, inner) => engine.complete(inner, signal)),

@@ -24,7 +24,7 @@
  *
  * A reply belongs to the server: it goes on when the page is closed, every page may watch it, and what has come is stored as it comes.
  */
-import type { GenerationSettings, ModelInfo, TokenInfo, Usage } from "../infer/index.ts";
+import type { GenerationSettings, ModelInfo, TokenInfo, UpstreamState, Usage } from "../infer/index.ts";
 
 export interface Info {
   version: string;
@@ -40,13 +40,6 @@ export interface Info {
   needsKey: boolean;
   /** Whether the caller may ask: it needs no key, or its key is in force. */
   admitted: boolean;
-}
-
-export interface UpstreamState {
-  name: string;
-  url: string;
-  /** One line; null: it answers. */
-  error: string | null;
 }
 
 export type ChatSettings = Pick<

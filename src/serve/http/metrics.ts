@@ -60,6 +60,7 @@ export class Metrics {
   watch(engine: Engine): Engine {
     return {
       models: () => engine.models(),
+      upstreams: () => engine.upstreams?.() ?? [],
       chat: (request, signal) => this.counted(request.model, engine.chat(request, signal)),
       complete: (request, signal) => this.counted(request.model, engine.complete(request, signal)),
       countTokens: async (request) => (await engine.countTokens?.(request)) ?? null,

@@ -23,6 +23,10 @@ export const usageSchema = z
     }),
     prompt_cache_hit_tokens: z.int().describe("As DeepSeek names them"),
     prompt_cache_miss_tokens: z.int(),
+    estimated: z
+      .literal(true)
+      .optional()
+      .describe("An upstream did not count its tokens: they are estimated from the text"),
   })
   .openapi("Usage");
 
@@ -48,6 +52,7 @@ export function sumUsage(all: readonly Usage[], prompts = 1): z.output<typeof us
     },
     prompt_cache_hit_tokens: cached,
     prompt_cache_miss_tokens: prompt - cached,
+    ...(all.some(({ estimated }) => estimated) && { estimated: true as const }),
   };
 }
 

@@ -112,7 +112,43 @@ describe("an answer at once", () => {
     const json_schema = { name: "ok", schema: { type: "object" }, strict: true };
     const answer = await server.post(path, { ...hello, response_format: { type: "json_schema", json_schema } });
     expect(JSON.parse(answer.choices[0].message.content)).toEqual({ ok: true });
-    expect(server.engine.requests.at(-1)!.responseFormat).toEqual({ type: "json_schema", schema: { type: "object" } });
+    expect(server.engine.requests.at(-1)!.responseFormat).toEqual({ type: "json_schema", ...json_schema });
+  });
+
+  it("holds json_object to the schema that comes with it, and refuses what it would not hold", async () => {
+    const ask = (response_format: object) => server.send("POST", path, { ...hello, response_format });
+    const schema = { type: "object", required: ["a"] };
+    expect((await ask({ type: "json_object", schema })).status).toBe(200);
+    expect(server.engine.requests.at(-1)!.responseFormat).toEqual({ type: "json_schema", schema });
+    for (const format of [
+      { type: "text", schema },
+      { type: "json_object", json_schema: { schema } },
+      { type: "json_schema", json_schema: { schema, shcema: {} } },
+      { type: "json_schema", schema, json_schema: { schema } },
+    ]) {
+      const answer = await ask(format);
+      expect(answer.status).toBe(400);
+      expect(await answer.json()).toMatchObject({ error: { code: "unknown_parameter" } });
+    }
+  });
+
+  it("hands on what is an upstream's, and every effort", async () => {
+    const theirs = {
+      user: "u",
+      metadata: { a: "b" },
+      service_tier: "flex",
+      store: true,
+      prediction: { type: "content" },
+    };
+    await server.post(path, { ...hello, ...theirs, parallel_tool_calls: false, max_completion_tokens: 7 });
+    expect(server.engine.requests.at(-1)).toMatchObject({
+      parallelToolCalls: false,
+      upstream: { ...theirs, max_completion_tokens: 7 },
+    });
+    for (const effort of ["none", "minimal", "low", "medium", "high", "xhigh", "max"]) {
+      await server.post(path, { ...hello, reasoning_effort: effort });
+      expect(server.engine.requests.at(-1)).toMatchObject({ reasoning: effort !== "none", reasoningEffort: effort });
+    }
   });
 });
 

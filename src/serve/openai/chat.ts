@@ -10,6 +10,7 @@ import { merged } from "./merge.ts";
 import { engineMessages, messagesField } from "./messages.ts";
 import {
   checkChoice,
+  EFFORTS,
   formatOf,
   harmlessFields,
   LIMITS,
@@ -19,6 +20,7 @@ import {
   settingsOf,
   toolFields,
   toolOf,
+  upstreamFields,
 } from "./sampling.ts";
 
 export const chatBody = z
@@ -35,13 +37,13 @@ export const chatBody = z
     top_logprobs: z.int().min(0).max(LIMITS.topLogprobs).nullish(),
     response_format: responseFormat,
     ...toolFields,
-    reasoning_effort: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).nullish(),
+    reasoning_effort: z.enum(EFFORTS).nullish(),
     thinking: z
-      .object({ type: z.enum(["enabled", "disabled"]) })
+      .looseObject({ type: z.enum(["enabled", "disabled"]) })
       .nullish()
       .describe("As DeepSeek's API has it"),
     chat_template_kwargs: z
-      .object({ thinking: z.boolean().nullish(), enable_thinking: z.boolean().nullish() })
+      .looseObject({ thinking: z.boolean().nullish(), enable_thinking: z.boolean().nullish() })
       .nullish()
       .describe("As vLLM's API has it"),
     modalities: z.array(z.literal("text", "text alone")).nullish(),
@@ -122,7 +124,11 @@ export function chatRequest(body: Body, model: string): ChatRequest {
     responseFormat: formatOf(body.response_format),
     tools,
     toolChoice,
+    parallelToolCalls: body.parallel_tool_calls,
     reasoning: reasoningOf(body),
+    reasoningEffort: body.reasoning_effort ?? undefined,
+    whole: body.stream !== true,
+    upstream: upstreamFields(body, ["thinking", "chat_template_kwargs", "modalities", "max_completion_tokens"]),
   };
 }
 

@@ -8,7 +8,15 @@ import { clientSignal, openaiStream, streamed } from "../http/streaming.ts";
 import { Collected, finishOf, newId, now, sumUsage, usageSchema } from "./answers.ts";
 import { logUsage } from "./chat.ts";
 import { merged } from "./merge.ts";
-import { formatOf, harmlessFields, LIMITS, responseFormat, samplingFields, settingsOf } from "./sampling.ts";
+import {
+  formatOf,
+  harmlessFields,
+  LIMITS,
+  responseFormat,
+  samplingFields,
+  settingsOf,
+  upstreamFields,
+} from "./sampling.ts";
 
 const MAX_PROMPTS = 64;
 /** Token ids of one request, in all prompts. */
@@ -163,6 +171,8 @@ function completionRequests(body: Body, model: string): CompletionRequest[] {
       topLogprobs: body.logprobs ?? undefined,
       echo: body.echo ?? undefined,
       responseFormat: formatOf(body.response_format),
+      whole: body.stream !== true,
+      upstream: upstreamFields(body),
     })),
   );
   if (requests.length > MAX_PROMPTS)

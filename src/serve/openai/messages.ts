@@ -29,11 +29,14 @@ const toolCall = z.object({
   function: z.object({ name: z.string().min(1).max(256), arguments: z.string() }),
 });
 
+const speaker = z.string().max(256).nullish().describe("For upstreams; the models here are not told");
+
 const message = z.discriminatedUnion("role", [
-  z.object({ role: z.enum(["system", "developer"]), content }),
-  z.object({ role: z.literal("user"), content }),
+  z.object({ role: z.enum(["system", "developer"]), content, name: speaker }),
+  z.object({ role: z.literal("user"), content, name: speaker }),
   z.object({
     role: z.literal("assistant"),
+    name: speaker,
     content: content.nullish(),
     reasoning_content: z.string().nullish(),
     tool_calls: z.array(toolCall).max(LIMITS.tools).nullish(),
@@ -62,10 +65,11 @@ export function engineMessages(messages: Messages): { messages: EngineMessage[];
 function engineMessage(one: Messages[number]): EngineMessage {
   const text = textOf(one.content);
   if (one.role === "tool") return { role: "tool", content: text, toolCallId: one.tool_call_id };
-  if (one.role !== "assistant") return { role: one.role === "user" ? "user" : "system", content: text };
+  const said = { content: text, ...(one.name && { name: one.name }) };
+  if (one.role !== "assistant") return { role: one.role === "user" ? "user" : "system", ...said };
   return {
     role: "assistant",
-    content: text,
+    ...said,
     ...(one.reasoning_content && { reasoning: one.reasoning_content }),
     ...(one.tool_calls?.length && {
       toolCalls: one.tool_calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, arguments: args })),

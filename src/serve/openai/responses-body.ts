@@ -1,9 +1,10 @@
 /** What POST /v1/responses takes, and what it asks of an engine. */
 import { z } from "@hono/zod-openapi";
-import type { ChatRequest, EngineMessage } from "../../infer/index.ts";
+import type { ChatRequest, EngineMessage, ResponseFormat } from "../../infer/index.ts";
 import { content, textOf } from "./messages.ts";
 import {
   checkChoice,
+  EFFORTS,
   flatToolFields,
   harmlessFields,
   LIMITS,
@@ -11,6 +12,7 @@ import {
   samplingFields,
   settingsOf,
   toolOf,
+  upstreamFields,
 } from "./sampling.ts";
 
 const item = z.union([
@@ -51,11 +53,12 @@ export const responseBody = z
       .object({
         format: z
           .discriminatedUnion("type", [
-            z.object({ type: z.literal("text") }),
-            z.object({ type: z.literal("json_object") }),
-            z.object({
+            z.strictObject({ type: z.literal("text") }),
+            z.strictObject({ type: z.literal("json_object") }),
+            z.strictObject({
               type: z.literal("json_schema"),
               name: z.string().max(256).nullish(),
+              description: z.string().nullish(),
               schema: z.record(z.string(), z.unknown()),
               strict: z.boolean().nullish(),
             }),
@@ -64,7 +67,7 @@ export const responseBody = z
       })
       .nullish(),
     ...flatToolFields,
-    reasoning: z.object({ effort: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).nullish() }).nullish(),
+    reasoning: z.object({ effort: z.enum(EFFORTS).nullish() }).nullish(),
     include: z.array(z.string()).nullish().describe("message.output_text.logprobs gives log probabilities"),
     top_logprobs: z.int().min(0).max(LIMITS.topLogprobs).nullish(),
     previous_response_id: stateless("previous response"),
@@ -94,10 +97,26 @@ export function responseRequest(body: ResponseBody, model: string): ChatRequest 
     ...settingsOf({ ...body, stop: undefined, ignore_eos: undefined, logit_bias: undefined }),
     maxTokens: body.max_output_tokens,
     topLogprobs: wantsLogprobs(body) ? (body.top_logprobs ?? 0) : undefined,
-    responseFormat: format?.type === "json_schema" ? { type: "json_schema", schema: format.schema } : format,
+    responseFormat: format?.type === "json_schema" ? schemaFormat(format) : format,
     tools,
     toolChoice: choice,
+    parallelToolCalls: body.parallel_tool_calls,
     reasoning: body.reasoning?.effort == null ? undefined : body.reasoning.effort !== "none",
+    reasoningEffort: body.reasoning?.effort ?? undefined,
+    whole: body.stream !== true,
+    upstream: upstreamFields(body),
+  };
+}
+
+type SchemaFormat = Extract<NonNullable<NonNullable<ResponseBody["text"]>["format"]>, { type: "json_schema" }>;
+
+function schemaFormat({ schema, name, description, strict }: SchemaFormat): ResponseFormat {
+  return {
+    type: "json_schema",
+    schema,
+    name: name ?? undefined,
+    description: description ?? undefined,
+    strict: strict ?? undefined,
   };
 }
 

@@ -77,7 +77,7 @@ function envelope(
     max_output_tokens: body.max_output_tokens ?? null,
     model: request.model,
     output,
-    parallel_tool_calls: true,
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
     reasoning: { effort: body.reasoning?.effort ?? null, summary: null },
     store: false,
@@ -88,6 +88,8 @@ function envelope(
     top_p: body.top_p ?? null,
     truncation: body.truncation ?? "disabled",
     metadata: body.metadata ?? {},
+    user: body.user ?? null,
+    top_logprobs: body.top_logprobs ?? 0,
     usage: usage && responseUsage(usage),
   };
 }

@@ -1,6 +1,6 @@
 /** Fields that choose tokens and stop, as they are named in OpenAI's API (and vLLM's, where OpenAI has none), and what they ask of an engine. */
 import { z } from "@hono/zod-openapi";
-import type { GenerationSettings, ResponseFormat, Tool } from "../../infer/index.ts";
+import type { GenerationSettings, ResponseFormat, Tool, UpstreamFields } from "../../infer/index.ts";
 import { ApiFailure } from "../http/errors.ts";
 
 /** Limits of what one request may name. */
@@ -53,13 +53,12 @@ export const samplingFields = {
   ignore_eos: optional(z.boolean()).describe("Go on past the end of sentence (for load tests)"),
 };
 
-/** Sent by clients as a matter of course; they change nothing here. */
+/** Sent by clients as a matter of course: they change nothing here, and reach an upstream as they stand. */
 export const harmlessFields = {
   user: z.unknown().optional(),
   metadata: z.unknown().optional(),
   store: z.unknown().optional(),
   service_tier: z.unknown().optional(),
-  parallel_tool_calls: z.unknown().optional(),
   safety_identifier: z.unknown().optional(),
   prompt_cache_key: z.unknown().optional(),
   prompt_cache_retention: z.unknown().optional(),
@@ -67,6 +66,15 @@ export const harmlessFields = {
   verbosity: z.unknown().optional(),
   include_reasoning: z.unknown().optional(),
 };
+
+/** Fields of a body that are an upstream's alone, as they were sent. */
+export function upstreamFields(body: object, more: readonly string[] = []): UpstreamFields {
+  const names = new Set([...Object.keys(harmlessFields), ...more]);
+  return Object.fromEntries(Object.entries(body).filter(([name, value]) => names.has(name) && value != null));
+}
+
+/** OpenAI's efforts, and DeepSeek's "max". */
+export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 type Sampling = { [Field in keyof typeof samplingFields]: z.output<(typeof samplingFields)[Field]> };
 
@@ -95,18 +103,28 @@ const schemaObject = z.record(z.string(), z.unknown());
 /** `response_format` of chat completions. */
 export const responseFormat = optional(
   z.discriminatedUnion("type", [
-    z.object({ type: z.literal("text") }),
-    z.object({ type: z.literal("json_object") }),
-    z.object({
+    z.strictObject({ type: z.literal("text") }),
+    z.strictObject({ type: z.literal("json_object"), schema: schemaObject.nullish() }),
+    z.strictObject({
       type: z.literal("json_schema"),
-      json_schema: z.object({ name: name.optional(), schema: schemaObject, strict: z.boolean().nullish() }),
+      json_schema: z.strictObject({
+        name: name.optional(),
+        description: z.string().nullish(),
+        schema: schemaObject,
+        strict: z.boolean().nullish(),
+      }),
     }),
   ]),
-).describe("json_schema is enforced token by token");
+).describe(
+  "json_schema is enforced token by token, and so is the schema that llama.cpp's clients give with json_object",
+);
 
 export function formatOf(format: z.output<typeof responseFormat>): ResponseFormat | undefined {
-  if (format?.type === "json_schema") return { type: "json_schema", schema: format.json_schema.schema };
-  return format;
+  if (format?.type === "json_object")
+    return format.schema ? { type: "json_schema", schema: format.schema } : { type: "json_object" };
+  if (format?.type !== "json_schema") return format;
+  const { name, description, schema, strict } = format.json_schema;
+  return { type: "json_schema", schema, name, description: description ?? undefined, strict: strict ?? undefined };
 }
 
 const functionTool = z.object({
@@ -116,8 +134,11 @@ const functionTool = z.object({
   strict: z.boolean().nullish(),
 });
 
+const parallel_tool_calls = optional(z.boolean()).describe("false: at most one call");
+
 /** `tools` and `tool_choice` of chat completions. */
 export const toolFields = {
+  parallel_tool_calls,
   tools: optional(z.array(z.object({ type: z.literal("function"), function: functionTool })).max(LIMITS.tools)),
   tool_choice: optional(
     z.union([
@@ -129,6 +150,7 @@ export const toolFields = {
 
 /** `tools` and `tool_choice` of responses, whose functions are not wrapped. */
 export const flatToolFields = {
+  parallel_tool_calls,
   tools: optional(z.array(functionTool.extend({ type: z.literal("function") })).max(LIMITS.tools)),
   tool_choice: optional(
     z.union([z.enum(["none", "auto", "required"]), z.object({ type: z.literal("function"), name })]),

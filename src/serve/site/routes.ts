@@ -49,7 +49,7 @@ function addInfo(app: App, { deps, store, card, needsKey }: Site): void {
       version: VERSION,
       models,
       defaultModel,
-      upstreams: [],
+      upstreams: (admitted && deps.engine.upstreams?.()) || [],
       welcome: admitted && card ? card.welcome : { model: null, lines: [], card: false, examples: [] },
       defaults: admitted ? store.presets.defaults(c.get("owner")) : {},
       needsKey,

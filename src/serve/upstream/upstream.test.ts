@@ -26,7 +26,9 @@ async function fakeUpstream(answer: Answer, options: Partial<UpstreamOptions> = 
     http.closeAllConnections();
     http.close();
   });
-  return { ...createUpstream({ url, name: "up", ...options }), asked, left, url, http };
+  const lines: string[] = [];
+  const onChange = (line: string) => lines.push(line);
+  return { ...createUpstream({ url, name: "up", onChange, ...options }), asked, left, url, http, lines };
 }
 
 const sse = (response: ServerResponse) => response.writeHead(200, { "content-type": "text/event-stream" });
@@ -65,7 +67,8 @@ describe("an upstream's answer", () => {
     );
     const bytes = [72, 105];
     expect(await ask(engine, { temperature: 0.5, topLogprobs: 1, maxTokens: 9, stop: ["x"] })).toEqual([
-      { type: "start", promptTokens: 0, cachedTokens: 0 },
+      // By the text, until the server has counted.
+      { type: "start", promptTokens: 5, cachedTokens: 0 },
       { type: "reasoning", text: "hm" },
       {
         type: "text",
@@ -179,7 +182,7 @@ describe("an upstream that fails", () => {
     [
       401,
       { error: { message: "key sk-secret is wrong" } },
-      { kind: "upstream", status: 401, message: "up does not accept the key that this server sends (401)" },
+      { kind: "upstream", status: 401, message: "up demands a key; name its variable with --upstream-key-env (401)" },
     ],
     [
       429,
@@ -248,7 +251,7 @@ describe("an upstream that fails", () => {
     const gone = await fakeUpstream(() => {});
     gone.http.closeAllConnections();
     await new Promise((resolve) => gone.http.close(resolve));
-    const { engine } = createUpstream({ url: gone.url, listMs: 1 });
+    const { engine } = createUpstream({ url: gone.url, listMs: 1, onChange: () => {} });
     await expect(ask(engine)).rejects.toMatchObject({
       kind: "unavailable",
       message: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/),

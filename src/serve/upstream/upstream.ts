@@ -9,10 +9,13 @@ import {
   type EngineEvent,
   type EngineStats,
   type ModelInfo,
+  type UpstreamState,
 } from "../../infer/index.ts";
 import { UpstreamAnswer } from "./answer.ts";
 import { chatBody, completionBody } from "./body.ts";
-import { type Timeouts, UpstreamHttp } from "./request.ts";
+import { modelsIn } from "./model-list.ts";
+import { DONE, type Timeouts, UpstreamHttp } from "./request.ts";
+import { estimatedPrompt } from "./usage.ts";
 
 export interface UpstreamOptions {
   /** Its address, with or without /v1. */
@@ -24,6 +27,8 @@ export interface UpstreamOptions {
   timeouts?: Partial<Timeouts>;
   /** Milliseconds after which its list of models is asked for anew (default 30 s; after a failure a tenth of it). */
   listMs?: number;
+  /** Told in one line when its models can no longer be asked, and why, or can again (default: stderr). */
+  onChange?: (line: string) => void;
 }
 
 export interface Upstream {
@@ -35,8 +40,9 @@ export interface Upstream {
 export function createUpstream(options: UpstreamOptions): Upstream {
   const base = baseOf(options.url);
   const name = options.name ?? base.host;
-  const engine = new UpstreamEngine(new UpstreamHttp(base, name, options.key, options.timeouts), name, options.listMs);
-  return { name, engine };
+  const http = new UpstreamHttp(base, name, options.key, options.timeouts);
+  const { listMs = 30_000, onChange = (line) => console.error(line) } = options;
+  return { name, engine: new UpstreamEngine(http, { name, listMs, onChange }) };
 }
 
 function baseOf(url: string): URL {
@@ -71,14 +77,24 @@ class UpstreamEngine implements Engine {
   private readonly listMs: number;
   private readonly counts = new Map<string, EngineStats>();
   private readonly stopping = new AbortController();
+  private readonly onChange: (line: string) => void;
   private known: { models: ModelInfo[] } | { error: unknown } | null = null;
   private asking: Promise<void> | null = null;
   private staleAt = 0;
+  /** Why its models cannot be asked, in one line; null: they can. */
+  private reason: string | null = "has not answered yet";
+  /** Models whose prompts open a thought that their answers only close, as seen before. */
+  private readonly opening = new Set<string>();
 
-  constructor(http: UpstreamHttp, name: string, listMs = 30_000) {
+  constructor(http: UpstreamHttp, options: { name: string; listMs: number; onChange: (line: string) => void }) {
     this.http = http;
-    this.name = name;
-    this.listMs = listMs;
+    this.name = options.name;
+    this.listMs = options.listMs;
+    this.onChange = options.onChange;
+  }
+
+  upstreams(): UpstreamState[] {
+    return [{ name: this.name, url: this.http.url, error: this.reason }];
   }
 
   /** What was last known, at once: it is asked for anew beside that. Only the first time is waited for. */
@@ -95,62 +111,65 @@ class UpstreamEngine implements Engine {
   }
 
   private learn(known: NonNullable<UpstreamEngine["known"]>, ms: number): void {
+    const reason =
+      "error" in known
+        ? (known.error as Error).message
+        : known.models.length === 0
+          ? `${this.name} lists no models`
+          : null;
+    if (reason !== this.reason && !this.stopping.signal.aborted) {
+      if (reason !== null) this.onChange(`Upstream ${this.http.url}: ${reason}.`);
+      else if (this.known) this.onChange(`Upstream ${this.http.url}: its models can be asked again.`);
+    }
+    this.reason = reason;
     this.known = known;
     this.staleAt = performance.now() + ms;
     this.asking = null;
   }
 
   private async fetchModels(): Promise<ModelInfo[]> {
-    const answer = (await this.http.get("/models", this.stopping.signal)) as { data?: unknown };
-    const list = Array.isArray(answer?.data) ? answer.data : [];
-    return list.flatMap(
-      (one: { id?: unknown; created?: unknown; max_model_len?: unknown; context_length?: unknown }) => {
-        if (typeof one?.id !== "string") return [];
-        const context = one.max_model_len ?? one.context_length;
-        return {
-          id: one.id,
-          owner: this.name,
-          created: typeof one.created === "number" ? Math.floor(one.created) : 0,
-          context: typeof context === "number" ? context : null,
-          parameters: null,
-          dtype: null,
-          experts: null,
-          // Not told by any server: what it cannot do it refuses itself.
-          reasoning: true,
-          tools: true,
-          defaults: {},
-          price: null,
-        };
-      },
-    );
+    const models = modelsIn(await this.http.get("/models", this.stopping.signal), this.name);
+    if (models) return models;
+    throw new EngineError("upstream", `${this.name} answers /models with what is no list of models`);
   }
 
   chat(request: ChatRequest, signal?: AbortSignal): AsyncGenerator<EngineEvent> {
-    return this.ask(request.model, "/chat/completions", chatBody(request, this.http.host), "chat", signal);
+    const body = chatBody(request, this.http.host);
+    return this.ask(request, { path: "/chat/completions", body, kind: "chat" }, signal);
   }
 
   complete(request: CompletionRequest, signal?: AbortSignal): AsyncGenerator<EngineEvent> {
-    return this.ask(request.model, "/completions", completionBody(request), "completion", signal);
+    return this.ask(request, { path: "/completions", body: completionBody(request), kind: "completion" }, signal);
   }
 
   private async *ask(
-    model: string,
-    path: string,
-    body: object,
-    kind: "chat" | "completion",
+    request: ChatRequest | CompletionRequest,
+    { path, body, kind }: { path: string; body: object; kind: "chat" | "completion" },
     signal?: AbortSignal,
   ): AsyncGenerator<EngineEvent> {
+    const { model, maxTokens } = request;
     const stats = this.statsOf(model);
     stats.requests++;
     stats.running++;
     const left = AbortSignal.any([this.stopping.signal, ...(signal ? [signal] : [])]);
-    const answer = new UpstreamAnswer(kind, this.name);
+    const answer = new UpstreamAnswer({
+      kind,
+      name: this.name,
+      key: this.http.key,
+      maxTokens,
+      promptTokens: estimatedPrompt(request),
+      opened: this.opensThought(request),
+      whole: request.whole ?? false,
+    });
     let ended = false;
+    let done = false;
     try {
-      for await (const chunk of this.http.stream(path, body, left)) {
-        for (const event of answer.take(chunk)) yield event;
+      for await (const chunk of this.http.stream(path, body, left, () => answer.given)) {
+        if (chunk === DONE) done = true;
+        else for (const event of answer.take(chunk)) yield event;
+        if (answer.full) break;
       }
-      for (const event of answer.end()) {
+      for (const event of answer.end(done)) {
         if (event.type === "end") {
           ended = true;
           stats.promptTokens += event.usage.promptTokens;
@@ -168,9 +187,17 @@ class UpstreamEngine implements Engine {
       if (error instanceof EngineError && !answer.begun) stats.refused++;
       throw error;
     } finally {
+      if (answer.thoughts.unopened) this.opening.add(model);
+      if (answer.thoughts.neverClosed) this.opening.delete(model);
       stats.running--;
       if (!ended && left.aborted) stats.aborted++;
     }
+  }
+
+  /** Whether an answer is taken for a thought until that is closed: of models whose answers were seen to close one that they had not opened. */
+  private opensThought(request: ChatRequest | CompletionRequest): boolean {
+    if (!("messages" in request) || request.reasoning === false || request.continueFinal) return false;
+    return this.opening.has(request.model);
   }
 
   private statsOf(model: string): EngineStats {
