@@ -198,3 +198,21 @@ describe("chat", () => {
     expect(errors).not.toMatch(/error|shoal:/i);
   });
 });
+
+describe("a folder without a tokenizer", () => {
+  const bare = "test/goldens/base";
+
+  it.concurrent("is scored by ids, and inspected", async () => {
+    const scored = await shoal(["score", "--model", bare, "--ids", "5,9,3", "--json"]);
+    expect(scored.code).toBe(0);
+    expect(scored.errors).toMatch(/^shoal: without the tokens' texts: [^\n]*tokenizer\.json[^\n]*\n$/m);
+    const { ids, logprobs, bitsPerByte } = JSON.parse(scored.out);
+    expect([ids, logprobs.length, bitsPerByte]).toEqual([[5, 9, 3], 3, null]);
+    expect(await shoal(["inspect", "--model", bare])).toMatchObject({ code: 0, errors: "" });
+  });
+
+  it.concurrent("cannot be given text, in one line", async () => {
+    const { code, errors } = await shoal(["score", "--model", bare, "--text", "a"]);
+    expect([code, errors]).toEqual([1, expect.stringMatching(/^shoal: [^\n]*needs its tokenizer\.json\n$/)]);
+  });
+});

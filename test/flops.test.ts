@@ -48,6 +48,11 @@ describe("operations", () => {
   ])("with %d MTP depths and %d sequences: within 1 %% of what the kernels do", (depths, sequences) => {
     const T = 96;
     const model = {
+      n_group: 1,
+      topk_group: 1,
+      routed_scaling_factor: 1,
+      first_k_dense_replace: 0,
+      q_lora_rank: null,
       ...(tinyRecipe().model as object),
       num_nextn_predict_layers: depths,
       model_type: "deepseek_v3",

@@ -180,14 +180,14 @@ describe("a run's folder", () => {
 
 describe("numbers that no training survives", () => {
   it.each([
-    ["model.rope_theta", 0, /model\.rope_theta 0 must be above 0/],
+    ["model.rope_theta", 0, /model: rope_theta 0 must be above 1/],
     ["model.rope_theta", -1, /rope_theta -1/],
     ["model.rope_parameters", { rope_type: "default", rope_theta: 0 }, /rope_theta 0/],
     ["model.rms_norm_eps", 0, /rms_norm_eps 0/],
     ["model.routed_scaling_factor", 0, /routed_scaling_factor 0/],
     ["model.initializer_range", 1e30, /initializer_range 1e\+30/],
     ["model.initializer_range", -0.1, /initializer_range -0\.1/],
-    ["model.n_group", 4, /n_group 4 leaves groups of one of the 4 experts/],
+    ["model.n_group", 4, /n_group 4 leaves one expert to a group.*at most 2 groups of 4 experts/],
   ])("%s = %j is refused before any work", (path, value, message) => {
     const recipe = changed(path, value);
     if (path === "model.n_group") Object.assign(recipe.model as Json, { topk_group: 4 });

@@ -7,6 +7,8 @@ import { allocate, f32ToBf16, size } from "../tensor/index.ts";
 
 const COMMON = {
   model_type: "deepseek_v3",
+  routed_scaling_factor: 1,
+  q_lora_rank: null,
   vocab_size: 8192,
   first_k_dense_replace: 1,
   n_shared_experts: 1,

@@ -1,9 +1,10 @@
 /** The Hugging Face folder: config.json and one safetensors file, or shards with an index. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { InputError, isThere, readRegularJson } from "../base/index.ts";
 import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
+import { contentHash } from "./content-hash.ts";
 import { f16ToF32 } from "./f16.ts";
 import {
   bytesIn,
@@ -31,7 +32,7 @@ export interface CheckpointFolder {
   read(name: string, shape: readonly number[], into: F32 | Bf16, kernels: Kernels): void;
   /** These tensors' numbers where they are mapped, if they are bf16 and stand one after the other in one file; else null. */
   view(tensors: readonly { name: string; shape: readonly number[] }[]): Bf16 | null;
-  /** Tells this folder's weights from others: a hash of its files' names, sizes and times. */
+  /** Tells this folder's weights from others: a hash of its configuration and of its files' names and contents. */
   fingerprint(): string;
 }
 
@@ -83,10 +84,7 @@ export function openFolder(dir: string): CheckpointFolder {
     },
     fingerprint() {
       const hash = createHash("sha256").update(JSON.stringify(config));
-      for (const path of [...files.keys()].sort()) {
-        const { size, mtimeMs } = statSync(path);
-        hash.update(`${basename(path)} ${size} ${mtimeMs}\n`);
-      }
+      for (const path of [...files.keys()].sort()) hash.update(`${basename(path)} ${contentHash(path)}\n`);
       return hash.digest("hex");
     },
   };

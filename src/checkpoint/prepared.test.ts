@@ -1,9 +1,20 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
 import { createTrainingWeights, type ModelWeights, parseConfig } from "../model/index.ts";
 import { createKernels } from "../tensor/index.ts";
+import { contentHash } from "./content-hash.ts";
 import { loadQuantised, loadWeights, openFolder, storedTensors, writeFolder } from "./index.ts";
 
 const root = mkdtempSync(join(tmpdir(), "shoal-prepared-"));
@@ -11,6 +22,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 const kernels = createKernels();
 const json = {
   model_type: "deepseek_v3",
+  routed_scaling_factor: 1,
   vocab_size: 64,
   hidden_size: 64,
   num_hidden_layers: 2,
@@ -87,6 +99,66 @@ it("a copy of other weights is made again", () => {
   const after = bytesOf(load(dir, "int8"));
   expect(after).not.toEqual(before);
   expect(after).toEqual(bytesOf(loadWeights(openFolder(dir), config, "int8", kernels)));
+});
+
+it("a copy of other weights of the same size and times is made again", () => {
+  const dir = folder("same-times");
+  const path = join(dir, "model.safetensors");
+  const bytes = readFileSync(path);
+  const when = new Date(1_700_000_000_000);
+  utimesSync(path, when, when);
+  const before = bytesOf(load(dir, "int8"));
+  // A few bytes, far from both ends, in place; then another file under the same name.
+  for (const [i, write] of [
+    () => writeFileSync(path, bytes),
+    () => {
+      writeFileSync(`${path}.new`, bytes);
+      renameSync(`${path}.new`, path);
+    },
+  ].entries()) {
+    bytes.fill(0x3f + i, bytes.length - 40_000, bytes.length - 30_000);
+    write();
+    utimesSync(path, when, when);
+    const after = bytesOf(load(dir, "int8"));
+    expect(after).not.toEqual(before);
+    expect(after).toEqual(bytesOf(loadWeights(openFolder(dir), config, "int8", kernels)));
+  }
+  expect(contentHash(path)).toBe(contentHash(path));
+  writeFileSync(join(dir, ".shoal", "hashes.json"), "{");
+  expect(bytesOf(load(dir, "int8"))).toEqual(bytesOf(loadWeights(openFolder(dir), config, "int8", kernels)));
+});
+
+it("models of odd widths are held in 8 and 4 bits as they are without a copy", () => {
+  const size = (least: number, most: number) => fc.integer({ min: least, max: most });
+  const shape = fc.record({
+    vocab_size: size(20, 99),
+    hidden_size: fc.oneof(size(1, 99), fc.constantFrom(32, 64, 75)),
+    intermediate_size: size(1, 70),
+    moe_intermediate_size: fc.oneof(size(1, 40), fc.constant(32)),
+    kv_lora_rank: size(1, 40),
+    q_lora_rank: fc.oneof(fc.constant(null), size(1, 40)),
+    v_head_dim: size(1, 20),
+    qk_nope_head_dim: size(1, 20),
+  });
+  let n = 0;
+  fc.assert(
+    fc.property(shape, fc.constantFrom("int8" as const, "int4" as const), (change, dtype) => {
+      const dir = join(root, `odd-${n++}`);
+      const odd = { ...json, ...change, num_nextn_predict_layers: 1 };
+      const config = parseConfig(odd, "odd");
+      writeFolder(dir, {
+        config: odd,
+        tensors: storedTensors(createTrainingWeights(config, 1).weights),
+        dtype: "bf16",
+        kernels,
+      });
+      const loaded = loadQuantised(openFolder(dir), config, dtype, kernels);
+      expect(existsSync(join(dir, ".shoal", `${dtype}.safetensors`))).toBe(true);
+      expect(bytesOf(loaded)).toEqual(bytesOf(loadWeights(openFolder(dir), config, dtype, kernels)));
+      rmSync(dir, { recursive: true });
+    }),
+    { seed: 75, numRuns: 40 },
+  );
 });
 
 it("a damaged or cut copy is made again", () => {

@@ -41,7 +41,8 @@ export function addModelOptions(command: Command): Command {
     .option("--threads <n>", "most threads to compute on (default: all cores)", integer("--threads", 1, 256));
 }
 
-export function openModel(options: ModelOptions): Model {
+/** @param onNoTokenizer see `LoadOptions` */
+export function openModel(options: ModelOptions, onNoTokenizer?: (reason: string) => void): Model {
   if (options.model === MINNOW && !existsSync(join(MINNOW, "config.json"))) {
     throw new InputError(
       `Minnow is not in ${MINNOW}; name a model with --model DIR, or train one with: shoal train recipes/tiny.json`,
@@ -50,7 +51,13 @@ export function openModel(options: ModelOptions): Model {
   const { dtype, cache, threads } = options;
   const line = new QuantisingLine();
   try {
-    const model = loadModel(modelFolder(options.model), { dtype, cache, threads, onQuantising: line.onQuantising });
+    const model = loadModel(modelFolder(options.model), {
+      dtype,
+      cache,
+      threads,
+      onQuantising: line.onQuantising,
+      onNoTokenizer,
+    });
     announceKernels(model.kernels);
     return model;
   } finally {

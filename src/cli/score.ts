@@ -17,7 +17,7 @@ interface Flags extends ModelOptions {
 export const scoreCommand = addModelOptions(new Command("score"))
   .option("--text <text>", "the text")
   .option("--file <path>", "a file that holds the text, in UTF-8")
-  .option("--ids <list>", "token ids, as 1,2,3 (nothing is added to them)")
+  .option("--ids <list>", "token ids, as 1,2,3 (nothing is added to them; needs no tokenizer)")
   .option("--logits <path>", "also write all logits, as safetensors: logits [T, V] in f32")
   .option("--json", "print {ids, tokens, logprobs, bitsPerByte}", false)
   .addHelpText(
@@ -35,7 +35,8 @@ Examples:
     if (given.length !== 1) command.error("error: give exactly one of --text, --file and --ids", { exitCode: 2 });
     const idsGiven = flags.ids === undefined ? null : parseIds(flags.ids);
     const text = flags.file === undefined ? flags.text : readText(flags.file);
-    const model = openModel(flags);
+    const withoutTokens = (reason: string) => console.error(`shoal: without the tokens' texts: ${reason}`);
+    const model = openModel(flags, idsGiven ? withoutTokens : undefined);
     const ids = idsGiven ?? model.tokenizer.encode(text!, { addBos: true });
     const result = scoreInto(model, ids, flags.logits);
     if (flags.json) console.log(JSON.stringify(result));
@@ -86,7 +87,7 @@ function print({ ids, tokens, logprobs, bitsPerByte }: Score): void {
   });
   console.log(
     bitsPerByte === null
-      ? "no bits per byte: nothing follows the first token"
+      ? "no bits per byte: no bytes are known behind the first token"
       : `${bitsPerByte.toFixed(4)} bits per byte`,
   );
 }

@@ -16,7 +16,7 @@ import {
   Transformer,
 } from "../model/index.ts";
 import { Arena, createKernels, type Isa, type Kernels, type Precision } from "../tensor/index.ts";
-import { loadTokenizer, type Tokenizer } from "../text/index.ts";
+import { loadTokenizer, Tokenizer } from "../text/index.ts";
 import { type GenerationConfig, readGenerationConfig } from "./sampling/generation-config.ts";
 import type { SamplingDefaults } from "./sampling/params.ts";
 import { Sampler } from "./sampling/sampler.ts";
@@ -31,6 +31,8 @@ export interface LoadOptions {
   cache?: CacheDtype;
   /** Told of the copy in 8 or 4 bits that the first start makes. */
   onQuantising?: OnQuantising;
+  /** For work on ids alone: told why there is no tokenizer that can be read, and loading goes on without its tokens. */
+  onNoTokenizer?: (reason: string) => void;
 }
 
 export interface Model {
@@ -64,7 +66,7 @@ const WEIGHT_BYTES: Record<WeightDtype, number> = { f32: 4, bf16: 2, int8: 1, in
 export function loadModel(dir: string, options: LoadOptions = {}): Model {
   const folder = openFolder(dir);
   const config = configOf(folder);
-  const tokenizer = loadTokenizer(dir);
+  const tokenizer = tokenizerOf(dir, options);
   if (tokenizer.vocabSize > config.vocabSize) {
     throw new InputError(
       `${dir}: the tokenizer has ${tokenizer.vocabSize} ids, but the model's vocab_size is ${config.vocabSize}; they do not belong together`,
@@ -87,6 +89,16 @@ export function loadModel(dir: string, options: LoadOptions = {}): Model {
     generation: readGenerationConfig(dir),
     arena: new Arena(16 << 20),
   });
+}
+
+function tokenizerOf(dir: string, { onNoTokenizer }: LoadOptions): Tokenizer {
+  try {
+    return loadTokenizer(dir);
+  } catch (error) {
+    if (!onNoTokenizer || !(error instanceof InputError)) throw error;
+    onNoTokenizer(error.message);
+    return Tokenizer.none();
+  }
 }
 
 /** What a model is made of; the rest follows. */

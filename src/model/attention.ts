@@ -8,7 +8,7 @@
  */
 import { type F32, type I32, type Operand, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
 import type { LayerCache, SequenceSpan } from "./cache.ts";
-import type { ModelConfig } from "./config.ts";
+import { LATENT_NORM_EPS, type ModelConfig } from "./config.ts";
 import type { AttentionWeights } from "./parameters.ts";
 import { softmaxScale } from "./rope.ts";
 
@@ -25,16 +25,15 @@ function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Ope
     qkNopeHeadDim: N,
     qkRopeHeadDim: P,
     kvLoraRank: R,
-    rmsNormEps: eps,
     ropeInterleave: interleaved,
   } = config;
   const q = w.qA
-    ? ops.linear(tape, ops.rmsNormFor(tape, w.q, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q)
+    ? ops.linear(tape, ops.rmsNormFor(tape, w.q, ops.linear(tape, x_TD, w.qA), w.qANorm!, LATENT_NORM_EPS), w.q)
     : ops.linear(tape, x_TD, w.q);
   const latent = ops.linear(tape, x_TD, w.kvA);
   ops.rope(tape, q, at.table, at.positions, { H, P, offset: N, headStride: N + P, interleaved });
   ops.rope(tape, latent, at.table, at.positions, { H: 1, P, offset: R, headStride: P, interleaved });
-  const cKv = ops.rmsNorm(tape, latent, w.kvANorm, eps);
+  const cKv = ops.rmsNorm(tape, latent, w.kvANorm, LATENT_NORM_EPS);
   return { q, latent, cKv };
 }
 

@@ -55,7 +55,17 @@ describe("parseConfig", () => {
   });
 
   it.each([
-    [{ model_type: "llama" }, /model_type "llama" is not supported/],
+    [{ model_type: "llama" }, /model_type "llama" is not supported; Shoal runs models of type "deepseek_v3"$/],
+    [{ model_type: "kimi_k2" }, /model_type "kimi_k2" .* brings no tokenizer\.json/],
+    [{ n_group: 8 }, /n_group 8 leaves one expert to a group.*at most 4 groups/],
+    [{ rope_theta: 0 }, /rope_theta 0 must be above 1/],
+    [{ rope_parameters: { rope_theta: -1 } }, /rope_parameters: rope_theta -1 must be above 1/],
+    [{ rms_norm_eps: -1 }, /rms_norm_eps -1 must be from 0 to 1/],
+    [{ rope_scaling: { ...yarn, beta_fast: -1 } }, /beta_fast -1 must be above 0/],
+    [{ rope_scaling: { ...yarn, short_factor: [1] } }, /rope_scaling\.short_factor is not a field that Shoal knows/],
+    [{ rope_parameters: { full_attention: {} } }, /rope_parameters\.full_attention is not a field/],
+    [{ rope_scaling: { ...yarn, partial_rotary_factor: 0.5 } }, /partial_rotary_factor 0\.5 is not supported/],
+    [{ rope_scaling: { ...yarn, truncate: "no" } }, /truncate must be true or false/],
     [{ hidden_size: undefined }, /field hidden_size is missing/],
     [{ hidden_size: 48.5 }, /hidden_size must be a whole number from 1 to \d+, not 48.5/],
     [{ vocab_size: 1e12 }, /vocab_size must be a whole number/],

@@ -10,6 +10,8 @@ export interface YarnConfig {
   mscale: number | null;
   mscaleAllDim: number | null;
   attentionFactor: number | null;
+  /** Whether the ends of the ramp are rounded to whole pairs. */
+  truncate: boolean;
 }
 
 export interface ModelConfig {
@@ -59,7 +61,23 @@ export const CONFIG_LIMITS = {
   positions: 2 ** 24,
 };
 
+/** The ε of the norms of latents (q_a and kv_a): whatever rms_norm_eps says, transformers leaves it at this. */
+export const LATENT_NORM_EPS = 1e-6;
+
 type Json = Record<string, unknown>;
+
+/** What transformers takes for fields that a config.json leaves out. */
+const DEFAULTS = {
+  deepseek_v3: {
+    first_k_dense_replace: 3,
+    q_lora_rank: 1536,
+    n_group: 8,
+    topk_group: 4,
+    num_experts_per_tok: 8,
+    routed_scaling_factor: 2.5,
+  },
+  deepseek_v2: { first_k_dense_replace: 0, q_lora_rank: 1536, n_group: 1, topk_group: 1, routed_scaling_factor: 1 },
+};
 
 /**
  * Reads a parsed `config.json`. Both spellings of the rope settings are known: `rope_theta` + `rope_scaling`, and `rope_parameters`.
@@ -69,13 +87,15 @@ type Json = Record<string, unknown>;
 export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new InputError(`${where}: expected a JSON object`);
-  const fields = new Fields(json as Json, where);
-  const modelType = fields.json.model_type;
+  const modelType = (json as Json).model_type;
   if (modelType !== "deepseek_v3" && modelType !== "deepseek_v2") {
+    const kimi =
+      modelType === "kimi_k2" ? " (Kimi K2 is built alike, but brings no tokenizer.json, which Shoal needs)" : "";
     throw new InputError(
-      `${where}: model_type ${JSON.stringify(modelType)} is not supported; Shoal runs "deepseek_v3" (Kimi K2 and Moonlight are of that type too)`,
+      `${where}: model_type ${JSON.stringify(modelType)} is not supported; Shoal runs models of type "deepseek_v3"${kimi}`,
     );
   }
+  const fields = new Fields({ ...DEFAULTS[modelType], ...(json as Json) }, where);
   const scoringFunc = fields.oneOf(
     "scoring_func",
     ["sigmoid", "softmax"],
@@ -109,8 +129,8 @@ export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
     routedScalingFactor: fields.number("routed_scaling_factor", 1),
     ...ropeSettings(fields),
     ropeInterleave: fields.flag("rope_interleave", true),
-    maxPositionEmbeddings: fields.whole("max_position_embeddings", 1, CONFIG_LIMITS.positions),
-    rmsNormEps: fields.number("rms_norm_eps", 1e-6),
+    maxPositionEmbeddings: fields.whole("max_position_embeddings", 1, CONFIG_LIMITS.positions, MAX_POSITIONS),
+    rmsNormEps: fields.between("rms_norm_eps", 0, 1, 1e-6),
     tieWordEmbeddings: fields.flag("tie_word_embeddings", false),
     numNextnPredictLayers: fields.whole("num_nextn_predict_layers", 0, 16, 0),
     initializerRange: fields.number("initializer_range", 0.006),
@@ -129,21 +149,33 @@ function checkTogether(config: ModelConfig, where: string): void {
   const { nRoutedExperts: E, numExpertsPerTok: K, nGroup, topkGroup } = config;
   if (config.qkRopeHeadDim % 2)
     fail(`qk_rope_head_dim ${config.qkRopeHeadDim} must be even: numbers are rotated in pairs`);
+  if (E === nGroup && config.scoringFunc === "sigmoid")
+    fail(
+      `n_group ${nGroup} leaves one expert to a group, but groups are chosen by the sum of their best two: at most ${Math.max(1, Math.floor(E / 2))} groups of ${E} experts`,
+    );
   if (E % nGroup) fail(`n_routed_experts ${E} must be a multiple of n_group ${nGroup}`);
   if (topkGroup > nGroup) fail(`topk_group ${topkGroup} must not be above n_group ${nGroup}`);
   if (K > (E / nGroup) * topkGroup)
     fail(`num_experts_per_tok ${K} is more than the ${(E / nGroup) * topkGroup} experts that topk_group leaves`);
 }
 
+/** As transformers reads them: `rope_scaling` counts where both spellings are there, and each field has its default. */
 function ropeSettings(fields: Fields): { ropeTheta: number; yarn: YarnConfig | null } {
-  const key = fields.json.rope_parameters != null ? "rope_parameters" : "rope_scaling";
+  const isEmpty = (value: unknown) => typeof value === "object" && Object.keys(value ?? {}).length === 0;
+  const key = isEmpty(fields.json.rope_scaling ?? null) ? "rope_parameters" : "rope_scaling";
   const scaling = fields.json[key];
-  const top = fields.number("rope_theta", 10000);
+  const top = fields.between("rope_theta", MIN_THETA, Infinity, 10000);
   if (scaling == null) return { ropeTheta: top, yarn: null };
   if (typeof scaling !== "object" || Array.isArray(scaling))
     throw new InputError(`${fields.where}: ${key} must be an object or null`);
   const inner = new Fields(scaling as Json, `${fields.where}: ${key}`);
-  const ropeTheta = inner.number("rope_theta", top);
+  const unknown = Object.keys(scaling).find((name) => !ROPE_FIELDS.has(name));
+  if (unknown !== undefined)
+    throw new InputError(
+      `${inner.where}.${unknown} is not a field that Shoal knows; known are ${[...ROPE_FIELDS].join(", ")}`,
+    );
+  inner.mustBe("partial_rotary_factor", 1);
+  const ropeTheta = inner.between("rope_theta", MIN_THETA, Infinity, top);
   const type = inner.json.rope_type ?? inner.json.type ?? "default";
   if (type === "default") return { ropeTheta, yarn: null };
   if (type !== "yarn")
@@ -151,18 +183,37 @@ function ropeSettings(fields: Fields): { ropeTheta: number; yarn: YarnConfig | n
       `${inner.where}.rope_type ${JSON.stringify(type)} is not supported; known are "default" and "yarn"`,
     );
   const optional = (name: string) => (inner.json[name] == null ? null : inner.number(name));
+  const positions = fields.whole("max_position_embeddings", 1, CONFIG_LIMITS.positions, MAX_POSITIONS);
+  // Where the whole model says it, that counts.
+  const original = [fields, inner].find(({ json }) => json.original_max_position_embeddings != null) ?? inner;
+  const originalMaxPositionEmbeddings = original.whole(
+    "original_max_position_embeddings",
+    1,
+    CONFIG_LIMITS.positions,
+    positions,
+  );
   const yarn: YarnConfig = {
-    factor: inner.number("factor"),
-    originalMaxPositionEmbeddings: inner.whole("original_max_position_embeddings", 1, CONFIG_LIMITS.positions),
-    betaFast: inner.number("beta_fast", 32),
-    betaSlow: inner.number("beta_slow", 1),
+    factor: inner.json.factor === null ? positions / originalMaxPositionEmbeddings : inner.number("factor"),
+    originalMaxPositionEmbeddings,
+    betaFast: inner.number("beta_fast", 32) || 32,
+    betaSlow: inner.number("beta_slow", 1) || 1,
     mscale: optional("mscale"),
     mscaleAllDim: optional("mscale_all_dim"),
     attentionFactor: optional("attention_factor"),
+    truncate: inner.flag("truncate", true),
   };
   if (yarn.factor < 1) throw new InputError(`${inner.where}.factor ${yarn.factor} must be at least 1`);
+  for (const name of ["beta_fast", "beta_slow"] as const) inner.between(name, 0, Infinity, 1);
   return { ropeTheta, yarn };
 }
+
+/** At a base of 1 or less no pair of numbers turns slower than another. */
+const MIN_THETA = 1 + Number.EPSILON;
+const MAX_POSITIONS = 4096;
+const ROPE_FIELDS: ReadonlySet<string> = new Set([
+  "rope_type", "type", "rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+  "attention_factor", "truncate", "partial_rotary_factor",
+]); // biome-ignore format: names, not code
 
 /** Typed access to a JSON object's fields, with errors that name them. */
 class Fields {
@@ -191,6 +242,15 @@ class Fields {
     if (value === undefined) throw new InputError(`${this.where}: field ${name} is missing`);
     if (typeof value !== "number" || !Number.isFinite(value))
       throw new InputError(`${this.where}: ${name} must be a number, not ${JSON.stringify(value)}`);
+    return value;
+  }
+
+  between(name: string, least: number, most: number, fallback: number): number {
+    const value = this.number(name, fallback);
+    if (value < least || value > most)
+      throw new InputError(
+        `${this.where}: ${name} ${value} must be ${most === Infinity ? `above ${Math.trunc(least)}` : `from ${least} to ${most}`}`,
+      );
     return value;
   }
 
@@ -276,6 +336,7 @@ export function configToJson(config: ModelConfig): Json {
       ...(yarn.mscale !== null && { mscale: yarn.mscale }),
       ...(yarn.mscaleAllDim !== null && { mscale_all_dim: yarn.mscaleAllDim }),
       ...(yarn.attentionFactor !== null && { attention_factor: yarn.attentionFactor }),
+      ...(!yarn.truncate && { truncate: false }),
     },
     routed_scaling_factor: config.routedScalingFactor,
     scoring_func: config.scoringFunc,

@@ -47,6 +47,7 @@ const shapes: Record<string, ModelConfig> = {
   "671B": parseConfig({
     ...common,
     model_type: "deepseek_v3",
+    routed_scaling_factor: 1,
     vocab_size: 129280,
     hidden_size: 7168,
     intermediate_size: 18432,
@@ -84,6 +85,9 @@ describe("countParameters", () => {
 describe("training weights", () => {
   const config = parseConfig({
     model_type: "deepseek_v3",
+    n_group: 1,
+    topk_group: 1,
+    routed_scaling_factor: 1,
     vocab_size: 31,
     hidden_size: 12,
     intermediate_size: 10,

@@ -5,6 +5,7 @@ import { batchOf, createTrainingWeights, parseConfig, Transformer } from "./inde
 
 const config = parseConfig({
   model_type: "deepseek_v3",
+  routed_scaling_factor: 1,
   vocab_size: 48,
   hidden_size: 32,
   num_hidden_layers: 6,

@@ -10,8 +10,9 @@ export function inverseFrequencies(config: ModelConfig): Float64Array {
   const { yarn } = config;
   if (!yarn) return plain;
   // Pairs that turn often within the original context keep their speed; slow ones are slowed by the factor; between is a ramp.
-  const low = Math.max(0, Math.floor(pairThatTurns(yarn.betaFast, config, yarn)));
-  let high = Math.min(P - 1, Math.ceil(pairThatTurns(yarn.betaSlow, config, yarn)));
+  const [fast, slow] = [yarn.betaFast, yarn.betaSlow].map((turns) => pairThatTurns(turns, config, yarn));
+  const low = Math.max(0, yarn.truncate ? Math.floor(fast) : fast);
+  let high = Math.min(P - 1, yarn.truncate ? Math.ceil(slow) : slow);
   if (low === high) high += 0.001;
   return plain.map((speed, i) => {
     const slowed = Math.min(1, Math.max(0, (i - low) / (high - low)));

@@ -15,7 +15,7 @@ import {
 } from "../tensor/index.ts";
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
-import type { ModelConfig } from "./config.ts";
+import { LATENT_NORM_EPS, type ModelConfig } from "./config.ts";
 import { type Balance, mixtureOfExperts, type RouterTrace } from "./experts.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
@@ -78,7 +78,8 @@ export class Transformer {
     }
     this.config = config;
     this.weights = weights;
-    this.stepPrecision = stepPrecision(weights);
+    // The steps norm latents with the same ε as everything else.
+    this.stepPrecision = config.rmsNormEps === LATENT_NORM_EPS ? stepPrecision(weights) : null;
     this.draftHead = firstRows(weights.head, Math.max(LEAST_DRAFT_IDS, config.vocabSize * DRAFT_SHARE));
   }
 

@@ -41,7 +41,15 @@ const recipe = parseRecipe({
   })),
   price: { usdPerCoreHour: 0.5, peakTflops: 2 },
 });
-const config = parseConfig({ ...MODEL, model_type: "deepseek_v3", vocab_size: 512, bos_token_id: 0, eos_token_id: 1 });
+const plain = { n_group: 1, topk_group: 1, routed_scaling_factor: 1, first_k_dense_replace: 0, q_lora_rank: null };
+const config = parseConfig({
+  ...plain,
+  ...MODEL,
+  model_type: "deepseek_v3",
+  vocab_size: 512,
+  bos_token_id: 0,
+  eos_token_id: 1,
+});
 const folder: RunFolder = {
   dir: "runs/test",
   recipe,

@@ -1,6 +1,6 @@
 /** Byte-level BPE: text to token ids and back. */
 import { bytesToChars } from "./byte-level.ts";
-import type { MergeTable } from "./merges.ts";
+import { MergeTable } from "./merges.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 
 /** Words whose ids are remembered; ordinary text repeats a few thousand of them. */
@@ -80,6 +80,20 @@ export class Tokenizer {
     parts.bytes.forEach((bytes, id) => {
       if (bytes.length === 1 && this.byteIds[bytes[0]] < 0 && !this.isAdded(id)) this.byteIds[bytes[0]] = id;
     });
+  }
+
+  /** One without any token, for a model whose ids are all that is asked about. */
+  static none(): Tokenizer {
+    const preTokenize: PreTokenizer = (text, visit) => visit(text);
+    const nothing = {
+      bytes: [],
+      merges: new MergeTable(1, 0),
+      mergeList: [],
+      preTokenize,
+      preTokenizerJson: null,
+      added: [],
+    };
+    return new Tokenizer({ ...nothing, bosId: null, eosId: null, chatTemplate: null });
   }
 
   private isAdded(id: number): boolean {

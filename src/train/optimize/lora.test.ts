@@ -7,6 +7,9 @@ import { Trainer } from "./trainer.ts";
 
 const config = parseConfig({
   model_type: "deepseek_v3",
+  n_group: 1,
+  topk_group: 1,
+  routed_scaling_factor: 1,
   vocab_size: 48,
   hidden_size: 32,
   num_hidden_layers: 2,

@@ -6,6 +6,7 @@ import { Optimizer, orthogonalise } from "./optimizer.ts";
 
 const tinyConfig = parseConfig({
   model_type: "deepseek_v3",
+  routed_scaling_factor: 1,
   vocab_size: 48,
   hidden_size: 32,
   num_hidden_layers: 2,

@@ -10,6 +10,9 @@ const V = 48;
 /** Without experts: the choice of experts makes kinks, at which differences say nothing. */
 const config = parseConfig({
   model_type: "deepseek_v3",
+  n_group: 1,
+  topk_group: 1,
+  routed_scaling_factor: 1,
   vocab_size: V,
   hidden_size: 24,
   num_hidden_layers: 2,

@@ -17,6 +17,9 @@ export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "reci
   for (let stage = 0; stage < recipe.stages.length; stage++) modelConfigOf(recipe, vocabulary, { where, stage });
 }
 
+/** What a recipe's model has where it does not say: the plain choice, where config.json's default is that of the 671B. */
+const DEFAULTS = { first_k_dense_replace: 0, q_lora_rank: null, n_group: 1, topk_group: 1, routed_scaling_factor: 1 };
+
 /** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
 export function modelConfigOf(
   recipe: Recipe,
@@ -35,9 +38,10 @@ export function modelConfigOf(
     bos_token_id: vocabulary.bosId,
     eos_token_id: vocabulary.eosId,
   };
-  const plain = parseConfig({ ...model, ...fixed }, `${where}: model`);
+  const fields = { ...DEFAULTS, ...model, ...fixed };
+  const plain = parseConfig(fields, `${where}: model`);
   const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
-  const config = factor ? parseConfig({ ...model, ...fixed, ...extended(plain, factor) }, `${where}: model`) : plain;
+  const config = factor ? parseConfig({ ...fields, ...extended(plain, factor) }, `${where}: model`) : plain;
   checkNumbers(config, `${where}: model`);
   const { name, sequenceLength } = recipe.stages[stage];
   if (sequenceLength > config.maxPositionEmbeddings) {
@@ -48,15 +52,12 @@ export function modelConfigOf(
   return config;
 }
 
-/** Numbers that no training survives, and shapes that other programs refuse. @throws InputError */
+/** Numbers that no training survives. @throws InputError */
 function checkNumbers(config: ModelConfig, where: string): void {
   const positive = {
-    rope_theta: config.ropeTheta,
     rms_norm_eps: config.rmsNormEps,
     routed_scaling_factor: config.routedScalingFactor,
     "rope_scaling.factor": config.yarn?.factor,
-    "rope_scaling.beta_fast": config.yarn?.betaFast,
-    "rope_scaling.beta_slow": config.yarn?.betaSlow,
   };
   for (const [field, value] of Object.entries(positive))
     if (value !== undefined && !(value > 0 && value < 1e12))
@@ -65,20 +66,17 @@ function checkNumbers(config: ModelConfig, where: string): void {
     throw new InputError(
       `${where}.initializer_range ${config.initializerRange} must be above 0 and at most 10: a model must begin with small numbers`,
     );
-  // A group is judged by its two best experts (report, section 2.1.2; transformers fails where it has only one).
-  if (config.nGroup > 1 && config.nRoutedExperts / config.nGroup < 2)
-    throw new InputError(
-      `${where}.n_group ${config.nGroup} leaves groups of one of the ${config.nRoutedExperts} experts, which transformers cannot run; give at most ${Math.floor(config.nRoutedExperts / 2)}`,
-    );
 }
 
 /**
  * config.json's fields of a context `factor` times as long, with YaRN's numbers as DeepSeek has them. Where YaRN has lengthened it before, the
  * factors multiply: angles are always those of the context that the model was first trained on.
  */
-function extended({ maxPositionEmbeddings, yarn }: ModelConfig, factor: number): Record<string, unknown> {
+function extended({ maxPositionEmbeddings, ropeTheta, yarn }: ModelConfig, factor: number): Record<string, unknown> {
   return {
     max_position_embeddings: Math.floor(maxPositionEmbeddings * factor),
+    rope_theta: ropeTheta,
+    rope_parameters: null,
     rope_scaling: {
       type: "yarn",
       factor: factor * (yarn?.factor ?? 1),
