@@ -14,11 +14,17 @@ function make<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, 
   return element;
 }
 
-/** Each piece of text begins where its first letter says. What holds several (a list with its marks, a table) goes by the first of them. */
+const DIRECTED = "p, h3, h4, h5, h6, th, td, ul, ol, blockquote, table";
+
+/**
+ * Each piece of text begins where its first letter says, and what holds several (a list with its marks, a table) where the first of them does. One
+ * without letters goes with what is around it.
+ */
 function direct(root: DocumentFragment): void {
-  for (const element of root.querySelectorAll<HTMLElement>("p, h3, h4, h5, h6, th, td")) element.dir = "auto";
-  for (const element of root.querySelectorAll<HTMLElement>("ul, ol, blockquote, table"))
-    element.dir = directionOf(element.textContent ?? "") ?? "auto";
+  for (const element of root.querySelectorAll<HTMLElement>(DIRECTED)) {
+    const direction = directionOf(element.textContent ?? "");
+    if (direction) element.dir = direction;
+  }
 }
 
 export function decorate(root: DocumentFragment, labels: DecorationLabels): void {
