@@ -139,6 +139,7 @@ describe("bad input", () => {
     ],
     ["a plan without tokens", () => ["plan", "train", "--params", "8B"], /--tokens is missing/],
     ["a number that is none", () => ["plan", "--budget", "lots"], /"lots" is not a number; write 5\.6M/],
+    ["half a flag", () => ["serve", "--data", "x"], /unknown option '--data' \(did you mean --data-dir\?\)/, 2],
     ["an unknown flag of a nested command", () => ["plan", "train", "--what"], /unknown option '--what'/, 2],
     ["an unknown instruction set", () => ["inspect", "--isa", "sse"], /unknown option '--isa'/, 2],
   ];

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { InputError } from "../base/index.ts";
 import { UserAbort } from "./common.ts";
+import { flagHint } from "./flag-hint.ts";
 
 const program = new Command("shoal")
   .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
@@ -16,7 +17,7 @@ function prepare(command: Command): Command {
   command
     .enablePositionalOptions()
     .option("--verbose", "show where an error came from", false)
-    .configureOutput({ outputError: oneLine })
+    .configureOutput({ outputError: (message, write) => oneLine(message.trim() + hint(message, command), write) })
     .exitOverride();
   for (const inner of command.commands) prepare(inner);
   return command;
@@ -113,6 +114,13 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
+}
+
+function hint(message: string, { options }: Command): string {
+  return flagHint(
+    message,
+    options.flatMap(({ long, hidden }) => (long && !hidden ? [long] : [])),
+  );
 }
 
 /** Wrong usage in one line, with where to read on. */

@@ -180,4 +180,14 @@ describe("planted bugs", () => {
   ])("%s: line %s, fix %s", async (reply, line, fix) => {
     expect(await checkTask(bug, reply)).toMatchObject({ line, fix, correct: line && fix });
   });
+
+  it.each(["`", "```", "```x ", "` ", "line ", "line number ", "answer ", "1,", "double ", "function ", "double = "])(
+    "a reply of nothing but %j is checked at once",
+    async (piece) => {
+      const reply = `line${" ".repeat(60_000)}${piece.repeat(120_000 / piece.length)}`;
+      const before = process.cpuUsage();
+      expect(await checkTask(bug, reply)).toMatchObject({ correct: false });
+      expect(process.cpuUsage(before).user / 1000).toBeLessThan(800);
+    },
+  );
 });

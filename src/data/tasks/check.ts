@@ -63,7 +63,7 @@ export function finalAnswer(reply: string): Answer | null {
 /** The code of a reply that defines a function: of the fenced blocks the last that does, else the function as it stands in the text. */
 export function codeIn(reply: string, name: string): string | null {
   const defines = new RegExp(`function\\*?\\s+${name}\\s*\\(|\\b${name}\\s*=`);
-  const block = blocksOf(reply).findLast((code) => defines.test(code));
+  const block = parted(reply).blocks.findLast((code) => defines.test(code));
   if (block !== undefined) return block;
   return (
     new RegExp(
@@ -73,8 +73,24 @@ export function codeIn(reply: string, name: string): string | null {
   );
 }
 
-const FENCED = /```[^\n]*\n([\s\S]*?)(?:```|$)/g;
-const blocksOf = (reply: string): string[] => [...reply.matchAll(FENCED)].map(([, code]) => code);
+const FENCE = "```";
+
+/** A reply's fenced blocks, and the words around them, in one pass: whoever wrote it may have written nothing but backticks. */
+function parted(reply: string): { blocks: string[]; prose: string } {
+  const blocks: string[] = [];
+  let prose = "";
+  let at = 0;
+  for (;;) {
+    const open = reply.indexOf(FENCE, at);
+    const begin = open < 0 ? -1 : reply.indexOf("\n", open + FENCE.length);
+    if (begin < 0) return { blocks, prose: prose + reply.slice(at) };
+    const close = reply.indexOf(FENCE, begin + 1);
+    const end = close < 0 ? reply.length : close;
+    blocks.push(reply.slice(begin + 1, end));
+    prose += reply.slice(at, open);
+    at = Math.min(reply.length, end + FENCE.length);
+  }
+}
 
 async function passes(source: string, code: NonNullable<Task["code"]>, limits?: SandboxLimits): Promise<Verdict> {
   const { entryPoint, tests } = code;
@@ -92,8 +108,8 @@ const isRight = (outcome: Outcome, { expected }: FunctionTest) =>
 
 async function checkBug(task: Task, reply: string, limits?: SandboxLimits): Promise<Verdict> {
   const { line: right } = task.bug!;
-  const prose = reply.replaceAll(FENCED, "");
-  const named = /\bline\s*(?:number|no\.?)?[\s:#*`]*(\d+)/i.exec(prose)?.[1];
+  const { prose } = parted(reply);
+  const named = /\bline[\s:#*`]{0,40}(?:(?:number|no\.?)[\s:#*`]{0,40})?(\d+)/i.exec(prose)?.[1];
   const line = Number(named) === right;
   const source = codeIn(reply, task.code!.entryPoint) ?? mended(task.prompt, prose, Number(named));
   const fixed = source === null ? null : await passes(source, task.code!, limits);
