@@ -53,6 +53,17 @@ describe("an engine in its own thread", () => {
     expect((await engine.stats()).minnow).toMatchObject({ requests: 3, running: 0, waiting: 0, usedRows: 0 });
   });
 
+  it("counts a prompt as it will be sent, whether it fits or not", async () => {
+    const engine = await open();
+    const chat = (content: string) => ({ model: "minnow", messages: [{ role: "user" as const, content }] });
+    const events = await read(engine.chat({ ...chat("Hello there, fox."), maxTokens: 1 }));
+    const count = await engine.countTokens!(chat("Hello there, fox."));
+    expect(events[0]).toMatchObject({ type: "start", promptTokens: count });
+    expect(await engine.countTokens!(chat("fox ".repeat(9000)))).toBeGreaterThan(minnowConfig.maxPositionEmbeddings);
+    await expect(engine.countTokens!({ model: "none", messages: [] })).rejects.toMatchObject({ kind: "not_found" });
+    await expect(engine.countTokens!({ model: "minnow", messages: [] })).rejects.toMatchObject({ kind: "invalid" });
+  });
+
   it("stops at once when the reader leaves or the signal says so", async () => {
     const engine = await open();
     const request = { model: "minnow", prompt: "Once", maxTokens: 900, ignoreEos: true };
