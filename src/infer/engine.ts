@@ -94,6 +94,8 @@ export interface TokenInfo {
   top: { id: number | null; text: string; bytes: number[]; logprob: number }[];
   /** Guessed ahead by the MTP depth and accepted. */
   drafted?: boolean;
+  /** A special token: no text of an answer. */
+  special?: boolean;
   /** Experts that fired for the token that this one was drawn after, by expert layer, [layers][K]. */
   experts?: number[][];
 }

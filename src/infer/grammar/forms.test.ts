@@ -59,7 +59,7 @@ describe("calls of tools", () => {
 
   it("are held to their form as soon as the model begins one by itself", () => {
     const tokenizer = loadTokenizer(MINNOW);
-    const constraint = new Forms(tokenizer, [1]).callsIfAny(tools);
+    const constraint = new Forms(tokenizer, [1]).callsIfAny({ tools, one: false });
     const random = new Random(5);
     const ids = [...tokenizer.encode("Let me see. <｜tool▁calls▁begin｜>", { special: "text" })];
     for (const id of ids) {

@@ -53,11 +53,11 @@ export class Forms {
    * prepared.
    * @param afterReasoning it begins with reasoning, which is free
    */
-  format(format: ResponseFormat, tools: readonly Tool[], afterReasoning: boolean): Constraint | null {
+  format(format: ResponseFormat, wanted: CallsWanted, afterReasoning: boolean): Constraint | null {
     if (format.type === "text") return null;
     const schema = format.type === "json_schema" ? format.schema : null;
-    const make = (budget: Budget) => this.answer(format, tools, budget);
-    const form = this.form("format", [format.type, schema, tools], "responseFormat", make);
+    const make = (budget: Budget) => this.answer(format, wanted, budget);
+    const form = this.form(`format ${wanted.one}`, [format.type, schema, wanted.tools], "responseFormat", make);
     return this.after(form, afterReasoning ? THINK_END : null);
   }
 
@@ -68,9 +68,9 @@ export class Forms {
   }
 
   /** Leaves a reply free until it begins to call; the calls are then held to the format and to what the tools take. */
-  callsIfAny(tools: readonly Tool[]): Constraint {
-    const make = (budget: Budget) => this.callList(tools, false, budget);
-    return this.after(this.form("call list", tools, "tools", make), CALLS_BEGIN);
+  callsIfAny({ tools, one }: CallsWanted): Constraint {
+    const make = (budget: Budget) => this.callList(tools, one, budget);
+    return this.after(this.form(`call list ${one}`, tools, "tools", make), CALLS_BEGIN);
   }
 
   private after(form: PendingForm, mark: string | null): Constraint {
@@ -100,13 +100,13 @@ export class Forms {
     return yield* Form.of(made, budget, this.trie, this.stopIds);
   }
 
-  private *answer(format: ResponseFormat, tools: readonly Tool[], budget: Budget): Work<Made> {
+  private *answer(format: ResponseFormat, { tools, one }: CallsWanted, budget: Budget): Work<Made> {
     const schema = format.type === "json_schema" ? format.schema : null;
     const param = "responseFormat";
     const answer = format.type === "json_schema" ? yield* schemaForm(schema, { param }, budget) : FREE;
     const check = answer.check && ((codes: readonly Code[]) => problemOf(this.textOf(codes), answer.check, param));
     if (tools.length === 0) return { node: answer.node, check };
-    const calls = yield* this.callsOnly(tools, false, budget);
+    const calls = yield* this.callsOnly(tools, one, budget);
     const [begins] = this.codesOf(CALLS_BEGIN);
     return {
       node: { kind: "any of", options: [answer.node, calls.node] },

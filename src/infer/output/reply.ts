@@ -11,6 +11,8 @@ export class Reply {
   private readonly stops: StopMatcher;
   private readonly parser: ReplyParser | null;
   private readonly emit: (event: EngineEvent) => void;
+  /** What was said last. */
+  private kind: "text" | "reasoning" = "text";
   /** Reports of tokens whose text has not been passed on. */
   private infos: TokenInfo[] = [];
 
@@ -33,26 +35,42 @@ export class Reply {
 
   push(id: number, info: TokenInfo | null): void {
     if (info) this.infos.push(info);
-    const shown = this.stops.push(this.decoder.push(id));
-    this.stopped = shown.stopped;
-    this.pass(shown.text);
+    const text = this.decoder.push(id);
+    if (text !== "") this.pass(this.parser ? this.parser.push(text) : [{ type: "text", text }]);
   }
 
   /** Passes on what was held back. */
   end(): void {
-    if (!this.stopped) {
-      const shown = this.stops.push(this.decoder.end());
-      this.stopped = shown.stopped;
-      this.pass(shown.stopped ? shown.text : shown.text + this.stops.end());
-    }
-    for (const part of this.parser?.end() ?? []) this.give(part);
+    if (this.stopped) return;
+    // Bytes of a character that was cut.
+    const tail = this.decoder.end();
+    this.pass(this.parser ? this.parser.end(tail) : [{ type: "text", text: tail }]);
+    if (this.stopped) return;
+    this.release();
     if (this.infos.length > 0) this.give({ type: "text", text: "" });
   }
 
-  private pass(text: string): void {
-    if (text === "") return;
-    if (!this.parser) this.give({ type: "text", text });
-    else for (const part of this.parser.push(text)) this.give(part);
+  /** Stop strings count in what is said, not in calls of tools, which they would cut. */
+  private pass(parts: readonly ReplyPart[]): void {
+    for (const part of parts) {
+      if (this.stopped) return;
+      if (part.type !== this.kind) this.release();
+      if (part.type === "tool_call") {
+        this.give(part);
+        continue;
+      }
+      this.kind = part.type;
+      const { text, stopped } = this.stops.push(part.text);
+      this.stopped = stopped;
+      if (stopped) this.infos = beginning(this.infos, Buffer.byteLength(text));
+      if (text !== "") this.give({ type: part.type, text });
+    }
+  }
+
+  /** Passes on what could have become a stop string. */
+  private release(): void {
+    const text = this.stops.end();
+    if (text !== "") this.give({ type: this.kind, text });
   }
 
   private give(part: ReplyPart): void {
@@ -65,4 +83,14 @@ export class Reply {
       this.infos = [];
     }
   }
+}
+
+/** The tokens that begin within so many bytes: those of a stop string, and behind it, are not reported. */
+function beginning(tokens: readonly TokenInfo[], bytes: number): TokenInfo[] {
+  let at = 0;
+  return tokens.filter((token) => {
+    const begins = at < bytes;
+    at += token.bytes.length;
+    return begins;
+  });
 }

@@ -18,11 +18,12 @@ export function tokenInfo(
   logits: F32 | null,
   top: number,
 ): TokenInfo {
-  if (!logits) return { ...spell(tokenizer, id), logprob: null, top: [] };
+  const token = { ...spell(tokenizer, id), ...(tokenizer.isSpecial(id) && { special: true }) };
+  if (!logits) return { ...token, logprob: null, top: [] };
   const logprob = sampler.logprob(id, logits);
   const norm = logits[id] - logprob;
   const rivals = likeliest(logits, top).map((rival) => ({ ...spell(tokenizer, rival), logprob: logits[rival] - norm }));
-  return { ...spell(tokenizer, id), logprob, top: rivals };
+  return { ...token, logprob, top: rivals };
 }
 
 /** Ids of the `most` largest numbers, the largest first; of equals, the lower id. */

@@ -118,11 +118,12 @@ function beginning({ reasoning }: ChatAbility, prompt: string, continued: boolea
 
 function constraintOf(
   forms: Forms,
-  { responseFormat, toolChoice = "auto" }: Asked<ChatRequest>,
+  { responseFormat, toolChoice = "auto", parallelToolCalls = true }: Asked<ChatRequest>,
   tools: readonly Tool[],
   afterReasoning: boolean,
 ): Constraint | null {
   const asked = responseFormat && responseFormat.type !== "text" ? responseFormat : null;
+  const one = !parallelToolCalls;
   if (typeof toolChoice === "object" || toolChoice === "required") {
     const chosen = typeof toolChoice === "object" ? tools.filter(({ name }) => name === toolChoice.name) : tools;
     if (chosen.length === 0) {
@@ -130,10 +131,10 @@ function constraintOf(
         typeof toolChoice === "object" ? `there is no tool ${JSON.stringify(toolChoice.name)}` : "there are no tools";
       throw new EngineError("invalid", `toolChoice: ${what}`, { param: "toolChoice" });
     }
-    return forms.calls({ tools: chosen, one: typeof toolChoice === "object" }, afterReasoning);
+    return forms.calls({ tools: chosen, one: one || typeof toolChoice === "object" }, afterReasoning);
   }
-  if (asked) return forms.format(asked, tools, afterReasoning);
-  return tools.length > 0 ? forms.callsIfAny(tools) : null;
+  if (asked) return forms.format(asked, { tools, one }, afterReasoning);
+  return tools.length > 0 ? forms.callsIfAny({ tools, one }) : null;
 }
 
 function checkMessages(
@@ -182,7 +183,7 @@ export function completionJob(model: Model, info: Known, forms: Forms, request: 
     client: request.client ?? "",
     scope: request.scope ?? "",
     parser: null,
-    constraint: responseFormat ? forms.format(responseFormat, [], false) : null,
+    constraint: responseFormat ? forms.format(responseFormat, { tools: [], one: false }, false) : null,
   };
 }
 

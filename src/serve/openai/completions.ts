@@ -208,7 +208,7 @@ async function whole(
     choices: answers.map(({ text, prompt, tokens, finish }, index) => ({
       index,
       text: promptText(requests[index], prompt) + text,
-      logprobs: body.logprobs == null ? null : new Offsets(body.logprobs).of([...prompt, ...tokens]),
+      logprobs: body.logprobs == null ? null : new Offsets(body.logprobs).of(prompt, tokens),
       finish_reason: finishOf(finish),
     })),
     usage,
@@ -226,19 +226,30 @@ async function* chunks(
   const wantsUsage = body.stream_options?.include_usage === true;
   const usages: Usage[] = [];
   const offsets = requests.map(() => new Offsets(body.logprobs ?? 0));
-  const chunk = (index: number, text: string, tokens: readonly TokenInfo[], finish: string | null = null) => ({
+  const chunk = (
+    index: number,
+    text: string,
+    { echoed = [], tokens = [] }: { echoed?: readonly TokenInfo[]; tokens?: readonly TokenInfo[] },
+    finish: string | null = null,
+  ) => ({
     ...head,
     choices: [
-      { index, text, logprobs: body.logprobs == null ? null : offsets[index].of(tokens), finish_reason: finish },
+      {
+        index,
+        text,
+        logprobs: body.logprobs == null ? null : offsets[index].of(echoed, tokens),
+        finish_reason: finish,
+      },
     ],
     ...(wantsUsage && { usage: null }),
   });
   for await (const { index, event } of generations(engine, requests, signal)) {
-    if (event.type === "prompt") yield chunk(index, promptText(requests[index], event.tokens), event.tokens);
-    else if (event.type === "text") yield chunk(index, event.text, event.tokens ?? []);
+    if (event.type === "prompt")
+      yield chunk(index, promptText(requests[index], event.tokens), { echoed: event.tokens });
+    else if (event.type === "text") yield chunk(index, event.text, event);
     else if (event.type === "end") {
       usages[index] = event.usage;
-      yield chunk(index, "", [], finishOf(event.finishReason));
+      yield chunk(index, "", {}, finishOf(event.finishReason));
     }
   }
   const usage = sumUsage(usages, requests.length / (body.n ?? 1));
@@ -253,16 +264,22 @@ function promptText({ prompt, echo }: CompletionRequest, tokens: readonly TokenI
   return new TextDecoder().decode(Uint8Array.from(tokens.flatMap(({ bytes }) => bytes)));
 }
 
-/** Log probabilities as completions have them, with the place of each token in the text so far. */
+/**
+ * Log probabilities as completions have them, with the place of each token in the text so far: in code points, as OpenAI counts. A token that goes on with
+ * a character stands where that character does; a special token, which is no text, stands where the next one does.
+ */
 class Offsets {
   private at = 0;
+  private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   private readonly rivals: number;
 
   constructor(rivals: number) {
     this.rivals = rivals;
   }
 
-  of(tokens: readonly TokenInfo[]): z.output<typeof logprobsSchema> {
+  /** @param echoed of the prompt, whose special tokens are echoed too */
+  of(echoed: readonly TokenInfo[], made: readonly TokenInfo[]): z.output<typeof logprobsSchema> {
+    const tokens = [...echoed, ...made];
     return {
       tokens: tokens.map(({ text }) => text),
       token_logprobs: tokens.map(({ logprob }) => logprob),
@@ -270,9 +287,10 @@ class Offsets {
         if (token.logprob === null || this.rivals === 0) return null;
         return Object.fromEntries([...token.top, token].map(({ text, logprob }) => [text, logprob!]));
       }),
-      text_offset: tokens.map(({ text }) => {
+      text_offset: tokens.map(({ bytes, special }, i) => {
         const offset = this.at;
-        this.at += text.length;
+        if (!special || i < echoed.length)
+          for (const _ of this.decoder.decode(Uint8Array.from(bytes), { stream: true })) this.at++;
         return offset;
       }),
     };

@@ -56,7 +56,9 @@ describe("ReplyParser", () => {
     expect(parser.push("a<｜tool")).toEqual([{ type: "text", text: "a" }]);
     expect(parser.push("box｜>")).toEqual([{ type: "text", text: "<｜toolbox｜>" }]);
     expect(parser.push("<｜tool▁calls")).toEqual([]);
-    expect(parser.end()).toEqual([{ type: "text", text: "<｜tool▁calls" }]);
+    expect(parser.end()).toEqual([]);
+    expect(parser.push("a <")).toEqual([{ type: "text", text: "a " }]);
+    expect(parser.end()).toEqual([{ type: "text", text: "<" }]);
   });
 
   it("keeps what an answer that was cut off had given of a call", () => {

@@ -16,6 +16,10 @@ export interface ReplyForm {
   newId: () => string;
 }
 
+/** Whether a text's end is the beginning of a mark, and too much of it to be anything else. */
+const isCutMark = (held: string, tail: string): boolean =>
+  CALLS_BEGIN.startsWith(held) && held.length > (tail === "" ? 1 : 0);
+
 /** DeepSeek-V3 wrote "function" for a name, and name and arguments fenced after it. */
 const FENCED_NAME = "function";
 const FENCE_BEGIN = "\n```json\n";
@@ -62,15 +66,18 @@ export class ReplyParser {
     return parts;
   }
 
-  /** What was held back, at the end. */
-  end(): ReplyPart[] {
-    const { text, state } = this;
-    this.text = "";
-    if (text === "" || state === "between") return [];
-    if (state === "reasoning") return [{ type: "reasoning", text }];
+  /**
+   * What was held back, at the end. Of a call that was cut before its arguments nothing is shown, and no mark ever is.
+   * @param tail what the end of the text left of a character that was cut
+   */
+  end(tail = ""): ReplyPart[] {
+    const { state } = this;
+    const text = this.text + tail;
     // Of arguments only the beginning of the mark that ends them is ever held back.
-    if (state === "arguments" || state === "fenced arguments") return [];
-    return [{ type: "text", text }];
+    const cut = this.calling || (this.form.calls && state === "answer" && isCutMark(this.text, tail));
+    this.text = "";
+    if (text === "" || cut) return [];
+    return [{ type: state === "reasoning" ? "reasoning" : "text", text }];
   }
 
   /** Reads up to the next mark; false when more text is needed. */
