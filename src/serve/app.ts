@@ -86,7 +86,8 @@ export function createServer(options: ServerOptions): Server {
 
 /** Paths whose clients expect Ollama's form of an error: of /api all but the site's own. */
 const isOllama = (path: string): boolean =>
-  /^\/api\//.test(path) && !/^\/api\/(info|card|count|presets|defaults|conversations|messages|export|import)(\/|$)/.test(path);
+  /^\/api\//.test(path) &&
+  !/^\/api\/(info|card|count|presets|defaults|conversations|messages|export|import)(\/|$)/.test(path);
 
 /** Why a path cannot be asked so: another method is needed, or it stands below /v1. */
 function nothingThere(app: App, method: string, path: string): ApiFailure {
