@@ -90,8 +90,15 @@ function addConversations(app: App, { store, replies }: Site): void {
   addRoute(
     app,
     { method: "get", path, summary: "Conversations, newest first; q searches", tag, query: schemas.listQuery },
-    (c, { query: { limit, before, q } }) =>
-      c.json(conversations.list(c.get("owner"), { limit, before, query: q?.trim() })),
+    async (c, { query: { limit, before, q } }) => {
+      const owner = c.get("owner");
+      const query = q?.trim();
+      return c.json(
+        query
+          ? await conversations.search(owner, { query, limit, before })
+          : conversations.list(owner, { limit, before }),
+      );
+    },
   );
   addRoute(
     app,

@@ -11,7 +11,7 @@ import type {
 } from "../wire.ts";
 import { endedStatus, Importer, insertConversation } from "./importer.ts";
 import type { SqliteMessages } from "./messages.ts";
-import { Search } from "./search.ts";
+import type { Searcher } from "./searcher.ts";
 import { type ConversationStore, UNDO_MS } from "./store.ts";
 import { remove, whole } from "./whole.ts";
 
@@ -20,14 +20,14 @@ type Row = Record<string, string | number | null>;
 export class SqliteConversations implements ConversationStore {
   private readonly db: DatabaseSync;
   private readonly messages: SqliteMessages;
-  private readonly search: Search;
+  private readonly searcher: Searcher;
   private readonly select;
   private lastTime = 0;
 
-  constructor(db: DatabaseSync, messages: SqliteMessages) {
+  constructor(db: DatabaseSync, messages: SqliteMessages, searcher: Searcher) {
     this.db = db;
     this.messages = messages;
-    this.search = new Search(db);
+    this.searcher = searcher;
     this.select = db.prepare("SELECT * FROM conversations WHERE id = ? AND owner = ? AND deleted_at IS NULL");
     this.lastTime = this.latest();
   }
@@ -36,20 +36,22 @@ export class SqliteConversations implements ConversationStore {
     return (this.db.prepare("SELECT max(updated_at) AS last FROM conversations").get()!.last as number | null) ?? 0;
   }
 
-  list(
+  list(owner: string, { limit, before = Number.MAX_SAFE_INTEGER }: { limit: number; before?: number }) {
+    const conversations = this.db
+      .prepare(
+        `SELECT id, title, updated_at AS updatedAt FROM conversations
+         WHERE owner = ? AND deleted_at IS NULL AND updated_at < ? ORDER BY updated_at DESC LIMIT ?`,
+      )
+      .all(owner, before, limit + 1)
+      .map((row) => ({ ...row }) as unknown as ConversationSummary);
+    return pageOf(conversations, limit);
+  }
+
+  async search(
     owner: string,
-    { limit, before = Number.MAX_SAFE_INTEGER, query }: { limit: number; before?: number; query?: string },
+    { query, limit, before = Number.MAX_SAFE_INTEGER }: { query: string; limit: number; before?: number },
   ) {
-    const conversations = query
-      ? this.search.find(owner, query, { limit: limit + 1, before })
-      : this.db
-          .prepare(
-            `SELECT id, title, updated_at AS updatedAt FROM conversations
-             WHERE owner = ? AND deleted_at IS NULL AND updated_at < ? ORDER BY updated_at DESC LIMIT ?`,
-          )
-          .all(owner, before, limit + 1)
-          .map((row) => ({ ...row }) as unknown as ConversationSummary);
-    return { conversations: conversations.slice(0, limit), more: conversations.length > limit };
+    return pageOf(await this.searcher.find({ owner, query, limit: limit + 1, before }), limit);
   }
 
   create(owner: string, { title = "", settings = {} }: { title?: string; settings?: ChatSettings }): Conversation {
@@ -167,6 +169,12 @@ export class SqliteConversations implements ConversationStore {
     return this.lastTime;
   }
 }
+
+/** @param found one more than the page holds, if there are more */
+const pageOf = (found: ConversationSummary[], limit: number) => ({
+  conversations: found.slice(0, limit),
+  more: found.length > limit,
+});
 
 function conversationOf(row: Row): Conversation {
   return {

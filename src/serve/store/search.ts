@@ -11,41 +11,52 @@ const AFTER = 120;
 /** Around each match (a private use area: no text has them by itself). */
 const MARK = ["\uE000", "\uE001"];
 
-export class Search {
-  private readonly db: DatabaseSync;
+export interface SearchOrder {
+  owner: string;
+  query: string;
+  limit: number;
+  /** Only conversations changed earlier (milliseconds). */
+  before: number;
+}
 
-  constructor(db: DatabaseSync) {
-    this.db = db;
-  }
+/** What passes between the store and the thread that searches. */
+export interface Asked {
+  id: number;
+  search: SearchOrder;
+}
+export interface Found {
+  id: number;
+  /** A text: why it failed. */
+  found: ConversationSummary[] | string;
+}
 
-  /** Newest conversation first, each once, with its latest message that matches. */
-  find(owner: string, query: string, { limit, before }: { limit: number; before: number }): ConversationSummary[] {
-    const words = wordsOf(query);
-    if (words.length === 0) return [];
-    // The index knows three characters and more; shorter words are looked for in what is left.
-    const indexed = words.filter((word) => [...word].length >= 3);
-    const like = words.map((word) => `%${word.replace(/[\\%_]/g, "\\$&")}%`);
-    const every = (column: string) => words.map(() => `${column} LIKE ? ESCAPE '\\'`).join(" AND ");
-    const match = indexed.length > 0 ? "m.seq IN (SELECT rowid FROM search WHERE search MATCH ?) AND" : "";
-    const matched = indexed.length > 0 ? [indexed.map((word) => `"${word.replaceAll('"', '""')}"`).join(" ")] : [];
-    const rows = this.db
-      .prepare(
-        `SELECT c.id, c.title, c.updated_at AS updatedAt, found.id AS messageId, found.content
-         FROM conversations c LEFT JOIN (
-           SELECT m.id, m.content, m.conversation_id, max(m.seq) FROM messages m
-           WHERE ${match} ${every("m.content")} GROUP BY m.conversation_id
-         ) found ON found.conversation_id = c.id
-         WHERE c.owner = ? AND c.deleted_at IS NULL AND c.updated_at < ?
-           AND (found.id IS NOT NULL OR (${every("c.title")}))
-         ORDER BY c.updated_at DESC LIMIT ?`,
-      )
-      .all(...matched, ...like, owner, before, ...like, limit);
-    return rows.map((row) => {
-      const { id, title, updatedAt, messageId, content } = row as Record<string, string> & { updatedAt: unknown };
-      const hit = { messageId: messageId ?? null, snippet: snippet(content ?? title, words) };
-      return { id, title, updatedAt: updatedAt as number, hit };
-    });
-  }
+/** Newest conversation first, each once, with its latest message that matches. */
+export function find(db: DatabaseSync, { owner, query, limit, before }: SearchOrder): ConversationSummary[] {
+  const words = wordsOf(query);
+  if (words.length === 0) return [];
+  // The index knows three characters and more; shorter words are looked for in what is left.
+  const indexed = words.filter((word) => [...word].length >= 3);
+  const like = words.map((word) => `%${word.replace(/[\\%_]/g, "\\$&")}%`);
+  const every = (column: string) => words.map(() => `${column} LIKE ? ESCAPE '\\'`).join(" AND ");
+  const match = indexed.length > 0 ? "m.seq IN (SELECT rowid FROM search WHERE search MATCH ?) AND" : "";
+  const matched = indexed.length > 0 ? [indexed.map((word) => `"${word.replaceAll('"', '""')}"`).join(" ")] : [];
+  const rows = db
+    .prepare(
+      `SELECT c.id, c.title, c.updated_at AS updatedAt, found.id AS messageId, found.content
+       FROM conversations c LEFT JOIN (
+         SELECT m.id, m.content, m.conversation_id, max(m.seq) FROM messages m
+         WHERE ${match} ${every("m.content")} GROUP BY m.conversation_id
+       ) found ON found.conversation_id = c.id
+       WHERE c.owner = ? AND c.deleted_at IS NULL AND c.updated_at < ?
+         AND (found.id IS NOT NULL OR (${every("c.title")}))
+       ORDER BY c.updated_at DESC LIMIT ?`,
+    )
+    .all(...matched, ...like, owner, before, ...like, limit);
+  return rows.map((row) => {
+    const { id, title, updatedAt, messageId, content } = row as Record<string, string> & { updatedAt: unknown };
+    const hit = { messageId: messageId ?? null, snippet: snippet(content ?? title, words) };
+    return { id, title, updatedAt: updatedAt as number, hit };
+  });
 }
 
 /** Control characters end words as spaces do: SQLite takes U+0000 for the end of a text. */

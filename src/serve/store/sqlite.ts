@@ -9,6 +9,7 @@ import { SqliteKeys } from "./keys.ts";
 import { SqliteMessages } from "./messages.ts";
 import { SqlitePresets } from "./presets.ts";
 import { migrate } from "./schema.ts";
+import { Searcher } from "./searcher.ts";
 import { type Store, UNDO_MS } from "./store.ts";
 import { remove, whole } from "./whole.ts";
 
@@ -42,7 +43,7 @@ export function openStore(folder: string, { beside = false }: OpenOptions = {}):
     if (!beside) recover(db, path);
     // What comes before happens once, at the start; from here on requests wait.
     db.exec(`PRAGMA busy_timeout = ${beside ? COMMAND_PATIENCE_MS : SERVER_PATIENCE_MS}`);
-    return new SqliteStore(db, lock);
+    return new SqliteStore(db, lock, new Searcher(path));
   } catch (error) {
     lock?.close();
     if (error instanceof InputError) throw error;
@@ -86,12 +87,14 @@ class SqliteStore implements Store {
   readonly keys: SqliteKeys;
   private readonly db: DatabaseSync;
   private readonly lock: FileLock | null;
+  private readonly searcher: Searcher;
 
-  constructor(db: DatabaseSync, lock: FileLock | null) {
+  constructor(db: DatabaseSync, lock: FileLock | null, searcher: Searcher) {
     this.db = db;
     this.lock = lock;
+    this.searcher = searcher;
     this.messages = new SqliteMessages(db);
-    this.conversations = new SqliteConversations(db, this.messages);
+    this.conversations = new SqliteConversations(db, this.messages, searcher);
     this.presets = new SqlitePresets(db);
     this.keys = new SqliteKeys(db);
     this.purge();
@@ -111,6 +114,7 @@ class SqliteStore implements Store {
 
   close(): void {
     if (!this.db.isOpen) return;
+    this.searcher.close();
     if (this.lock) this.db.exec("DELETE FROM meta WHERE name = 'running'");
     this.db.close();
     this.lock?.close();

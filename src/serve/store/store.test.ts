@@ -6,6 +6,7 @@ import { fakeToken } from "../testing/fake-engine.ts";
 import { testFolder } from "../testing/test-server.ts";
 import type { Conversation, Message } from "../wire.ts";
 import { snippet } from "./search.ts";
+import { Searcher } from "./searcher.ts";
 import { openStore } from "./sqlite.ts";
 import type { Store } from "./store.ts";
 
@@ -81,14 +82,14 @@ describe("conversations", () => {
     expect(store.messages.branch(reply)).toEqual([messages[0], reply]);
   });
 
-  it("are deleted with a way back, for a while", () => {
+  it("are deleted with a way back, for a while", async () => {
     const folder = testFolder();
     const own = openStore(folder);
     const { conversation, messages } = talk(own, ["soon gone"]);
     expect(own.conversations.delete(ada, conversation.id)).toBeGreaterThan(Date.now());
     expect(own.conversations.get(ada, conversation.id)).toBeNull();
     expect(own.messages.get(ada, messages[0].id)).toBeNull();
-    expect(own.conversations.list(ada, { limit: 9, query: "gone" }).conversations).toEqual([]);
+    expect((await own.conversations.search(ada, { limit: 9, query: "gone" })).conversations).toEqual([]);
     expect(own.conversations.delete(ada, conversation.id)).toBeNull();
     expect(own.conversations.restore("bob", conversation.id)).toBeNull();
     expect(own.conversations.restore(ada, conversation.id)).toMatchObject({ title: "soon gone" });
@@ -161,7 +162,7 @@ describe("search", () => {
   const { messages } = talk(store, ["Tell me of the River Thames", "It flows through London and 伦敦大桥."]);
   talk(store, ["A fox in 100% snow", "It_is white"]);
   talk(store, ["River of another"], "bob");
-  const find = (query: string) => store.conversations.list(ada, { limit: 9, query }).conversations;
+  const find = async (query: string) => (await store.conversations.search(ada, { limit: 9, query })).conversations;
 
   it.each([
     ["thames", "Tell me of the River \uE000Thames\uE001"],
@@ -170,25 +171,25 @@ describe("search", () => {
     ["ondo", "It flows through L\uE000ondo\uE001n and 伦敦大桥."],
     ["100%", "A fox in \uE000100%\uE001 snow"],
     ["t_i", "I\uE000t_i\uE001s white"],
-  ])("finds %s", (query, expected) => {
-    expect(find(query).map(({ hit }) => hit!.snippet)).toEqual([expected]);
+  ])("finds %s", async (query, expected) => {
+    expect((await find(query)).map(({ hit }) => hit!.snippet)).toEqual([expected]);
   });
 
-  it("names the message, and finds titles", () => {
-    expect(find("London")[0].hit!.messageId).toBe(messages[1].id);
+  it("names the message, and finds titles", async () => {
+    expect((await find("London"))[0].hit!.messageId).toBe(messages[1].id);
     const { conversation } = talk(store, ["x"]);
     store.conversations.update(ada, conversation.id, { title: "Zebra crossing" });
-    expect(find("zebra")).toMatchObject([{ id: conversation.id, hit: { messageId: null } }]);
+    expect(await find("zebra")).toMatchObject([{ id: conversation.id, hit: { messageId: null } }]);
   });
 
   it.each(["river snow", "nothing", "%", '"', "fox OR thames", "NEAR(", "*"])(
     "finds nothing for %s where nothing is, and fails for none",
-    (query) => {
-      expect(find(query).filter(({ title }) => query !== "%" || !title.includes("%"))).toEqual([]);
+    async (query) => {
+      expect((await find(query)).filter(({ title }) => query !== "%" || !title.includes("%"))).toEqual([]);
     },
   );
 
-  it("knows a reply once it is whole, and what it has become", () => {
+  it("knows a reply once it is whole, and what it has become", async () => {
     const { conversation, messages } = talk(store, ["q"]);
     const reply = store.messages.add({
       conversationId: conversation.id,
@@ -197,13 +198,36 @@ describe("search", () => {
       status: "streaming",
       content: "walrus",
     });
-    expect(find("walrus and").length).toBe(0);
+    expect((await find("walrus and")).length).toBe(0);
     store.messages.save({ ...reply, content: "walrus and carpenter", status: "stopped" });
-    expect(find("walrus carpenter").length).toBe(1);
+    expect((await find("walrus carpenter")).length).toBe(1);
     store.messages.save({ ...reply, content: "walrus and", status: "streaming" });
-    expect(find("carpenter").length).toBe(0);
+    expect((await find("carpenter")).length).toBe(0);
     store.messages.save({ ...reply, content: "walrus and oyster", status: "done" });
-    expect(find("oyster").length).toBe(1);
+    expect((await find("oyster")).length).toBe(1);
+  });
+
+  it.each(["\u0000", "fox\u0000snow", "\u0000\u0001", "\ud800", "a".repeat(1000), "\u0007 fox"])(
+    "takes %j for words or for nothing",
+    async (query) => {
+      const found = await find(query);
+      expect(found.length).toBe(query.includes("fox") ? 1 : 0);
+    },
+  );
+
+  it("that takes too long is given up, waits for nobody else, and leaves the next one whole", async () => {
+    const folder = testFolder();
+    const own = openStore(folder);
+    talk(own, ["a".repeat(2 << 20)]);
+    talk(own, ["fox"]);
+    const hasty = new Searcher(join(folder, "shoal.db"), 30);
+    const order = { owner: ada, limit: 9, before: Number.MAX_SAFE_INTEGER };
+    await expect(hasty.find({ ...order, query: "a".repeat(64) })).rejects.toMatchObject({ status: 503 });
+    hasty.close();
+    expect((await own.conversations.search(ada, { limit: 9, query: "fox" })).conversations).toHaveLength(1);
+    const unanswered = own.conversations.search(ada, { limit: 9, query: "a".repeat(64) });
+    own.close();
+    await expect(unanswered).rejects.toThrow(/stopping/);
   });
 
   it("shows a part of a long text, with whole characters", () => {
@@ -237,7 +261,7 @@ describe("the file", () => {
     openStore(folder).close();
   });
 
-  it("after a server that was killed is checked, and its open replies are interrupted", () => {
+  it("after a server that was killed is checked, and its open replies are interrupted", async () => {
     const folder = testFolder();
     const { conversation, messages } = talk(openThenLose(folder), ["question"]);
     const lost = openThenLose(folder);
@@ -252,7 +276,7 @@ describe("the file", () => {
     const store = openStore(folder);
     const statuses = store.conversations.tree(ada, conversation.id)!.messages.map(({ status }) => status);
     expect(statuses).toEqual(["done", "interrupted", "interrupted", "done"]);
-    expect(store.conversations.list(ada, { limit: 9, query: "half" }).conversations).toHaveLength(1);
+    expect((await store.conversations.search(ada, { limit: 9, query: "half" })).conversations).toHaveLength(1);
     store.close();
   });
 

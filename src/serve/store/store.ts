@@ -16,11 +16,16 @@ export const UNDO_MS = 60 * 60 * 1000;
 
 /** `owner` is whose conversations are meant: the name of an API key, or "local". Ids of others are as unknown as ids of nothing. */
 export interface ConversationStore {
-  /** Newest first; `before`: only those changed earlier (milliseconds). With a query, those in which every word of it is found. */
+  /** Newest first; `before`: only those changed earlier (milliseconds). */
   list(
     owner: string,
-    page: { limit: number; before?: number; query?: string },
+    page: { limit: number; before?: number },
   ): { conversations: ConversationSummary[]; more: boolean };
+  /** Those in which every word of a query is found. @throws ApiFailure if it takes too long */
+  search(
+    owner: string,
+    page: { query: string; limit: number; before?: number },
+  ): Promise<{ conversations: ConversationSummary[]; more: boolean }>;
   create(owner: string, values: { title?: string; settings?: ChatSettings }): Conversation;
   get(owner: string, id: string): Conversation | null;
   tree(owner: string, id: string): ConversationTree | null;

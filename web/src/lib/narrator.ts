@@ -3,7 +3,7 @@ const PAUSE_MS = 2_500;
 
 export function speakable(markdown: string): string {
   return markdown
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/!?\[([^\]\n]{0,500})\]\([^)\n]{0,2000}\)/g, "$1")
     .replace(/^[ \t]*(?:#{1,6}|>|[-*+]|```\S*)[ \t]*/gm, "")
     .replace(/[*_`~|]+/g, "")
     .replace(/\s+/g, " ")

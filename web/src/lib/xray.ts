@@ -42,7 +42,7 @@ export interface ExpertCounts {
 export function countExperts(tokens: readonly TokenInfo[], width: number | null): ExpertCounts | null {
   const telling = tokens.filter((token) => token.experts?.length);
   if (telling.length === 0) return null;
-  const layers = Math.max(...telling.map((token) => token.experts!.length));
+  const layers = telling.reduce((most, token) => Math.max(most, token.experts!.length), 0);
   const widest = telling.reduce((most, token) => Math.max(most, ...token.experts!.flat()), 0) + 1;
   const counts = Array.from({ length: layers }, () => new Array<number>(Math.max(width ?? 0, widest)).fill(0));
   let most = 0;
@@ -54,7 +54,10 @@ export function countExperts(tokens: readonly TokenInfo[], width: number | null)
 
 /** The next token after `from` (around the end) that the model held for unlikely, or for least likely; −1: there is none. */
 export function nextSurprise(tokens: readonly TokenInfo[], from: number): number {
-  const least = Math.min(4, Math.max(0, ...tokens.map(heat)));
+  const least = Math.min(
+    4,
+    tokens.reduce((most, token) => Math.max(most, heat(token)), 0),
+  );
   if (least === 0) return -1;
   for (let step = 1; step <= tokens.length; step++) {
     const index = (from + step) % tokens.length;
