@@ -1,5 +1,5 @@
 /** One pass of a model over the next tokens of many sequences, and the logits that are asked of it. */
-import type { LatentCache, RouterTrace } from "../../model/index.ts";
+import type { LatentCache, RouterTrace, SequenceSpan } from "../../model/index.ts";
 import { type F32, Tape, type Tensor } from "../../tensor/index.ts";
 import type { Model } from "../model.ts";
 import { withoutPadding } from "../sampling/logits-processors.ts";
@@ -24,13 +24,21 @@ export class Pass {
   private readonly model: Model;
   private readonly routers: RouterTrace[] = [];
 
-  constructor(model: Model, cache: LatentCache, parts: readonly Part[]) {
+  /** tokens: of all parts. */
+  constructor(model: Model, cache: LatentCache, parts: readonly Part[], tokens: number) {
     this.model = model;
     model.arena.reset();
     this.tape = new Tape({ kernels: model.kernels, arena: model.arena, precision: model.precision });
-    const spans = parts.map(({ job, count }) => ({ rowStart: job.region!.start, past: job.past, count }));
-    const ids = Int32Array.from(parts.flatMap(tokensOf));
-    const asked = parts.some(({ job }) => job.request.settings.experts);
+    const spans: SequenceSpan[] = [];
+    const ids = new Int32Array(tokens);
+    let asked = false;
+    let row = 0;
+    for (const { job, count } of parts) {
+      spans.push({ rowStart: job.region!.start, past: job.past, count });
+      // Behind the tokens that are certain comes the guess.
+      for (let i = 0; i < count; i++) ids[row++] = job.tokens[job.past + i] ?? job.guess;
+      asked ||= job.request.settings.experts;
+    }
     this.hidden = model.transformer.forwardCached(this.tape, ids, spans, cache, asked ? this.routers : undefined);
   }
 
@@ -46,7 +54,9 @@ export class Pass {
 
   private perRow({ data, shape: [rows, V] }: Tensor): F32[] {
     const { vocabSize } = this.model.tokenizer;
-    return Array.from({ length: rows }, (_, i) => withoutPadding(data.subarray(i * V, (i + 1) * V), vocabSize));
+    const each: F32[] = [];
+    for (let i = 0; i < rows; i++) each.push(withoutPadding(data.subarray(i * V, (i + 1) * V), vocabSize));
+    return each;
   }
 
   /** Logits of each of `count` rows, a few at a time, valid during the visit. */
@@ -76,11 +86,6 @@ export function rowsOf(tape: Tape, from: Tensor, rows: readonly number[]): Tenso
     chosen.data.set(from.data.subarray(row * width, (row + 1) * width), i * width);
   });
   return chosen;
-}
-
-function tokensOf({ job, count }: Part): number[] {
-  const own = job.tokens.slice(job.past, job.past + count);
-  return own.length < count ? [...own, job.guess!] : own;
 }
 
 /**

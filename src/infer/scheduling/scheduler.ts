@@ -138,7 +138,11 @@ export class Scheduler {
   }
 
   /** Those running that know which tokens may come next: finding out may take longer than a pass, and others do not wait for it. */
-  private masked(): Job[] {
+  private masked(): readonly Job[] {
+    if (this.running.every(({ request }) => request.constraint === null)) {
+      if (this.unmasked.size > 0) this.unmasked = new Set();
+      return this.running;
+    }
     const until = performance.now() + MASKS_MS;
     const before = this.unmasked;
     this.unmasked = new Set();
@@ -257,7 +261,7 @@ export class Scheduler {
       if (job.waiting > 1) reading.push(job);
       else parts.push({ job, count: job.guess === null ? 1 : 2 });
     }
-    parts.push(...sharePrefill(reading, this.limits.prefill, this.rule?.minPiece ?? 1));
+    if (reading.length > 0) parts.push(...sharePrefill(reading, this.limits.prefill, this.rule?.minPiece ?? 1));
     for (const { job, count } of parts) if (job.region) this.secure(job, count);
     // Whoever gave rows up for others has none now.
     return parts.filter(({ job }) => job.region);
@@ -291,7 +295,7 @@ export class Scheduler {
     const tells = parts.length === 1 && first.waiting === 1 && first.request.settings.temperature === 0;
     const { length } = first.tokens;
     const checked = first.guess !== null;
-    const pass = new Pass(this.model, this.memory.cache, parts);
+    const pass = new Pass(this.model, this.memory.cache, parts, tokens);
     const reads: Read[] = [];
     let row = 0;
     for (const { job, count } of parts) {
@@ -305,9 +309,11 @@ export class Scheduler {
       pass,
       reads.filter(({ job }) => job.waiting <= 0),
     );
-    const drafting =
-      this.drafter && this.running.length <= MOST_DRAFTING ? reads.filter((read) => this.wantsGuess(read)) : [];
-    this.drafter?.guess(pass, drafting);
+    if (this.drafter && this.running.length <= MOST_DRAFTING)
+      this.drafter.guess(
+        pass,
+        reads.filter((read) => this.wantsGuess(read)),
+      );
     if (tells && checked === this.pace.first && checked === (first.guess !== null))
       this.pace.took((performance.now() - started) / 1000, first.tokens.length - length);
   }
@@ -315,9 +321,11 @@ export class Scheduler {
   /** Draws the next token of jobs that have been read to their ends, and one more where a guess was right. */
   private draw(pass: Pass, reads: readonly Read[]): void {
     // Of a job with a guess: the row before it, and the guess's own.
-    const rows = reads.flatMap(({ job, row, count }) =>
-      job.guess === null ? [row + count - 1] : [row + count - 2, row + count - 1],
-    );
+    const rows: number[] = [];
+    for (const { job, row, count } of reads) {
+      if (job.guess !== null) rows.push(row + count - 2);
+      rows.push(row + count - 1);
+    }
     const logits = rows.length > 0 ? pass.logits(rows) : [];
     let at = 0;
     for (const read of reads) {
