@@ -12,6 +12,7 @@ import { FairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import { Pace } from "./pace.ts";
 import { type Part, Pass, sharePrefill } from "./passes.ts";
+import { Totals } from "./totals.ts";
 
 export interface SchedulerLimits {
   /** Requests that are answered at the same time. */
@@ -54,18 +55,7 @@ export class Scheduler {
   private preparing: Job[] = [];
   /** Running jobs whose next mask is. */
   private unmasked = new Set<Job>();
-  private readonly totals = {
-    requests: 0,
-    promptTokens: 0,
-    cachedTokens: 0,
-    completionTokens: 0,
-    draftedTokens: 0,
-    acceptedTokens: 0,
-    refused: 0,
-    aborted: 0,
-  };
-  /** Seconds from admission to end, smoothed: what `retryAfter` is estimated from. */
-  private jobSeconds = 1;
+  private readonly totals = new Totals();
 
   constructor(model: Model, limits: SchedulerLimits) {
     this.model = model;
@@ -85,15 +75,15 @@ export class Scheduler {
   submit(job: Job): void {
     const waiting = this.waiting;
     if (waiting >= this.limits.waiting) {
-      this.totals.refused++;
-      const retryAfter = Math.min(60, Math.max(1, Math.ceil((waiting / this.limits.running) * this.jobSeconds)));
+      this.totals.counts.refused++;
+      const retryAfter = this.totals.retryAfter(waiting, this.limits.running);
       throw new EngineError("overloaded", `${waiting} requests are waiting already; try again in ${retryAfter} s`, {
         retryAfter,
       });
     }
     const ready = job.request.constraint?.begin(performance.now() + FORM_MS) ?? true;
-    this.totals.requests++;
-    this.totals.promptTokens += job.promptLength;
+    this.totals.counts.requests++;
+    this.totals.counts.promptTokens += job.promptLength;
     if (ready) this.queue.push(job.request.client, job);
     else this.preparing.push(job);
   }
@@ -105,9 +95,9 @@ export class Scheduler {
     else if (this.preparing.includes(job)) this.preparing = this.preparing.filter((other) => other !== job);
     else if (!this.queue.remove(job)) this.running = this.running.filter((other) => other !== job);
     this.keep(job);
-    this.totals.aborted++;
+    this.totals.counts.aborted++;
     job.end("abort");
-    this.count(job);
+    this.totals.ended(job.usage());
   }
 
   /** One pass. False if there is nothing to do. */
@@ -205,7 +195,7 @@ export class Scheduler {
       cacheRows: this.limits.rows,
       usedRows: running,
       keptRows: this.memory.keptRows,
-      ...this.totals,
+      ...this.totals.counts,
     };
   }
 
@@ -241,7 +231,7 @@ export class Scheduler {
     job.past = job.region.used;
     if (!job.started) {
       job.cached = job.past;
-      this.totals.cachedTokens += job.past;
+      this.totals.counts.cachedTokens += job.past;
     }
     job.admitted();
     this.running.push(job);
@@ -379,20 +369,12 @@ export class Scheduler {
   private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {
     this.drop(job);
     job.end(reason);
-    this.count(job);
+    this.totals.ended(job.usage());
   }
 
   private drop(job: Job): void {
     this.running = this.running.filter((other) => other !== job);
     this.keep(job);
-  }
-
-  private count(job: Job): void {
-    const usage = job.usage();
-    this.totals.completionTokens += usage.completionTokens;
-    this.totals.draftedTokens += usage.draftedTokens;
-    this.totals.acceptedTokens += usage.acceptedTokens;
-    this.jobSeconds += 0.1 * (usage.prefillSeconds! + usage.decodeSeconds! - this.jobSeconds);
   }
 
   /** A job's rows stay for prompts that begin as it did. */
