@@ -1,5 +1,5 @@
 /** `shoal plan` as a user meets it. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createKernels } from "../src/tensor/index.ts";
@@ -94,5 +94,43 @@ describe("plan", () => {
     expect(page).not.toMatch(/(src|href)=|https?:|@import/);
     expect(page.match(/<svg/g)?.length).toBe(3);
     expect(page.match(/type="range"/g)?.length).toBe(5);
+  });
+});
+
+describe("plan and recipes", () => {
+  const path = join(dir, "recipe.json");
+  writeFileSync(path, JSON.stringify(tinyRecipe(8192)));
+
+  it.each([[["train", path]], [["train", "--config", path]]])("%j plans a recipe as it stands", async (args) => {
+    const { code, out, errors } = await shoal(["plan", ...args, "--cpu", "avx2", "--json"]);
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    const plan = JSON.parse(out);
+    // Two stages, 8,192 and 2,048 tokens, in sequences of 64.
+    expect(plan.assumptions.join()).toContain("64 tokens of context");
+    const { out: same } = await shoal([
+      ...["plan", "train", "--config", join(model, "config.json"), "--tokens", "10240", "--context", "64"],
+      ...["--cpu", "avx2", "--json"],
+    ]);
+    expect(plan.flops / JSON.parse(same).flops).toBeCloseTo(1, 1);
+  });
+
+  it("says minutes where there are not days, and takes the peak in TFLOP/s as everywhere", async () => {
+    const small = ["plan", "train", "--params", "1e7", "--tokens", "1e7", "--gpus", "1"];
+    const { out } = await shoal([...small, "--peak", "989"]);
+    expect(out).toMatch(/time on 1 +(\d+m )?\d+s /);
+    expect(out).toContain("989 TF peak");
+    const { code, errors } = await shoal([...small, "--peak-tflops", "989e12"]);
+    expect(code).toBe(1);
+    expect(errors).toMatch(/--peak-tflops 989000000000000: must be .* in TFLOP\/s \(an H100 has 989\)/);
+  });
+
+  it("a budget gives a recipe that costs it, and no loss where the law knows none", async () => {
+    const written = join(dir, "half.json");
+    const { code, out, errors } = await shoal(["plan", "--budget", "0.5", "--cpu", "amx", "--recipe", written]);
+    expect(code).toBe(0);
+    expect(errors).toMatch(/half\.json: size \w+, \d+ tokens; put your texts in/);
+    expect(out).toContain("no loss is told");
+    const { out: cost } = await shoal(["plan", "train", written, "--cpu", "amx", "--json"]);
+    expect(JSON.parse(cost).usd.mid).toBeCloseTo(0.5, 1);
   });
 });

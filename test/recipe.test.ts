@@ -165,6 +165,60 @@ describe("schedule", () => {
   });
 });
 
+describe("a recipe's size", () => {
+  const recipe = (changes: Json = {}) => ({
+    name: "dial",
+    size: "small",
+    stages: [{ name: "s", tokens: 1, lr: 1, mixture: [{ path: "x" }] }],
+    ...changes,
+  });
+
+  it.each(["tiny", "small", "medium", "large"])(
+    "%s is all that a new model needs, and reads back as it was",
+    (size) => {
+      const whole = parseRecipe(recipe({ size }));
+      expect(parseRecipe(JSON.parse(JSON.stringify(whole)))).toEqual(whole);
+      expect(whole.tokenizer).toMatchObject({ vocabSize: expect.any(Number) });
+    },
+  );
+
+  it("gives way to fields that are written, and to long sequences", () => {
+    const stages = [{ name: "s", tokens: 1, lr: 1, sequenceLength: 2048, mixture: [{ path: "x" }] }];
+    const { model, tokenizer } = parseRecipe(
+      recipe({ stages, model: { num_hidden_layers: 3 }, tokenizer: { from: "t" } }),
+    );
+    expect(model).toMatchObject({ num_hidden_layers: 3, hidden_size: 192, max_position_embeddings: 2048 });
+    expect(tokenizer).toEqual({ from: "t" });
+  });
+
+  it("is refused by name, and beside a folder to start from", () => {
+    expect(() => parseRecipe(recipe({ size: "huge" }))).toThrow(/size: .*"tiny"/);
+    expect(() => parseRecipe(recipe({ from: "m" }))).toThrow(/"from" brings its own size/);
+    expect(() => parseRecipe({ ...recipe(), size: undefined })).toThrow(
+      /tokenizer is missing \(or give a "size": tiny, small/,
+    );
+  });
+});
+
+describe("the examples of the guides", () => {
+  const examples = (page: string) =>
+    [...readFileSync(new URL(`../docs/${page}`, import.meta.url), "utf8").matchAll(/```json\n([\s\S]*?)```/g)].map(
+      ([, text]) => JSON.parse(text) as Json,
+    );
+
+  it.each(["recipes.md", "first-model.md"])("%s: every one can be run as it stands", (page) => {
+    const all = examples(page);
+    expect(all.length).toBeGreaterThan(0);
+    for (const json of all) {
+      // A stage is shown alone.
+      if (!("stages" in json)) expect(parseRecipe({ ...recipeAround, stages: [json] }, page).stages.length).toBe(1);
+      else parseRecipe(json, page);
+    }
+  });
+
+  const recipeAround = { name: "around", size: "small" };
+});
+
 describe("a run's folder", () => {
   it.each(["../x", "a/b", "..", ".hidden", "~", "", " ", "a\\b", "a\nb", "-rf", "x".repeat(200), "con:1"])(
     "is not made from the name %j",

@@ -70,6 +70,11 @@ const COMMANDS: Record<string, Listed> = {
     about: "look at data, and clean it",
     load: async () => (await import("./data.ts")).dataCommand,
   },
+  init: {
+    about: "write a first recipe for your own data",
+    takes: "<recipe> <in...>",
+    load: async () => (await import("./init.ts")).initCommand,
+  },
   train: {
     about: "run a recipe: tokenizer, training stages, a finished model folder",
     takes: "<recipe>",

@@ -1,18 +1,18 @@
 /** shoal plan */
 import { writeFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { basename, dirname } from "node:path";
 import { Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import { measureCeilings } from "../bench/index.ts";
-import { readJsonObject } from "../checkpoint/index.ts";
+import { configOf, openFolder, readJsonObject } from "../checkpoint/index.ts";
 import { parseConfig } from "../model/index.ts";
 import {
   againstPublished,
-  type BudgetPlan,
+  type BudgetRequest,
   type Counts,
   countDeepseek,
   countDense,
-  type DeepseekBill,
   deepseekBill,
   findHardware,
   HARDWARE,
@@ -24,11 +24,25 @@ import {
   planServing,
   planTraining,
   publishedRuns,
-  type ServePlan,
   type TrainPlan,
   type TrainRequest,
 } from "../plan/index.ts";
 import { createKernels } from "../tensor/index.ts";
+import { loadTokenizer } from "../text/index.ts";
+import {
+  type InputOptions,
+  loadRecipe,
+  modelConfigOf,
+  parseRecipe,
+  type Recipe,
+  resolveModel,
+  SIZES,
+  type Size,
+  stageTokens,
+  type Vocabulary,
+  vocabularyOfSize,
+} from "../train/index.ts";
+import { printBill, printBudget, printServing, printTraining } from "./plan-text.ts";
 
 /** "5.6M", "15e12", "671B", "15T" → a number; NaN for anything else, which the planner refuses by name. */
 function amount(text: string): number {
@@ -38,10 +52,13 @@ function amount(text: string): number {
   return Number(match[1]) * unit;
 }
 
+/** A device that does more is none that exists: the number is then in FLOP/s. */
+const MAX_TFLOPS = 1e6;
+
 interface MachineFlags {
   gpu?: string;
   cpu?: string | boolean;
-  peak?: number;
+  peakTflops?: number;
   gpus?: number;
   price?: number;
   hardware?: string;
@@ -53,7 +70,7 @@ const machineOptions = (command: Command): Command =>
   command
     .option("--gpu <name>", "the machine (default: H100); shoal plan hardware lists them")
     .option("--cpu [name]", "this computer's cores, measured; or a kind of them: avx2, avx512, amx")
-    .option("--peak <flops>", "measured peak of one device or core in bf16, FLOP/s", amount)
+    .option("--peak, --peak-tflops <n>", "measured peak of one device or core in bf16, TFLOP/s", amount)
     .option("--gpus <n>", "devices, or cores with --cpu", amount)
     .option("--price <usd>", "US$ per device-hour, or core-hour", amount)
     .option("--hardware <file>", "a JSON file with more machines")
@@ -63,18 +80,22 @@ const modelOptions = (command: Command): Command =>
   command
     .option("--params <n>", "parameters in all, as 8.03e9 or 8B", amount)
     .option("--active <n>", "parameters active for a token (mixtures of experts)", amount)
-    .option("--config <path>", "a config.json: DeepSeek-V3's kind, or a dense one");
+    .option("--config <path>", "a config.json, DeepSeek-V3's kind or a dense one; or a recipe");
 
 function machineOf(flags: MachineFlags): Hardware {
   const file = flags.hardware;
   const more = file === undefined ? [] : parseHardware(readJsonList(file), file);
   if (flags.cpu !== undefined && flags.gpu !== undefined) throw new InputError("--cpu and --gpu: give one of them");
-  if (flags.cpu === true && flags.peak === undefined) return thisComputer();
+  const { peakTflops } = flags;
+  if (flags.cpu === true && peakTflops === undefined) return thisComputer();
   const name = flags.cpu === undefined ? (flags.gpu ?? "H100") : `CPU-${flags.cpu === true ? "AVX512" : flags.cpu}`;
   const found = findHardware(name, more);
-  if (flags.peak === undefined) return found;
-  if (!(flags.peak > 0)) throw new InputError(`--peak ${flags.peak}: must be above 0, in FLOP/s`);
-  return { ...found, bf16: flags.peak, source: "--peak" };
+  if (peakTflops === undefined) return found;
+  if (!(peakTflops > 0 && peakTflops < MAX_TFLOPS))
+    throw new InputError(
+      `--peak-tflops ${peakTflops}: must be above 0 and below ${MAX_TFLOPS}, in TFLOP/s (an H100 has 989)`,
+    );
+  return { ...found, bf16: peakTflops * 1e12, source: "--peak-tflops" };
 }
 
 /** A core of this computer, its peak and bandwidth measured now. */
@@ -113,6 +134,33 @@ function countsOf(path: string): Counts {
     : countDense(parseDense(json, path));
 }
 
+/** What a recipe's stages come to together; null where the file is none. Costs are linear in the length of a sequence, so its mean stands for all. */
+function recipeAt(path: string): Pick<TrainRequest, "counts" | "tokens" | "context" | "mtp" | "recompute"> | null {
+  if (!("stages" in readJsonObject(path))) return null;
+  const recipe = loadRecipe(path);
+  const options = { out: "", recipeDir: dirname(path), data: process.env.SHOAL_DATA };
+  const { stages } = recipe;
+  const config =
+    recipe.from === undefined
+      ? modelConfigOf(recipe, vocabularyOf(recipe, options))
+      : configOf(openFolder(resolveModel(recipe.from, options)));
+  const tokens = stages.reduce((sum, stage) => sum + stageTokens(stage), 0);
+  const context = stages.reduce((sum, stage) => sum + stageTokens(stage) * stage.sequenceLength, 0) / tokens;
+  return {
+    counts: countDeepseek(config),
+    tokens,
+    context: Math.round(context),
+    ...(stages.every(({ mtpWeight, preference }) => preference || mtpWeight[0] + mtpWeight[1] === 0) && { mtp: false }),
+    recompute: stages.some(({ recompute }) => recompute),
+  };
+}
+
+function vocabularyOf({ tokenizer }: Recipe, options: InputOptions): Vocabulary {
+  if (tokenizer && "vocabSize" in tokenizer) return { vocabSize: tokenizer.vocabSize, bosId: 0, eosId: 1 };
+  const { vocabSize, bosId, eosId } = loadTokenizer(resolveModel(tokenizer!.from, options));
+  return { vocabSize, bosId, eosId };
+}
+
 interface TrainFlags extends MachineFlags {
   params?: number;
   active?: number;
@@ -129,11 +177,12 @@ interface TrainFlags extends MachineFlags {
 }
 
 const trainPlan = modelOptions(machineOptions(new Command("train")))
+  .argument("[recipe]", "a recipe file, planned as it stands, on this computer unless a machine is named")
   .description("time, money, energy and memory of a training run")
   .option("--tokens <n>", "tokens to train on, as 15e12 or 15T", amount)
   .option("--flops <n>", "operations in all, where only those are known", amount)
   .addOption(new Option("--precision <p>", "of the matrix products").choices(["bf16", "fp8"]).default("bf16"))
-  .option("--context <n>", "tokens of a sequence (default: 4096)", amount)
+  .option("--context <n>", "tokens of a sequence (default: the recipe's, else 4096)", amount)
   .option("--no-mtp", "without the multi-token prediction of the configuration")
   .option("--recompute", "the forward pass is computed again in the backward pass", false)
   .option("--tensor <n>", "tensor-parallel width (default: chosen)", amount)
@@ -144,22 +193,29 @@ const trainPlan = modelOptions(machineOptions(new Command("train")))
     "after",
     `
 Examples:
+  shoal plan train recipes/fast.json
   shoal plan train --params 8.03e9 --tokens 15e12 --gpu H100
   shoal plan train --params 400B --active 17B --tokens 22T --gpu H100 --precision fp8
   shoal plan train --config models/minnow/config.json --tokens 22M --cpu --gpus 2`,
   )
-  .action((flags: TrainFlags) => {
+  .action((argument: string | undefined, given: TrainFlags) => {
+    const path = argument ?? given.config;
+    const recipe = path === undefined ? null : recipeAt(path);
+    if (argument !== undefined && !recipe)
+      throw new InputError(`${argument}: is no recipe; a config.json goes to --config`);
+    const flags = recipe && given.gpu === undefined && given.cpu === undefined ? { ...given, cpu: true } : given;
     const hardware = machineOf(flags);
     const { tensor, pipeline, expert } = flags;
-    const given = tensor ?? pipeline ?? expert;
+    const width = tensor ?? pipeline ?? expert;
     const gpus = flags.gpus ?? (hardware.kind === "cpu" ? availableParallelism() : undefined);
     const request: TrainRequest = {
       ...flags,
+      ...(recipe && { ...recipe, tokens: flags.tokens ?? recipe.tokens, context: flags.context ?? recipe.context }),
       hardware,
       gpus,
-      counts: flags.config === undefined ? undefined : countsOf(flags.config),
-      mtp: flags.mtp ? undefined : false,
-      layout: given === undefined ? undefined : { tensor, pipeline, expert },
+      ...(!recipe && flags.config !== undefined && { counts: countsOf(flags.config) }),
+      ...(!flags.mtp && { mtp: false }),
+      layout: width === undefined ? undefined : { tensor, pipeline, expert },
     };
     const plan = planTraining(request);
     if (flags.html !== undefined) writePage(flags.html, plan, request);
@@ -242,6 +298,40 @@ const hardwarePlan = new Command("hardware")
       );
   });
 
+/** The size whose best number of tokens is what the sum buys, with as many as it buys. @throws InputError where none is small or large enough */
+function writeBudgetRecipe(path: string, { usd, ...request }: BudgetRequest): void {
+  const name = basename(path).replace(/\.json$/, "");
+  const all = SIZES.map((size) => {
+    const recipe = budgetRecipe(name, size, 1e6);
+    const counts = countDeepseek(
+      modelConfigOf(parseRecipe(recipe), { vocabSize: vocabularyOfSize(size), bosId: 0, eosId: 1 }),
+    );
+    const million = planTraining({ ...request, counts, tokens: 1e6, context: 512 }).usd.mid;
+    const tokens = Math.floor((usd / million) * 1e6);
+    // Some 20 tokens a parameter are the optimum of dense models (Hoffmann et al. 2022).
+    return { size, tokens, off: Math.abs(Math.log(tokens / counts.active / 20)) };
+  });
+  const { size, tokens, off } = all.reduce((best, one) => (one.off < best.off ? one : best));
+  if (tokens < 1e5 || off > Math.log(50))
+    throw new InputError(
+      `--recipe: none of the sizes ${SIZES.join(", ")} suits this sum; plan with it, and write a recipe by hand`,
+    );
+  try {
+    writeFileSync(path, `${JSON.stringify(budgetRecipe(name, size, tokens), null, 2)}\n`, { flag: "wx" });
+  } catch (error) {
+    throw new InputError(`${path}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+  }
+  process.stderr.write(`${path}: size ${size}, ${tokens} tokens; put your texts in ./texts beside it\n`);
+}
+
+const budgetRecipe = (name: string, size: Size, tokens: number) => ({
+  name,
+  size,
+  stages: [{ name: "pretrain", tokens, sequenceLength: 512, mixture: [{ path: "./texts" }], lr: 0.006 }],
+  muon: {},
+  validation: { share: 0.01 },
+});
+
 export const planCommand = machineOptions(new Command("plan"))
   .option("--budget <usd>", "a sum, as 5.6M or 0.50: the best model that it buys", amount)
   .addOption(new Option("--precision <p>", "of the matrix products").choices(["bf16", "fp8"]).default("bf16"))
@@ -252,97 +342,17 @@ Examples:
   shoal plan deepseek-v3                                  # $5.576M, reproduced
   shoal plan train --params 70e9 --tokens 15e12 --gpu H100 --json
   shoal plan --budget 5.6M --gpu H800 --precision fp8     # backwards: the best model
-  shoal plan --budget 0.50 --cpu
+  shoal plan --budget 0.50 --cpu --recipe half-dollar.json
   shoal plan serve --config config.json --gpu H100 --weights fp8`,
   )
-  .action((flags: MachineFlags & { budget?: number; precision: "bf16" | "fp8" }, command: Command) => {
+  .option("--recipe <file>", "with --budget: also write a recipe that the sum is enough for")
+  .action((flags: MachineFlags & { budget?: number; precision: "bf16" | "fp8"; recipe?: string }, command: Command) => {
     if (flags.budget === undefined) return command.help({ error: false });
     const { budget: usd, precision, gpus, price } = flags;
-    const plan = planBudget({ usd, hardware: machineOf(flags), precision, gpus, price });
+    const hardware = machineOf(flags);
+    const plan = planBudget({ usd, hardware, precision, gpus, price });
+    if (flags.recipe !== undefined) writeBudgetRecipe(flags.recipe, { usd, hardware, precision, gpus, price });
     if (flags.json) console.log(JSON.stringify(plan));
     else printBudget(plan);
   });
 for (const command of [trainPlan, deepseekPlan, servePlan, hardwarePlan]) planCommand.addCommand(command);
-
-/** 2664000 → "2.664M": four figures. */
-function short(value: number): string {
-  const units: [number, string][] = [
-    [1e15, "Q"],
-    [1e12, "T"],
-    [1e9, "B"],
-    [1e6, "M"],
-    [1e3, "K"],
-  ];
-  for (const [size, unit] of units)
-    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(4))}${unit}`;
-  return String(Number(value.toPrecision(3)));
-}
-
-const line = (name: string, value: string) => console.log(`${name.padEnd(28)}${value}`);
-
-function printTraining(plan: TrainPlan): void {
-  const range = (values: { low: number; mid: number; high: number }, unit = "", before = "") =>
-    `${before}${short(values.mid)}${unit}   (${before}${short(values.low)} to ${before}${short(values.high)})`;
-  line(`${plan.gpu}-hours`, range(plan.gpuHours));
-  line("cost", range(plan.usd, "", "$"));
-  line(`days on ${plan.gpus}`, range(plan.days));
-  line("energy", range(plan.kwh, " kWh"));
-  line("operations", plan.flops.toExponential(3));
-  line("share of the bf16 peak", `${(100 * plan.mfu.mid).toFixed(1)} %`);
-  if (plan.memory)
-    line("memory per device", `${(plan.memory.needed / 1e9).toFixed(1)} of ${plan.memory.available / 1e9} GB`);
-  console.log("\nWhere the time goes");
-  for (const { name, share } of plan.shares)
-    line(`  ${name}`, `${"█".repeat(Math.round(share * 40))} ${(100 * share).toFixed(0)} %`);
-  console.log("\nAssumptions");
-  for (const assumption of plan.assumptions) console.log(`  - ${assumption}`);
-}
-
-function printBill(bill: DeepseekBill): void {
-  console.log(
-    `${"DeepSeek-V3".padEnd(20)}${"published".padStart(12)}${"predicted".padStart(12)}${"low".padStart(10)}${"high".padStart(10)}${"published $".padStart(14)}${"predicted $".padStart(14)}`,
-  );
-  for (const { stage, gpuHours, usd, publishedGpuHours, publishedUsd } of [...bill.rows, bill.total])
-    console.log(
-      `${stage.padEnd(20)}${short(publishedGpuHours).padStart(12)}${short(gpuHours.mid).padStart(12)}${short(gpuHours.low).padStart(10)}${short(gpuHours.high).padStart(10)}${`$${short(publishedUsd)}`.padStart(14)}${`$${short(usd.mid)}`.padStart(14)}`,
-    );
-  console.log(
-    `\nAgainst $${short(bill.rivalUsd)} of others: ${(bill.rivalUsd / bill.total.publishedUsd).toFixed(0)} × less. The same model without one of its savings:`,
-  );
-  for (const { name, usd, factor, why } of bill.whatIfs)
-    console.log(`  ${`${factor.toFixed(1)} ×`.padEnd(8)}$${short(usd).padEnd(8)} ${name}: ${why}`);
-  console.log("\nNot in the bill");
-  for (const item of bill.leftOut) console.log(`  - ${item}`);
-}
-
-function printServing(plan: ServePlan): void {
-  line("served by", `${plan.gpus} × ${plan.gpu}, ${plan.batch} sequences together`);
-  line("weights, cache per token", `${(plan.weightBytes / 1e9).toFixed(2)} GB, ${short(plan.cacheBytesPerToken)} B`);
-  line("prompts read", `${short(plan.prefillTokensPerSecond)} tokens/s   (bound by ${plan.bound.prefill})`);
-  line(
-    "replies written",
-    `${short(plan.decodeTokensPerSecond)} tokens/s, ${short(plan.tokensPerSecondPerSequence)} for each reader   (bound by ${plan.bound.decode})`,
-  );
-  line("per million tokens", `$${plan.usdPerMillionInput.toFixed(3)} in, $${plan.usdPerMillionOutput.toFixed(3)} out`);
-  line("fits on", plan.fits.map(({ gpu, gpus }) => `${gpus} × ${gpu}`).join(", "));
-  for (const assumption of plan.assumptions) console.log(`  - ${assumption}`);
-}
-
-function printBudget({ usd, purchases, law, notes, programme }: BudgetPlan): void {
-  console.log(`$${short(usd)} buys, by ${law}:`);
-  for (const { kind, parameters, active, tokens, loss, plan } of purchases) {
-    const size =
-      parameters === active
-        ? `${short(parameters)} parameters`
-        : `${short(parameters)} parameters, ${short(active)} active`;
-    console.log(
-      `  ${kind}: ${size}, ${short(tokens)} tokens; loss ${loss.mid.toFixed(3)} (${loss.low.toFixed(3)} to ${loss.high.toFixed(3)}); ${short(plan.gpuHours.mid)} hours, ${short(plan.days.mid)} days on ${plan.gpus} × ${plan.gpu}`,
-    );
-  }
-  for (const note of notes) console.log(`  - ${note}`);
-  if (!programme) return;
-  console.log(
-    `Built rather than rented: ${short(programme.gigawatts)} GW on ${programme.sites} sites, ${short(programme.devices)} devices, ${short(programme.buildYears)} years to build; one run of all of it: ${programme.run.flops.toExponential(1)} operations, ${short(programme.run.parameters)} parameters on ${short(programme.run.tokens)} tokens`,
-  );
-  for (const assumption of programme.assumptions) console.log(`  - ${assumption}`);
-}

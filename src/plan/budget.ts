@@ -18,6 +18,8 @@ export const SCALING_LAW = {
 
 /** Operations of a dense model for each of a mixture of equal loss: DeepSeekMoE (Dai et al. 2024) 2.5; others report 1.5 to 4 and more for sparser ones. */
 export const EXPERT_LEVERAGE = { low: 1.5, mid: 2.5, high: 4 };
+/** The smallest model that the law was made from (Hoffmann et al. 2022, table A9). */
+const SMALLEST_OF_LAW = 44e6;
 /** Total over active parameters: V3 has 18; small models have fewer experts to choose from. */
 const sparsity = (active: number) => Math.min(18, Math.max(3, 3 * (active / 1e7) ** 0.22));
 /** Public text of all kinds, tokens (Villalobos et al. 2024, median of their estimate). */
@@ -51,8 +53,8 @@ export interface Purchase {
   active: number;
   tokens: number;
   flops: number;
-  /** Nats per token by the law; for a mixture over the range of its leverage. */
-  loss: Range;
+  /** Nats per token by the law; for a mixture over the range of its leverage. Null for models smaller than those that the law was made from. */
+  loss: Range | null;
   plan: TrainPlan;
 }
 
@@ -117,9 +119,10 @@ function buy(request: BudgetRequest, experts: boolean): Purchase {
     const best = computeOptimal(flops * leverage);
     return predictedLoss(best.parameters, best.tokens);
   };
-  const loss = experts
+  const law = experts
     ? { low: lossAt(EXPERT_LEVERAGE.high), mid: lossAt(EXPERT_LEVERAGE.mid), high: lossAt(EXPERT_LEVERAGE.low) }
     : { low: lossAt(1.3), mid: lossAt(1), high: lossAt(0.77) };
+  const loss = computeOptimal(experts ? flops * EXPERT_LEVERAGE.mid : flops).parameters < SMALLEST_OF_LAW ? null : law;
   return { kind: experts ? "mixture of experts" : "dense", parameters, active, tokens, flops, loss, plan };
 }
 

@@ -228,7 +228,9 @@ describe("budgets", () => {
     ] as const) {
       const { purchases } = planBudget({ usd, hardware: findHardware(gpu) });
       for (const { plan } of purchases) expect(plan.usd.mid / usd).toBeCloseTo(1, 2);
-      expect(purchases[1].loss.mid).toBeLessThan(purchases[0].loss.mid);
+      // Half a dollar buys less than any model that the law was made from: its loss would be a guess.
+      if (usd < 1) expect(purchases.map(({ loss }) => loss)).toEqual([null, null]);
+      else expect(purchases[1].loss!.mid).toBeLessThan(purchases[0].loss!.mid);
       expect(purchases[1].active).toBeLessThan(purchases[0].active);
       expect(purchases[1].parameters).toBeGreaterThan(purchases[1].active);
     }

@@ -1,11 +1,21 @@
 /** Training: recipes, stages, the loop and its ledger. */
 
 export { type StepOptions, type StepResult, Trainer } from "./optimize/trainer.ts";
-export { modelConfigOf } from "./recipe/model.ts";
+export { modelConfigOf, type Vocabulary } from "./recipe/model.ts";
 export { loadRecipe, parseRecipe, type Recipe, runFolderOf, type Stage } from "./recipe/recipe.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
+export { SIZES, type Size, vocabularyOfSize } from "./recipe/sizes.ts";
+export { type Source as RecipeSource, suggestRecipe } from "./recipe/suggest.ts";
 export { loadValidation, type Validation, type ValidationText, type Validator, validate } from "./run/evaluate.ts";
-export { heldShare, type InputOptions, resolveData, sourceOf, tokeniseOptions, tokenizerOf } from "./run/inputs.ts";
+export {
+  heldShare,
+  type InputOptions,
+  resolveData,
+  resolveModel,
+  sourceOf,
+  tokeniseOptions,
+  tokenizerOf,
+} from "./run/inputs.ts";
 export { type Learnable, learnableOf } from "./run/learnable.ts";
 export type {
   EventRecord,

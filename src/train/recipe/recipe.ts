@@ -6,6 +6,7 @@ import { TASK_KINDS } from "../../data/index.ts";
 import { SAMPLING_BOUNDS } from "../../infer/index.ts";
 import { explain } from "./errors.ts";
 import { checkModel } from "./model.ts";
+import { modelOfSize, SIZES, vocabularyOfSize } from "./sizes.ts";
 
 const positive = z.number().positive();
 const whole = z.int().positive();
@@ -130,6 +131,8 @@ export const recipeSchema = z.strictObject({
       }),
     ])
     .optional(),
+  /** A shape by name; fields of `model` and a `tokenizer` go before what it brings. */
+  size: z.enum(SIZES).optional(),
   /** Fields of config.json; vocab_size and the special tokens come from the tokenizer. */
   model: z.record(z.string(), z.unknown()).optional(),
   /** Train only small additions to the matrices inside layers, of this rank, merged into them on export (Hu et al. 2021). Needs `from`. */
@@ -247,7 +250,7 @@ export function runFolderOf({ name }: Pick<Recipe, "name">, where = "recipe"): s
 export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const parsed = recipeSchema.safeParse(json);
   if (!parsed.success) throw new InputError(`${where}: ${explain(parsed.error.issues[0], recipeSchema)}`);
-  const recipe = parsed.data;
+  const recipe = withSize(parsed.data, where);
   for (const [i, stage] of recipe.stages.entries()) checkStage(stage, `${where}: stages.${i}`);
   if (recipe.from !== undefined) {
     for (const field of ["tokenizer", "model"] as const)
@@ -255,11 +258,31 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
     return recipe;
   }
   for (const field of ["tokenizer", "model"] as const)
-    if (!recipe[field]) throw new InputError(`${where}: ${field} is missing (or name a model's folder in "from")`);
+    if (!recipe[field])
+      throw new InputError(
+        `${where}: ${field} is missing (or give a "size": ${SIZES.join(", ")}; or name a model's folder in "from")`,
+      );
   if (recipe.lora) throw new InputError(`${where}: lora adds to a model that is there; name its folder in "from"`);
   // Wrong model fields should be found before a tokenizer is trained.
   checkModel(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
   return recipe;
+}
+
+/** Fills in what a size stands for. @throws InputError */
+function withSize(recipe: Recipe, where: string): Recipe {
+  const { size, stages, tokenizer, model } = recipe;
+  if (size === undefined) return recipe;
+  if (recipe.from !== undefined) throw new InputError(`${where}: "from" brings its own size; leave out one of the two`);
+  // Stages that lengthen the context do so from what the model has.
+  const positions = Math.max(
+    0,
+    ...stages.filter(({ contextFactor }) => !contextFactor).map((stage) => stage.sequenceLength),
+  );
+  return {
+    ...recipe,
+    tokenizer: tokenizer ?? { vocabSize: vocabularyOfSize(size), digits: 1, trainBytes: 100_000_000 },
+    model: { ...modelOfSize(size, positions), ...model },
+  };
 }
 
 /** What must hold between fields of a stage. @throws InputError */

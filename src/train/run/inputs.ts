@@ -33,7 +33,7 @@ export interface InputOptions {
   out: string;
   /** Where relative paths of the recipe begin (default: the current folder). */
   data?: string;
-  /** Where paths beginning with "../" begin: the recipe's own folder (default: the current folder). */
+  /** Where paths beginning with "./" or "../" begin: the recipe's own folder (default: the current folder). */
   recipeDir?: string;
   onMessage?: (message: string) => void;
 }
@@ -62,10 +62,15 @@ export interface SourceSummary {
 /** Where a run's folder keeps its tokenizer. */
 export const tokenizerFolder = (out: string) => join(out, "tokenizer");
 
-/** A path of the recipe, beginning at the data folder, or with "../" at the recipe's own. */
+/** A path of the recipe, beginning at the data folder, or with "./" or "../" at the recipe's own. */
 export function resolveData(path: string, options: InputOptions): string {
-  if (path.startsWith("../")) return resolve(options.recipeDir ?? ".", path);
+  if (/^\.\.?\//.test(path)) return resolve(options.recipeDir ?? ".", path);
   return isAbsolute(path) ? path : resolve(options.data ?? ".", path);
+}
+
+/** A model's or tokenizer's folder that the recipe names: models are no data, so it begins at the current folder, or else as data do. */
+export function resolveModel(path: string, options: InputOptions): string {
+  return !/^\.\.?\//.test(path) && existsSync(resolve(path)) ? resolve(path) : resolveData(path, options);
 }
 
 /** Looks for every file that the recipe names, before any work begins. @throws InputError for one that is missing */
@@ -156,7 +161,7 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
 async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions): Promise<Tokenizer> {
   const settings = recipe.from === undefined ? recipe.tokenizer! : { from: recipe.from };
   if ("from" in settings) {
-    const from = resolveData(settings.from, options);
+    const from = resolveModel(settings.from, options);
     const tokenizer = loadTokenizer(from);
     for (const [name, text] of Object.entries(filesAlong(from))) {
       mkdirSync(dirname(join(dir, name)), { recursive: true });

@@ -12,7 +12,7 @@ import { stageTokens } from "../recipe/schedule.ts";
 import { fingerprintOf, modelFrom, newModel } from "./beginning.ts";
 import { folderPrint, hasChanged, printOf, recipeChanges } from "./changes.ts";
 import { checkpointsOf, newest, setAside } from "./checkpoints.ts";
-import { checkPaths, resolveData, tokenizerFolder, tokenizerOf } from "./inputs.ts";
+import { checkPaths, resolveModel, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger } from "./ledger.ts";
 import { freshState, type RunState } from "./run-state.ts";
 import type { Run, TrainOptions } from "./session.ts";
@@ -21,7 +21,7 @@ import { validationTexts } from "./validation-texts.ts";
 /** Looks for all that the recipe names before a folder is made for the run. @throws InputError */
 export function openInputs(recipe: Recipe, options: TrainOptions): CheckpointFolder | null {
   checkPaths(recipe, options);
-  return recipe.from === undefined ? null : openFolder(resolveData(recipe.from, options));
+  return recipe.from === undefined ? null : openFolder(resolveModel(recipe.from, options));
 }
 
 /** Opens a run, or prepares to take it up again, in a folder that is locked. Only `takeUp` changes what is there. @throws InputError */
