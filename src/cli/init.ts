@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import { textOf } from "../data/index.ts";
 import { parseRecipe, type RecipeSource, SIZES, type Size, suggestRecipe } from "../train/index.ts";
-import { type InputFlags, type Skipped, withInput, withInputs } from "./data-input.ts";
+import { type InputFlags, Remarks, withInput, withInputs } from "./data-input.ts";
 
 interface InitFlags extends InputFlags {
   size?: Size;
@@ -31,12 +31,12 @@ Examples:
     if (existsSync(path)) throw new InputError(`${path}: is there already; name another file, or delete it`);
     const texts: RecipeSource[] = [];
     const chats: RecipeSource[] = [];
-    const skipped: Skipped = {};
-    await withInputs(names, async (inputs) => {
+    const remarks = new Remarks();
+    await withInputs(names, flags.include, async (inputs) => {
       for (const [i, input] of inputs.entries()) {
-        const source = { path: names[i], bytes: 0, documents: 0 };
+        const source = { item: itemOf(names[i], path, flags), bytes: 0, documents: 0 };
         let conversations = 0;
-        for await (const { document } of input.records(flags, skipped)) {
+        for await (const { document } of input.records(flags, remarks)) {
           source.documents++;
           source.bytes += Buffer.byteLength(textOf(document));
           if ("messages" in document) conversations++;
@@ -49,17 +49,11 @@ Examples:
       throw new InputError(
         "conversations alone make no new model: add texts to learn the language from, or name a model's folder with --from",
       );
-    // The recipe may then be run from any folder.
-    const beside = (name: string) => {
-      const there = relative(dirname(resolve(path)), resolve(name));
-      return there.startsWith("..") ? there : `./${there}`;
-    };
-    const named = (source: RecipeSource) => ({ ...source, path: beside(source.path) });
     const { recipe, textTokens, chatTokens } = suggestRecipe(basename(path).replace(/\.json$/, ""), {
-      texts: texts.map(named),
-      chats: chats.map(named),
+      texts,
+      chats,
       size: flags.size,
-      from: flags.from && beside(flags.from),
+      from: flags.from && beside(flags.from, path),
     });
     parseRecipe(recipe, path);
     writeFileSync(path, `${JSON.stringify(recipe, null, 2)}\n`, { flag: "wx" });
@@ -69,5 +63,24 @@ Examples:
     if (chats.length > 0) console.log(`conversations   ${count(chats)}, ${about(chatTokens)}`);
     console.log(`model           ${recipe.size ?? recipe.from}`);
     for (const { name, tokens } of recipe.stages) console.log(`${`stage ${name}`.padEnd(16)}${tokens} tokens`);
+    for (const line of remarks.lines()) console.log(line);
     console.log(`\nwritten to ${path}; what it takes: shoal plan train ${path} --cpu; to begin: shoal train ${path}`);
   });
+
+/** A path as it stands in a recipe that may be run from any folder. */
+function beside(name: string, recipe: string): string {
+  const there = relative(dirname(resolve(recipe)), resolve(name)).replaceAll("\\", "/");
+  return there.startsWith("..") ? there : `./${there}`;
+}
+
+/** An input of the command as a source of the recipe. */
+function itemOf(
+  name: string,
+  recipe: string,
+  { field, promptField, replyField, include }: InputFlags,
+): RecipeSource["item"] {
+  const [, dataset, split] = /^hf:([^:]+)(?::(.+))?$/.exec(name) ?? [];
+  const fields = { field, promptField, replyField };
+  if (dataset !== undefined) return { dataset, ...(split && { split }), ...fields };
+  return { path: beside(name, recipe), ...(include && { include: [...include] }), ...fields };
+}

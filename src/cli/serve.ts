@@ -1,7 +1,7 @@
 /** shoal serve: the chat site and the API. */
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { InputError } from "../base/index.ts";
 import type { WeightDtype } from "../checkpoint/index.ts";
@@ -22,6 +22,7 @@ import {
   serve,
 } from "../serve/index.ts";
 import { integer, MINNOW, QuantisingLine, real, untilInterrupted } from "./common.ts";
+import { type NamedModel, namedModels } from "./model-names.ts";
 
 interface Flags {
   model?: string[];
@@ -66,11 +67,7 @@ const collect = (value: string, before: string[] = []): string[] => [...before, 
 const SHARED_RATE = 600;
 
 export const serveCommand = new Command("serve")
-  .option(
-    "--model <dir>",
-    "a Hugging Face folder with model_type deepseek_v3; may be given again (default: Minnow)",
-    collect,
-  )
+  .option("--model <dir>", "a model's folder, or NAME=DIR to name it; may be given again (default: Minnow)", collect)
   .option("--upstream <url>", "an OpenAI-compatible server to put in front of; may be given again", addUpstream, [])
   .option("--upstream-key-env <name>", "the variable that holds the key for the --upstream before it", addKeyEnv)
   .addOption(new Option("--dtype <dtype>", "how weights are held").choices(["f32", "bf16", "int8", "int4"]))
@@ -133,7 +130,7 @@ Examples:
           `${shared ? `--host ${flags.host}` : "--require-keys"} demands API keys, and there are none; make one with: shoal keys create NAME`,
         );
       engine = joinEngines(await enginesOf(flags));
-      const local = flags.model?.[0] ?? (flags.upstream.length === 0 ? MINNOW : null);
+      const [local = null] = localOf(flags);
       const server = createServer({
         engine,
         store,
@@ -142,7 +139,7 @@ Examples:
         perMinute: flags.rateLimit ?? (shared ? SHARED_RATE : 0),
         bodyLimit: flags.maxBody << 20,
         log: flags.log ?? (shared ? "json" : "none"),
-        card: cardOf(local === null ? null : { id: basename(local), dir: local }),
+        card: cardOf(local),
       });
       await run(server, engine, store, flags);
     } finally {
@@ -165,15 +162,19 @@ async function run(server: Server, engine: Engine, store: Store, flags: Flags): 
   });
 }
 
-/** Local models in one thread, and each upstream by itself. Upstreams alone leave Minnow out. */
+/** The folders that are served. Upstreams alone leave Minnow out. */
+const localOf = ({ model, upstream }: Flags): NamedModel[] =>
+  namedModels(model ?? (upstream.length > 0 ? [] : [MINNOW]));
+
+/** Local models in one thread, and each upstream by itself. */
 async function enginesOf(flags: Flags): Promise<NamedEngine[]> {
   const others = flags.upstream.map(({ url, keyEnv }) => createUpstream({ url, key: keyEnv && keyOf(keyEnv) }));
-  const dirs = flags.model ?? (others.length > 0 ? [] : [MINNOW]);
-  if (dirs.length === 0) return others;
+  const local = localOf(flags);
+  if (local.length === 0) return others;
   const { dtype, cache, threads, maxRunning, maxWaiting, cacheMb, coreHourUsd } = flags;
   const price = { coreHourUsd, cores: threads ?? availableParallelism() };
   const cacheBytes = cacheMb && cacheMb * 2 ** 20;
-  const models = dirs.map((dir) => ({ dir, dtype, cache, cacheBytes, price }));
+  const models = local.map((named) => ({ ...named, dtype, cache, cacheBytes, price }));
   const line = new QuantisingLine();
   try {
     const engine: Engine = await createEngine({ models, threads, maxRunning, maxWaiting }, line.onQuantising);

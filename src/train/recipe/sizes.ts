@@ -19,12 +19,12 @@ interface Shape {
 }
 
 const SHAPES: Record<Size, Shape> = {
-  // That of recipes/tiny.json: 1.3M parameters.
+  // That of recipes/tiny.json.
   tiny: {
     hidden: 128, layers: 4, heads: 4, dense: 352, expert: 96, experts: 8, perToken: 2,
     queryRank: 64, keyValueRank: 32, head: [24, 8], vocabSize: 1024,
   },
-  // Minnow's: 9M parameters, 3M active for a token.
+  // Minnow's.
   small: {
     hidden: 192, layers: 6, heads: 3, dense: 512, expert: 64, experts: 32, perToken: 4,
     queryRank: 128, keyValueRank: 64, head: [48, 16], vocabSize: 4096,

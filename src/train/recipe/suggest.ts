@@ -3,15 +3,18 @@ import type { z } from "zod";
 import type { recipeSchema } from "./recipe.ts";
 import { type Size, vocabularyOfSize } from "./sizes.ts";
 
+type Recipe = z.input<typeof recipeSchema>;
+
 export interface Source {
-  path: string;
+  /** As it stands in the mixture. */
+  item: NonNullable<Recipe["stages"][number]["mixture"]>[number];
   /** Bytes of its text, and how many documents or conversations hold them. */
   bytes: number;
   documents: number;
 }
 
 export interface Suggested {
-  recipe: z.input<typeof recipeSchema>;
+  recipe: Recipe;
   /** Tokens that the data are about, before the passes. */
   textTokens: number;
   chatTokens: number;
@@ -46,9 +49,9 @@ export function suggestRecipe(
   const documents = sum(texts, "documents") + sum(chats, "documents");
   const share = Math.min(HELD.maxShare, Math.max(HELD.share, HELD.documents / documents));
   const left = 1 - share;
-  const mixture = (sources: readonly Source[]) => sources.map(({ path }) => ({ path }));
+  const mixture = (sources: readonly Source[]) => sources.map(({ item }) => item);
   const long = { warmup: 0.02, decayFrom: 0.6, decayTo: 1, final: 0.05 };
-  const stages: Suggested["recipe"]["stages"] = [];
+  const stages: Recipe["stages"] = [];
   if (texts.length > 0) {
     const tokens = round(TEXT_PASSES * textTokens * left);
     // At least a few hundred steps, and no more sequences in one than two cores are quick with.
@@ -67,7 +70,7 @@ export function suggestRecipe(
     stages.push({
       name: "chat",
       tokens: round(CHAT_PASSES * chatTokens * left),
-      sequenceLength: 512,
+      sequenceLength: 1024,
       batchSequences: 4,
       packing: "chats",
       loss: "assistant",
@@ -82,7 +85,7 @@ export function suggestRecipe(
     ...(from === undefined ? { size: chosen } : { from }),
     stages,
     muon: {},
-    validation: { share: Number(share.toPrecision(2)), everySteps: Math.max(5, Math.min(200, Math.floor(steps / 4))) },
+    validation: { share: Number(share.toPrecision(2)), everySteps: Math.max(10, Math.min(200, Math.floor(steps / 2))) },
   };
   return { recipe, textTokens, chatTokens };
 }
