@@ -154,6 +154,53 @@ describe("an import of one's own export", () => {
   });
 });
 
+describe("two sides that both went on", () => {
+  it("come together whatever was written where, and in whatever order they are imported", () => {
+    const store = openStore(testFolder());
+    const texts = (all: Exported) => all.map(({ messages }) => messages.map(pathOf).sort()).sort();
+    /** A message as the words that lead to it. */
+    function pathOf({ content, parentId }: Message, _at: number, all: readonly Message[]): string {
+      const parent = all.find(({ id }) => id === parentId);
+      return parent ? `${pathOf(parent, 0, all)}/${content}` : content;
+    }
+    /** Adds messages, each below one of those that are there (or below none). */
+    function write(owner: string, steps: readonly (readonly [number, string])[]): void {
+      for (const { conversation, messages } of file(store, owner)) {
+        const ids: (string | null)[] = [null, ...messages.map(({ id }) => id)];
+        for (const [place, content] of steps) {
+          const parentId = ids[place % ids.length];
+          const conversationId = conversation.id;
+          ids.push(store.messages.add({ conversationId, parentId, role: "user", content, createdAt: place }).id);
+        }
+      }
+    }
+    const step = fc.tuple(fc.nat(20), fc.constantFrom("a", "b", "c"));
+    const steps = fc.array(step, { minLength: 1, maxLength: 8 });
+    let run = 0;
+    fc.assert(
+      fc.property(steps, steps, steps, (first, here, there) => {
+        const [ada, bob] = [`ada${run}`, `bob${run++}`];
+        store.conversations.create(ada, { title: "shared" });
+        write(ada, first);
+        expect(store.conversations.import(bob, file(store, ada))).toMatchObject({ added: 1 });
+        expect(texts(file(store, bob))).toEqual(texts(file(store, ada)));
+        write(ada, here);
+        write(bob, there);
+        store.conversations.import(bob, file(store, ada));
+        store.conversations.import(ada, file(store, bob));
+        expect(texts(file(store, bob))).toEqual(texts(file(store, ada)));
+        expect(file(store, ada)).toHaveLength(1);
+        for (const [owner, other] of [
+          [ada, bob],
+          [bob, ada],
+        ])
+          expect(store.conversations.import(owner, file(store, other))).toMatchObject({ added: 0, updated: 0 });
+      }),
+      { numRuns: 60, seed: 8 },
+    );
+  });
+});
+
 describe("whatever an upstream said of its tokens", () => {
   it("can be exported and imported again", () => {
     const store = openStore(testFolder());

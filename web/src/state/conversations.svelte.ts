@@ -2,7 +2,7 @@
 import type { Conversation, ConversationSummary } from "../../../src/serve/wire.ts";
 import { t } from "../i18n/index.svelte.ts";
 import { api } from "../lib/api.ts";
-import { attempt } from "./app.svelte.ts";
+import { attempt, report } from "./app.svelte.ts";
 import { route } from "./route.svelte.ts";
 import { toasts } from "./toasts.svelte.ts";
 
@@ -42,7 +42,10 @@ class Conversations {
     this.timer = window.setTimeout(async () => {
       this.searching = new AbortController();
       const { signal } = this.searching;
-      const page = await api.conversations({ q: query.trim(), limit: PAGE }, signal).catch(() => null);
+      const page = await api.conversations({ q: query.trim(), limit: PAGE }, signal).catch((error: unknown) => {
+        if (!signal.aborted) report(error);
+        return null;
+      });
       if (page && !signal.aborted) this.found = page.conversations;
     }, SEARCH_DELAY_MS);
   }
