@@ -6,6 +6,7 @@ export { type Duplicate, DuplicateFinder, type DuplicateOptions } from "./cleani
 export { hashShare } from "./cleaning/hash-share.ts";
 export {
   explainSkipped,
+  hintOn,
   type TokeniseOptions,
   type TokeniseProgress,
   tokenise,

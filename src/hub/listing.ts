@@ -79,7 +79,7 @@ export async function chooseFiles(
       ? "there is no such data set"
       : `there is no such data set, or no revision ${revision} of it`;
   throw new InputError(
-    `data set "${dataset}": ${where} with readable files (.parquet, .jsonl, .txt, .md); a private one needs HF_TOKEN`,
+    `data set "${dataset}": ${where} with readable files (.parquet, .jsonl, .json, .txt, .md); a private one needs HF_TOKEN`,
   );
 }
 
@@ -146,14 +146,16 @@ const SPLITS = ["train", "training", "test", "testing", "validation", "valid", "
 /** Of a repository's own files: those of one format whose path names config and split; where no path names a split, all are "train". */
 function ownFiles(dataset: string, all: RemoteFile[], config: string | undefined, split: string): RemoteFile[] {
   const words = ({ path }: RemoteFile) => path.split(/[/._-]/);
-  const formats = [".parquet", ".jsonl", ".ndjson", ".txt", ".md"];
-  // A README is a page about the data.
-  const data = all.filter(({ path }) => !/(^|\/)(readme|license)[^/]*$/i.test(path));
-  const format = formats.find((ending) => data.some(({ path }) => path.includes(ending)));
+  const formats = [".parquet", ".jsonl", ".jsonlines", ".ndjson", ".json", ".txt", ".md"];
+  // A README is a page about the data, and so are the settings of its loader.
+  const data = all.filter(
+    ({ path }) => !/(^|\/)((readme|license)[^/]*|dataset_infos?\.json|[^/]*config\.json)$/i.test(path),
+  );
+  const format = formats.find((ending) => data.some(({ path }) => path.toLowerCase().includes(ending)));
   const own = data.filter(
     (file) =>
       format !== undefined &&
-      file.path.includes(format) &&
+      file.path.toLowerCase().includes(format) &&
       (config === undefined || words(file).includes(config) || file.path.startsWith(`${config}/`)),
   );
   if (own.length === 0)

@@ -80,7 +80,9 @@ export async function tokenise(
   }
   const corpus = { ...openCorpus(cached), passedOver: opened.passedOver };
   if (corpus.tokens.length === 0 && !options.mayBeEmpty)
-    throw new InputError(`${label}: there is no text in it (${explainSkipped(corpus.skippedBy)})`);
+    throw new InputError(
+      `${label}: there is no text in it (${explainSkipped(corpus.skippedBy)})${hintOn(corpus.skippedBy)}`,
+    );
   if (options.onBad === "refuse" && corpus.skipped > 0)
     throw new InputError(
       `${label}: something in it is bad (${explainSkipped(corpus.skippedBy)}); delete ${cached} to be told where`,
@@ -94,6 +96,12 @@ export function explainSkipped(skippedBy: Record<string, number>): string {
   const list = reasons.map(([reason, count]) => `${count} ${reason}`).join(", ");
   return `${sumOf(skippedBy)} documents skipped${list && `: ${list}`}`;
 }
+
+/** What to do about what was skipped, where something can be done: to be put behind an explanation. */
+export const hintOn = (skippedBy: Record<string, number>): string =>
+  Object.keys(skippedBy).some((reason) => /^has no |^a question with choices/.test(reason))
+    ? "; field, or promptField and replyField, name a record's fields, and shoal data stats shows the first of them"
+    : "";
 
 async function writeCache(
   cached: string,

@@ -71,7 +71,7 @@ class Reader {
   private settle: ((result: Answer | Error) => void) | null = null;
 
   constructor() {
-    this.process = fork(fileURLToPath(workerFile("reader", import.meta.url)), [], {
+    this.process = fork(fileURLToPath(workerFile("reader", import.meta.url)), [String(process.pid)], {
       execArgv: [`--max-old-space-size=${PARQUET_LIMITS.heapMegabytes}`],
       serialization: "advanced",
       stdio: ["ignore", "ignore", "ignore", "ipc"],
@@ -91,12 +91,10 @@ class Reader {
     signal?.throwIfAborted();
     this.keep(true);
     const result = await new Promise<Answer | Error>((resolve) => {
-      this.settle = resolve;
-      const timer = setTimeout(
-        () => resolve(new GaveUp(`reading it takes longer than ${Math.round(milliseconds / 1000)} s`)),
-        milliseconds,
-      );
-      const abort = () => resolve(signal!.reason instanceof Error ? signal!.reason : new Error("aborted"));
+      const giveUp = () =>
+        this.settle?.(new GaveUp(`reading it takes longer than ${Math.round(milliseconds / 1000)} s`));
+      const timer = setTimeout(giveUp, milliseconds);
+      const abort = () => this.settle?.(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));
       signal?.addEventListener("abort", abort, { once: true });
       this.settle = (answer) => {
         clearTimeout(timer);

@@ -36,7 +36,5 @@ process.on("SIGINT", () => {});
 const answer = (message: Answer): void => void process.send!(message);
 
 // If the other process is killed while this one runs away, nobody is left to end it but a thread of its own.
-new Worker(
-  "const parent = process.ppid; setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGKILL'), 2000)",
-  { eval: true },
-).unref();
+const watch = `setInterval(() => process.ppid === ${Number(process.argv[2])} || process.kill(process.pid, "SIGKILL"), 1000)`;
+new Worker(watch, { eval: true }).unref();

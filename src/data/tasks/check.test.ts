@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { codeIn, finalAnswer } from "./check.ts";
+import { codeIn, finalAnswer, namedLine, partsOf } from "./check.ts";
 import { checkTask, generateTask, runProgram, SANDBOX_LIMITS, TASK_KINDS, type Task } from "./index.ts";
 
 const task = (answer: string): Task => ({ kind: "arithmetic", prompt: "", reply: "", answer });
@@ -190,4 +191,66 @@ describe("planted bugs", () => {
       expect(process.cpuUsage(before).user / 1000).toBeLessThan(800);
     },
   );
+});
+
+describe("replies made to take long", () => {
+  const pieces = fc.array(
+    fc.constantFrom("```", "`", "\n", "js", " ", "line", "Line no. ", "number", "3", ":", "#", "*", "a"),
+    {
+      maxLength: 30,
+    },
+  );
+
+  it("blocks, prose and named lines are what plain patterns find", () => {
+    const fenced = /```[^\n]*\n([\s\S]*?)(?:```|$)/g;
+    const named = /\bline\s*(?:number|no\.?)?[\s:#*`]*(\d+)/i;
+    fc.assert(
+      fc.property(pieces, (list) => {
+        const reply = list.join("");
+        expect(partsOf(reply)).toEqual({
+          blocks: [...reply.matchAll(fenced)].map(([, code]) => code),
+          prose: reply.replaceAll(fenced, ""),
+        });
+        expect(namedLine(reply)).toBe(named.exec(reply)?.[1] ?? null);
+      }),
+      { seed: 16, numRuns: 2000 },
+    );
+  });
+
+  it("take time by their length alone", async () => {
+    const bug = generateTask("bug", "test", 7, 0);
+    const code = generateTask("javascript", "test", 7, 0);
+    const long = 300_000;
+    for (const part of [
+      "`",
+      "line ",
+      "line no. ",
+      " ",
+      "```\n",
+      "``` ",
+      "function ",
+      "function\n",
+      "1 r ",
+      "1,",
+      "answer ",
+      "answer is ",
+      "-",
+      "\n",
+      `${code.code!.entryPoint} `,
+    ])
+      for (const head of ["", "line", "```", "answer", "1", "export"]) {
+        const reply = head + part.repeat(long / part.length);
+        const began = performance.now();
+        for (const one of [bug, code, task("3")]) await checkTask(one, reply);
+        expect([head, part, performance.now() - began < 2000]).toEqual([head, part, true]);
+      }
+  });
+
+  it("code that fills arrays at once does not take more memory than it may have", async () => {
+    const before = process.memoryUsage().rss;
+    const source = "function f() { let a = []; for (;;) a.push(new Array(1e5).fill(1)); }";
+    const [outcome] = await runProgram({ source, entryPoint: "f", calls: [[]] }, PATIENT);
+    expect(outcome).toEqual({ error: expect.stringMatching(/memory|interrupted/) });
+    expect(process.memoryUsage().rss - before).toBeLessThan(3 * SANDBOX_LIMITS.memoryBytes + 2 ** 26);
+  });
 });

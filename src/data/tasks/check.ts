@@ -63,7 +63,7 @@ export function finalAnswer(reply: string): Answer | null {
 /** The code of a reply that defines a function: of the fenced blocks the last that does, else the function as it stands in the text. */
 export function codeIn(reply: string, name: string): string | null {
   const defines = new RegExp(`function\\*?\\s+${name}\\s*\\(|\\b${name}\\s*=`);
-  const block = parted(reply).blocks.findLast((code) => defines.test(code));
+  const block = partsOf(reply).blocks.findLast((code) => defines.test(code));
   if (block !== undefined) return block;
   return (
     new RegExp(
@@ -75,21 +75,39 @@ export function codeIn(reply: string, name: string): string | null {
 
 const FENCE = "```";
 
-/** A reply's fenced blocks, and the words around them, in one pass: whoever wrote it may have written nothing but backticks. */
-function parted(reply: string): { blocks: string[]; prose: string } {
+/** The fenced blocks of a reply, and the words around them. A block that is not closed goes to the end. Time grows with the length of the reply alone. */
+export function partsOf(reply: string): { blocks: string[]; prose: string } {
   const blocks: string[] = [];
   let prose = "";
-  let at = 0;
+  let from = 0;
   for (;;) {
-    const open = reply.indexOf(FENCE, at);
-    const begin = open < 0 ? -1 : reply.indexOf("\n", open + FENCE.length);
-    if (begin < 0) return { blocks, prose: prose + reply.slice(at) };
-    const close = reply.indexOf(FENCE, begin + 1);
+    const open = reply.indexOf(FENCE, from);
+    const begin = open < 0 ? -1 : reply.indexOf("\n", open + FENCE.length) + 1;
+    if (begin <= 0) return { blocks, prose: prose + reply.slice(from) };
+    const close = reply.indexOf(FENCE, begin);
     const end = close < 0 ? reply.length : close;
-    blocks.push(reply.slice(begin + 1, end));
-    prose += reply.slice(at, open);
-    at = Math.min(reply.length, end + FENCE.length);
+    prose += reply.slice(from, open);
+    blocks.push(reply.slice(begin, end));
+    from = Math.min(reply.length, end + FENCE.length);
   }
+}
+
+/** The first line that is named with a number: "line 3", "Line number: `3`", "line no. #3"; null where there is none. */
+export function namedLine(prose: string): string | null {
+  for (const { index } of prose.matchAll(/\bline/gi)) {
+    let at = index + "line".length;
+    // One pattern for all would try every way to share spaces between its parts.
+    for (const part of [/\s*/y, /(?:number|no\.?)?/iy, /[\s:#*`]*/y]) {
+      part.lastIndex = at;
+      part.exec(prose);
+      at = part.lastIndex;
+    }
+    const digits = /\d+/y;
+    digits.lastIndex = at;
+    const number = digits.exec(prose)?.[0];
+    if (number !== undefined) return number;
+  }
+  return null;
 }
 
 async function passes(source: string, code: NonNullable<Task["code"]>, limits?: SandboxLimits): Promise<Verdict> {
@@ -108,14 +126,14 @@ const isRight = (outcome: Outcome, { expected }: FunctionTest) =>
 
 async function checkBug(task: Task, reply: string, limits?: SandboxLimits): Promise<Verdict> {
   const { line: right } = task.bug!;
-  const { prose } = parted(reply);
-  const named = /\bline[\s:#*`]{0,40}(?:(?:number|no\.?)[\s:#*`]{0,40})?(\d+)/i.exec(prose)?.[1];
+  const { prose } = partsOf(reply);
+  const named = namedLine(prose);
   const line = Number(named) === right;
   const source = codeIn(reply, task.code!.entryPoint) ?? mended(task.prompt, prose, Number(named));
   const fixed = source === null ? null : await passes(source, task.code!, limits);
   const fix = fixed?.correct ?? false;
   const where =
-    named === undefined ? "no line is named" : line ? `line ${right} is right` : `line ${named} should be ${right}`;
+    named === null ? "no line is named" : line ? `line ${right} is right` : `line ${named} should be ${right}`;
   return {
     correct: line && fix,
     detail: `${where}; ${fixed === null ? "there is no fix" : `the fix ${fixed.detail}`}`,

@@ -1,6 +1,14 @@
 /** The thread of the sandbox: one program at a time, each in an interpreter of its own. */
 import { parentPort } from "node:worker_threads";
-import { getQuickJS, type QuickJSContext, type QuickJSHandle, type QuickJSWASMModule, Scope } from "quickjs-emscripten";
+import {
+  newQuickJSWASMModuleFromVariant,
+  newVariant,
+  type QuickJSContext,
+  type QuickJSHandle,
+  type QuickJSWASMModule,
+  RELEASE_SYNC,
+  Scope,
+} from "quickjs-emscripten";
 import type { Outcome, Program, SandboxLimits } from "./sandbox.ts";
 
 /**
@@ -19,8 +27,29 @@ globalThis.module = { exports: {} };
 globalThis.exports = module.exports;
 `;
 
+const PAGE_BYTES = 2 ** 16;
+/** What the interpreter itself begins with, and room for what it does not count as the program's. */
+const OWN_PAGES = 256;
+const SPARE_PAGES = 256;
+
+const modules = new Map<number, Promise<QuickJSWASMModule>>();
+
+/**
+ * The interpreter in a memory that cannot grow beyond a program's and its own: its own count of what a program takes misses arrays that are
+ * filled at once.
+ */
+function moduleOf(memoryBytes: number): Promise<QuickJSWASMModule> {
+  const known = modules.get(memoryBytes);
+  if (known) return known;
+  const maximum = OWN_PAGES + SPARE_PAGES + Math.ceil(memoryBytes / PAGE_BYTES);
+  const wasmMemory = new WebAssembly.Memory({ initial: OWN_PAGES, maximum });
+  const module = newQuickJSWASMModuleFromVariant(newVariant(RELEASE_SYNC, { wasmMemory }));
+  modules.set(memoryBytes, module);
+  return module;
+}
+
 parentPort!.on("message", async ({ program, limits }: { program: Program; limits: SandboxLimits }) => {
-  const quickjs = await getQuickJS();
+  const quickjs = await moduleOf(limits.memoryBytes);
   const scope = new Scope();
   parentPort!.postMessage(execute(quickjs, scope, program, limits));
   try {

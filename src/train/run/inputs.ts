@@ -8,6 +8,7 @@ import {
   expandPath,
   explainPassedOver,
   explainSkipped,
+  hintOn,
   labelOf,
   Mixture,
   type Source,
@@ -252,7 +253,7 @@ function notesOn({ noted = {}, passedOver = {} }: Corpus): Pick<SourceSummary, "
 /** Says of a stage's sources what people should know before it begins. */
 export function remarkOn(stage: Stage, at: number, sources: readonly SourceSummary[], options: InputOptions): void {
   for (const { source, passes, cut = 0, cutTokens = 0, nothing = 0, skippedBy, noted = {}, passedOver } of sources) {
-    if (skippedBy) options.onMessage?.(`${source}: ${explainSkipped(skippedBy)}`);
+    if (skippedBy) options.onMessage?.(`${source}: ${explainSkipped(skippedBy)}${hintOn(skippedBy)}`);
     for (const [note, count] of Object.entries(noted)) options.onMessage?.(`${source}: ${count} times ${note}`);
     if (passedOver)
       options.onMessage?.(`${source}: not read: ${passedOver}; "include": ["*.rst"] reads others as text`);
