@@ -3,7 +3,8 @@ import { type ChatRequest, type CompletionRequest, EngineError } from "./engine.
 import { Forms } from "./grammar/forms.ts";
 import type { Model } from "./model.ts";
 import { Job, type JobRequest, type Outlet } from "./scheduling/job.ts";
-import { chatJob, completionJob } from "./scheduling/requests.ts";
+import type { Prompt } from "./scheduling/prompts.ts";
+import { chatJob, checkBefore, completionJob } from "./scheduling/requests.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduling/scheduler.ts";
 
 /** Tokens of prompts that a pass reads beside those being generated, where nobody says otherwise. */
@@ -28,14 +29,19 @@ export class Decoder {
     return new Decoder(model, { running: 1, waiting: 1, rows, prefill: PREFILL_TOKENS });
   }
 
-  /** Takes a conversation to be answered. @throws EngineError if it is refused */
-  chat(request: Omit<ChatRequest, "model">, outlet: Outlet): Job {
-    return this.submit(chatJob(this.model, this.info, this.forms, request), outlet, "messages");
+  /** Takes a conversation to be answered; its prompt may have been made already. @throws EngineError if it is refused */
+  chat(request: Omit<ChatRequest, "model">, outlet: Outlet, made?: Prompt): Job {
+    return this.submit(chatJob(this.model, this.info, this.forms, request, made), outlet, "messages");
   }
 
   /** Takes a text to be continued. @throws EngineError if it is refused */
-  complete(request: Omit<CompletionRequest, "model">, outlet: Outlet): Job {
-    return this.submit(completionJob(this.model, this.info, this.forms, request), outlet, "prompt");
+  complete(request: Omit<CompletionRequest, "model">, outlet: Outlet, made?: Prompt): Job {
+    return this.submit(completionJob(this.model, this.info, this.forms, request, made), outlet, "prompt");
+  }
+
+  /** What can be said of a request before there is a prompt. @throws EngineError if it is refused */
+  check(request: ChatRequest | CompletionRequest): void {
+    checkBefore(this.model, this.info, request);
   }
 
   private get info() {

@@ -64,23 +64,29 @@ function receive(models: LocalModels, message: ToEngine): void {
     }
   } else if (message.type === "cancel") models.cancel(message.id);
   else if (message.type === "count") {
-    send({ type: "count", id: message.id, count: counted(models, message.request) });
+    void counted(models, message.request).then((count) => send({ type: "count", id: message.id, count }));
     return;
   } else if (message.type === "stats") send({ type: "stats", id: message.id, stats: models.stats() });
   else {
     models.cancelAll();
     flush();
     port.close();
+    void models.close();
     return;
   }
+  work(models);
+}
+
+/** Goes on with passes, or begins them. */
+function work(models: LocalModels): void {
   if (running) return;
   running = true;
   setImmediate(run, models);
 }
 
-function counted(models: LocalModels, request: ChatRequest): number | PlainError {
+async function counted(models: LocalModels, request: ChatRequest): Promise<number | PlainError> {
   try {
-    return models.count(request);
+    return await models.count(request);
   } catch (error) {
     return plain(error);
   }
@@ -95,7 +101,7 @@ try {
     events.push([id, event]);
     begins ||= "type" in event && event.type === "start";
   };
-  const models = new LocalModels(workerData as EngineOptions, onEvent, load);
+  const models = new LocalModels(workerData as EngineOptions, onEvent, load, () => work(models));
   port.on("message", (message: ToEngine) => receive(models, message));
   send({ type: "ready", models: models.models });
 } catch (error) {

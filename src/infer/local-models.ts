@@ -13,11 +13,13 @@ import {
   type EngineEvent,
   type EngineStats,
   type ModelInfo,
+  type Usage,
 } from "./engine.ts";
 import { loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
 import type { Job, Outlet } from "./scheduling/job.ts";
-import { chatAbility, promptLength } from "./scheduling/requests.ts";
+import { type Prompt, Prompts } from "./scheduling/prompts.ts";
+import { charactersOf, chatAbility, ofParam, paramOf, promptLength, promptQuestion } from "./scheduling/requests.ts";
 import type { Scheduler } from "./scheduling/scheduler.ts";
 
 export interface LocalModel {
@@ -46,23 +48,42 @@ export interface EngineOptions {
   prefillTokens?: number;
 }
 
+/** Of a request that ended before its prompt was made. */
+const NOTHING_USED: Usage = {
+  promptTokens: 0,
+  cachedTokens: 0,
+  completionTokens: 0,
+  reasoningTokens: 0,
+  draftedTokens: 0,
+  acceptedTokens: 0,
+  queueSeconds: 0,
+  prefillSeconds: 0,
+  decodeSeconds: 0,
+};
+
 interface Served {
   info: ModelInfo;
   decoder: Decoder;
+  prompts: Prompts;
 }
 
 export class LocalModels {
   private readonly served = new Map<string, Served>();
   private readonly jobs = new Map<number, { job: Job; scheduler: Scheduler }>();
+  /** Requests whose prompts are being made elsewhere. */
+  private readonly preparing = new Set<number>();
   private readonly onEvent: (id: number, event: EngineEvent | PlainError) => void;
+  private readonly onWork: () => void;
 
-  /** Loads the models (by `load`, which may know them already). @throws InputError */
+  /** Loads the models (by `load`, which may know them already). onWork: told when there is something to do or to tell, unasked. @throws InputError */
   constructor(
     options: EngineOptions,
     onEvent: (id: number, event: EngineEvent | PlainError) => void,
     load: typeof loadModel = loadModel,
+    onWork: () => void = () => {},
   ) {
     this.onEvent = onEvent;
+    this.onWork = onWork;
     for (const spec of options.models) {
       const id = spec.id ?? basename(spec.dir);
       if (this.served.has(id)) throw new InputError(`two models are named ${JSON.stringify(id)}: give one another id`);
@@ -84,13 +105,53 @@ export class LocalModels {
   }
 
   /** Tokens of a conversation's prompt, whether it fits or not. @throws EngineError if it cannot be asked */
-  count(request: ChatRequest): number {
-    return promptLength(this.of(request.model).decoder.model, request);
+  async count(request: ChatRequest): Promise<number> {
+    const { prompts, decoder } = this.of(request.model);
+    const { model } = decoder;
+    if (!prompts.takes("chat", charactersOf(request))) return promptLength(model, request);
+    try {
+      return (await prompts.make(promptQuestion(model.tokenizer, request))).ids.length;
+    } catch (error) {
+      throw ofParam("messages", error);
+    }
   }
 
   /** Takes a request in; its events come under `id`. @throws EngineError if it is refused */
   ask(id: number, kind: "chat" | "complete", request: ChatRequest | CompletionRequest): void {
-    const { decoder } = this.of(request.model);
+    const served = this.of(request.model);
+    // Wanted before it is known whether it is made elsewhere: then its turn may come at once.
+    this.preparing.add(id);
+    let making: Promise<Prompt> | null;
+    try {
+      making = promptElsewhere(served, request, () => this.preparing.has(id));
+    } catch (error) {
+      this.preparing.delete(id);
+      throw error;
+    }
+    if (!making) {
+      this.preparing.delete(id);
+      this.start(id, kind, served, request);
+      return;
+    }
+    const failed = (error: unknown) => this.onEvent(id, plain(ofParam(paramOf(request), error)));
+    const made = (prompt: Prompt) => {
+      if (!this.preparing.delete(id)) return;
+      try {
+        this.start(id, kind, served, request, prompt);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    void making.then(made, (error: unknown) => this.preparing.delete(id) && failed(error)).finally(this.onWork);
+  }
+
+  private start(
+    id: number,
+    kind: "chat" | "complete",
+    { decoder }: Served,
+    request: ChatRequest | CompletionRequest,
+    prompt?: Prompt,
+  ): void {
     const outlet: Outlet = {
       event: (event) => {
         if (event.type === "end") this.jobs.delete(id);
@@ -103,13 +164,14 @@ export class LocalModels {
     };
     const job =
       kind === "chat"
-        ? decoder.chat(request as ChatRequest, outlet)
-        : decoder.complete(request as CompletionRequest, outlet);
+        ? decoder.chat(request as ChatRequest, outlet, prompt)
+        : decoder.complete(request as CompletionRequest, outlet, prompt);
     this.jobs.set(id, { job, scheduler: decoder.scheduler });
   }
 
   /** Ends a request, if it still runs. */
   cancel(id: number): void {
+    if (this.preparing.delete(id)) this.onEvent(id, { type: "end", finishReason: "abort", usage: NOTHING_USED });
     const found = this.jobs.get(id);
     if (!found) return;
     this.jobs.delete(id);
@@ -118,7 +180,12 @@ export class LocalModels {
 
   /** Ends every request that runs or waits. */
   cancelAll(): void {
-    for (const id of [...this.jobs.keys()]) this.cancel(id);
+    for (const id of [...this.jobs.keys(), ...this.preparing]) this.cancel(id);
+  }
+
+  /** Ends what makes prompts. */
+  async close(): Promise<void> {
+    await Promise.all([...this.served.values()].map(({ prompts }) => prompts.close()));
   }
 
   /** One pass of each model that has something to do; false if none has. */
@@ -166,7 +233,23 @@ function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof
     defaults: model.defaults,
     price,
   };
-  return { info, decoder };
+  return { info, decoder, prompts: new Prompts(dir, model.tokenizer) };
+}
+
+/** The prompt of a request that is not to be made in this thread; null where it is. @throws EngineError "invalid" */
+function promptElsewhere(
+  { prompts, decoder }: Served,
+  request: ChatRequest | CompletionRequest,
+  isWanted: () => boolean,
+): Promise<Prompt> | null {
+  if (!prompts.takes("messages" in request ? "chat" : "text", charactersOf(request))) return null;
+  if ("prompt" in request && typeof request.prompt !== "string") return null;
+  decoder.check(request);
+  const { tokenizer } = decoder.model;
+  return prompts.make(
+    "messages" in request ? promptQuestion(tokenizer, request) : { text: String(request.prompt) },
+    isWanted,
+  );
 }
 
 /** Bytes that a token takes in the latent cache of all layers. */

@@ -23,6 +23,7 @@ import type { Forms } from "../grammar/forms.ts";
 import type { Model } from "../model.ts";
 import { type ResolvedParams, resolveParams } from "../sampling/params.ts";
 import type { Constraint, JobRequest } from "./job.ts";
+import type { Prompt } from "./prompts.ts";
 
 export const TOOL_LIMITS = { tools: 128 };
 
@@ -46,33 +47,28 @@ export function chatAbility(tokenizer: Tokenizer): ChatAbility {
 }
 
 /** A conversation as the model's own template writes it: its tokens, and of a template in Jinja the text too. */
-export function encodePrompt(
-  tokenizer: Tokenizer,
-  messages: readonly EngineMessage[],
-  options: ChatOptions,
-): { ids: Int32Array; text: string } {
+export function encodePrompt(tokenizer: Tokenizer, messages: readonly EngineMessage[], options: ChatOptions): Prompt {
   const { ids, text } = encodeChat(tokenizer, messages, options);
   return { ids, text: text ?? "" };
 }
 
 /** @throws EngineError "invalid" that names the field */
-export function chatJob(model: Model, info: Known, forms: Forms, request: Asked<ChatRequest>): JobRequest {
+export function chatJob(
+  model: Model,
+  info: Known,
+  forms: Forms,
+  request: Asked<ChatRequest>,
+  made?: Prompt,
+): JobRequest {
   const { tokenizer } = model;
   const ability = chatAbility(tokenizer);
   const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
   checkMessages(request, tools, ability);
   const room: Room = { context: info.context!, settings, param: "messages" };
-  // A template of the model's own may leave words out.
-  if (ability.template === null)
-    checkSize(
-      tokenizer,
-      request.messages.map(({ content }) => content),
-      room,
-    );
-  const { ids, text } = asParam("messages", () =>
-    encodePrompt(tokenizer, request.messages, chatOptions(request, tools)),
-  );
+  checkTexts(tokenizer, request, room);
+  const { ids, text } =
+    made ?? asParam("messages", () => encodePrompt(tokenizer, request.messages, chatOptions(request, tools)));
   checkLength(ids.length, room);
   const begins = beginning(ability, text, request.continueFinal ?? false);
   const parts = tools.length > 0 || begins !== "answer";
@@ -98,10 +94,18 @@ function chatOptions(request: Asked<ChatRequest>, tools: readonly Tool[]): ChatO
 
 /** Tokens of a conversation's prompt, whether it fits or not. @throws EngineError "invalid" that names the field */
 export function promptLength({ tokenizer }: Model, request: Asked<ChatRequest>): number {
+  const { messages, options } = promptQuestion(tokenizer, request);
+  return asParam("messages", () => encodePrompt(tokenizer, messages, options)).ids.length;
+}
+
+/** What makes a conversation's prompt, checked. @throws EngineError "invalid" that names the field */
+export function promptQuestion(
+  tokenizer: Tokenizer,
+  request: Asked<ChatRequest>,
+): { messages: readonly EngineMessage[]; options: ChatOptions } {
   const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
   checkMessages(request, tools, chatAbility(tokenizer));
-  const options = chatOptions(request, tools);
-  return asParam("messages", () => encodePrompt(tokenizer, request.messages, options)).ids.length;
+  return { messages: request.messages, options: chatOptions(request, tools) };
 }
 
 function newId(): string {
@@ -160,14 +164,20 @@ function checkMessages(
 }
 
 /** @throws EngineError "invalid" that names the field */
-export function completionJob(model: Model, info: Known, forms: Forms, request: Asked<CompletionRequest>): JobRequest {
+export function completionJob(
+  model: Model,
+  info: Known,
+  forms: Forms,
+  request: Asked<CompletionRequest>,
+  made?: Prompt,
+): JobRequest {
   const { tokenizer, config } = model;
   const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const { prompt: given, echo = false, responseFormat } = request;
   const text = typeof given === "string";
   const room: Room = { context: info.context!, settings, param: "prompt" };
-  if (text) checkSize(tokenizer, [given], room);
-  const prompt = text ? tokenizer.encode(given, { addBos: true }) : given;
+  checkTexts(tokenizer, request, room);
+  const prompt = text ? (made?.ids ?? asParam("prompt", () => tokenizer.encode(given, { addBos: true }))) : given;
   checkLength(prompt.length, room);
   if (prompt.length === 0) throw new EngineError("invalid", "prompt: give at least one token", { param: "prompt" });
   for (let i = 0; i < prompt.length; i++) {
@@ -203,10 +213,28 @@ function checkLength(tokens: number, { context, settings, param }: Room, atLeast
   throw new EngineError("context_length", message, { param });
 }
 
+type Texts = Pick<ChatRequest, "messages"> | Pick<CompletionRequest, "prompt">;
+
+/** Characters that a prompt is to be made of. */
+export function charactersOf(request: Texts): number {
+  if ("messages" in request) return request.messages.reduce((sum, { content }) => sum + content.length, 0);
+  return typeof request.prompt === "string" ? request.prompt.length : 0;
+}
+
+/** What of `chatJob` and `completionJob` can be said before there is a prompt. @throws EngineError that names the field */
+export function checkBefore({ tokenizer }: Model, info: Known, request: ChatRequest | CompletionRequest): void {
+  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
+  checkTexts(tokenizer, request, { context: info.context!, settings, param: paramOf(request) });
+}
+
+/** The field that a prompt is made of. */
+export const paramOf = (request: Texts): string => ("messages" in request ? "messages" : "prompt");
+
 /** Refuses texts that no tokens could hold in so few, before anything is computed: a token has only so many bytes. */
-function checkSize(tokenizer: Tokenizer, texts: readonly string[], room: Room): void {
-  const characters = texts.reduce((sum, { length }) => sum + length, 0);
-  checkLength(Math.ceil(characters / longestToken(tokenizer)), room, "at least ");
+function checkTexts(tokenizer: Tokenizer, request: Texts, room: Room): void {
+  // A template of the model's own may leave words out.
+  if ("messages" in request && templateOf(tokenizer) !== null) return;
+  checkLength(Math.ceil(charactersOf(request) / longestToken(tokenizer)), room, "at least ");
 }
 
 const longest = new WeakMap<Tokenizer, number>();
@@ -223,7 +251,11 @@ function asParam<T>(param: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof InputError) throw new EngineError("invalid", `${param}: ${error.message}`, { param });
-    throw error;
+    throw ofParam(param, error);
   }
+}
+
+/** An InputError as an error of the request's field; another as it is. */
+export function ofParam(param: string, error: unknown): unknown {
+  return error instanceof InputError ? new EngineError("invalid", `${param}: ${error.message}`, { param }) : error;
 }

@@ -3,7 +3,11 @@ import { InputError, within } from "../../base/index.ts";
 import { fromOniguruma } from "./oniguruma.ts";
 
 /** A pre-tokenizer: calls visit for each word of the text, in order. */
-export type PreTokenizer = (text: string, visit: (word: string) => void) => void;
+export interface PreTokenizer {
+  (text: string, visit: (word: string) => void): void;
+  /** Its expressions are none that are known to be quick. */
+  foreign?: boolean;
+}
 
 const CJK = "一-龥぀-ゟ゠-ヿ";
 /** DeepSeek-V3's last and main split: punctuation with a word, words with the space before them, punctuation, line ends, spaces. */
@@ -53,11 +57,12 @@ export function parsePreTokenizer(json: unknown, where: string): PreTokenizer {
   const known = steps.filter((step) => step !== null);
   const patterns = known.map(({ pattern }) => pattern);
   if (known.every(({ source }) => KNOWN.has(source))) return (text, visit) => splitBy(patterns, 0, text, visit);
-  return (text, visit) => {
+  const bounded: PreTokenizer = (text, visit) => {
     const milliseconds = deadline(text);
     const slow = `${where}: pre_tokenizer: its regular expressions take longer than ${Math.round(milliseconds / 1000)} s on a text of ${text.length} characters; they are not usable`;
     within(milliseconds, slow, () => splitBy(patterns, 0, text, visit));
   };
+  return Object.assign(bounded, { foreign: true });
 }
 
 function flatten(json: unknown, where: string, depth = 0): Record<string, unknown>[] {
