@@ -2,32 +2,13 @@
  * Data sets of the Hugging Face hub, by name: the files of one split, downloaded once over HTTPS into a cache folder, and from then on read
  * from there without a network. HF_TOKEN opens gated and private sets; HF_ENDPOINT names another server with the hub's interface.
  */
-import { createHash } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { open } from "node:fs/promises";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { InputError } from "../base/index.ts";
-import {
-  chooseFiles,
-  type DatasetName,
-  endpoint,
-  HUB_LIMITS,
-  type Listing,
-  type RemoteFile,
-  refuse,
-  request,
-} from "./listing.ts";
+import { chooseFiles, type DatasetName, HUB_LIMITS, type Listing, named } from "./listing.ts";
+import { hubUrl } from "./request.ts";
+import { transfer } from "./transfer.ts";
 
 export { type DatasetName, HUB_LIMITS } from "./listing.ts";
 
@@ -75,95 +56,13 @@ export async function datasetFiles(
     const done = before;
     const onBytes = (bytes: number) =>
       options.onDownload?.({ file: file.path, bytes: done + bytes, totalBytes: total });
-    if (!existsSync(path) || statSync(path).size !== file.size)
-      await download(dataset, listing.revision, file, path, onBytes, options.signal);
+    if (!existsSync(path) || statSync(path).size !== file.size) {
+      const encoded = file.path.split("/").map(encodeURIComponent).join("/");
+      const url = `${hubUrl()}/datasets/${dataset}/resolve/${encodeURIComponent(listing.revision)}/${encoded}`;
+      await transfer({ where: named(dataset), url, file, path, onBytes, signal: options.signal });
+    }
     before += file.size;
     paths.push(path);
   }
   return paths;
-}
-
-/** Downloads a file, going on where an earlier attempt stopped, and checks it. */
-async function download(
-  dataset: string,
-  revision: string,
-  file: RemoteFile,
-  path: string,
-  onBytes: (bytes: number) => void,
-  signal?: AbortSignal,
-): Promise<void> {
-  const part = `${path}.part`;
-  const encoded = file.path.split("/").map(encodeURIComponent).join("/");
-  const url = `${endpoint()}/datasets/${dataset}/resolve/${encodeURIComponent(revision)}/${encoded}`;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await fetchInto(dataset, url, file, part, onBytes, signal);
-      break;
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (attempt === HUB_LIMITS.attempts || !(error instanceof Interrupted)) {
-        if (error instanceof Interrupted)
-          throw new InputError(
-            `data set "${dataset}": the download of ${file.path} broke off ${attempt} times (${error.message}); it goes on from there next time`,
-          );
-        throw error;
-      }
-      await wait(Math.min(8000, 100 * 4 ** attempt), undefined, { signal });
-    }
-  }
-  const why = await damage(file, part);
-  if (why !== null) {
-    rmSync(part);
-    throw new InputError(`data set "${dataset}": ${file.path} arrived damaged (${why}); try again`);
-  }
-  renameSync(part, path);
-}
-
-/** A connection that ended too early: worth another attempt. */
-class Interrupted extends Error {}
-
-async function fetchInto(
-  dataset: string,
-  url: string,
-  file: RemoteFile,
-  part: string,
-  onBytes: (bytes: number) => void,
-  signal?: AbortSignal,
-): Promise<void> {
-  let at = existsSync(part) ? statSync(part).size : 0;
-  if (at === file.size && at > 0) return;
-  if (at > file.size) at = 0;
-  const response = await request(dataset, url, at > 0 ? { range: `bytes=${at}-` } : {}, signal);
-  if (response.status >= 500 || response.status === 429) throw new Interrupted(`${response.status}`);
-  if (!response.ok || !response.body) refuse(dataset, response.status);
-  // A server that sends everything again is taken at its word.
-  if (response.status !== 206) at = 0;
-  const handle = await open(part, at > 0 ? "a" : "w");
-  try {
-    for await (const chunk of response.body) {
-      at += chunk.length;
-      if (at > file.size)
-        throw new InputError(
-          `data set "${dataset}": ${file.path} is longer than the ${file.size} bytes that it should have`,
-        );
-      await handle.write(chunk);
-      onBytes(at);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOSPC") throw new InputError(`${part}: the disk is full (${file.size - at} bytes are missing)`);
-    if (error instanceof InputError) throw error;
-    throw new Interrupted(message);
-  } finally {
-    await handle.close();
-  }
-  if (at < file.size) throw new Interrupted(`${at} of ${file.size} bytes`);
-}
-
-async function damage(file: RemoteFile, path: string): Promise<string | null> {
-  if (file.sha256 === undefined) return null;
-  const sha256 = createHash("sha256");
-  for await (const chunk of createReadStream(path)) sha256.update(chunk);
-  return sha256.digest("hex") === file.sha256 ? null : "its SHA-256 is not what the hub says";
 }

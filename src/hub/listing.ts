@@ -1,5 +1,7 @@
 /** What the Hugging Face hub holds: which of a data set's files belong to a split. */
 import { InputError } from "../base/index.ts";
+import { ask, hubUrl, refuse } from "./request.ts";
+import type { RemoteFile } from "./transfer.ts";
 
 export interface DatasetName {
   /** "owner/name" */
@@ -12,51 +14,17 @@ export interface DatasetName {
   revision?: string;
 }
 
-export const HUB_LIMITS = { bytes: 50e9, files: 10_000, pages: 100, pageBytes: 16 * 2 ** 20, attempts: 5 };
+export const HUB_LIMITS = { bytes: 50e9, files: 10_000, pages: 100, pageBytes: 16 * 2 ** 20 };
 
 const CONVERTED = "refs/convert/parquet";
-
-export interface RemoteFile {
-  path: string;
-  size: number;
-  /** SHA-256 of files in large storage. */
-  sha256?: string;
-}
 
 export interface Listing {
   revision: string;
   files: RemoteFile[];
 }
 
-export const endpoint = () => (process.env.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/+$/, "");
-
-/** A request to the hub; network trouble becomes one line. */
-export async function request(
-  dataset: string,
-  url: string,
-  headers: Record<string, string>,
-  signal?: AbortSignal,
-): Promise<Response> {
-  const token = process.env.HF_TOKEN;
-  try {
-    return await fetch(url, { headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) }, signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
-    throw new InputError(
-      `data set "${dataset}": ${new URL(endpoint()).host} cannot be reached (${cause?.code ?? message}); check the network, or put the files in a folder and name it as "path"`,
-    );
-  }
-}
-
-export function refuse(dataset: string, status: number): never {
-  const token = process.env.HF_TOKEN ? "the account of HF_TOKEN has" : "HF_TOKEN is not set, and without it you have";
-  if (status === 401 || status === 403)
-    throw new InputError(`data set "${dataset}": ${token} no access to it (${status})`);
-  throw new InputError(
-    `data set "${dataset}": ${new URL(endpoint()).host} answered with ${status}${status >= 500 ? "; try again later" : ""}`,
-  );
-}
+/** What errors begin with. */
+export const named = (dataset: string): string => `data set "${dataset}"`;
 
 /** The files of the split among those of the repository. */
 export async function chooseFiles(
@@ -92,22 +60,23 @@ async function listFiles(
 ): Promise<RemoteFile[] | null> {
   const files: RemoteFile[] = [];
   let url: string | undefined =
-    `${endpoint()}/api/datasets/${dataset}/tree/${encodeURIComponent(revision)}?recursive=true`;
+    `${hubUrl()}/api/datasets/${dataset}/tree/${encodeURIComponent(revision)}?recursive=true`;
   for (let page = 0; url !== undefined; page++) {
     if (page === HUB_LIMITS.pages)
       throw new InputError(`data set "${dataset}": its list of files has more than ${HUB_LIMITS.pages} pages`);
-    const response: Response = await request(dataset, url, {}, signal);
+    const response: Response = await ask(named(dataset), url, {}, signal);
     // The hub says 401 of sets that are not there, too.
     if (response.status === 404) return null;
-    if (!response.ok) refuse(dataset, response.status);
+    if (!response.ok) refuse(named(dataset), response);
     const text = await response.text();
     if (text.length > HUB_LIMITS.pageBytes)
       throw new InputError(`data set "${dataset}": its list of files is too long`);
     for (const entry of parseList(dataset, text)) {
-      const { type, path, size, lfs } = entry as Record<string, unknown>;
+      const { type, path, size, oid, lfs } = entry as Record<string, unknown>;
       if (type !== "file" || typeof path !== "string" || !Number.isSafeInteger(size) || !accepts(path)) continue;
-      const oid = (lfs as { oid?: unknown } | undefined)?.oid;
-      files.push({ path, size: size as number, ...(typeof oid === "string" && { sha256: oid }) });
+      const hash = (lfs as { oid?: unknown } | undefined)?.oid ?? oid;
+      const etag = typeof hash === "string" && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash) ? hash : null;
+      files.push({ path, size: size as number, etag });
     }
     const next: string | undefined = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
     url = next && new URL(next, url).href;
@@ -121,7 +90,7 @@ function parseList(dataset: string, text: string): unknown[] {
     if (Array.isArray(list)) return list;
   } catch {}
   throw new InputError(
-    `data set "${dataset}": ${new URL(endpoint()).host} did not answer with a list of files; is HF_ENDPOINT a hub?`,
+    `data set "${dataset}": ${new URL(hubUrl()).host} did not answer with a list of files; is HF_ENDPOINT a hub?`,
   );
 }
 

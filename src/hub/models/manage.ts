@@ -2,8 +2,8 @@
 import { createReadStream, existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
+import { hashOf } from "../transfer.ts";
 import { blobOf, type CachedModel, hubCache, listCachedModels, type ModelName } from "./cache.ts";
-import { hashOf } from "./transfer.ts";
 
 export interface Verdict {
   path: string;

@@ -13,12 +13,12 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { bytesText, InputError } from "../../base/index.ts";
+import { hubUrl, isOffline, Unreachable } from "../request.ts";
+import { transfer } from "../transfer.ts";
 import { withBlobLock } from "./blob-lock.ts";
 import { cachedCommit, hubCache, type ModelName, repositoryFolder } from "./cache.ts";
 import { type Choice, chooseModelFiles } from "./choose.ts";
 import { type RemoteModelFile, type Repository, readRepository } from "./repository.ts";
-import { hubUrl, isOffline, Unreachable } from "./request.ts";
-import { transfer } from "./transfer.ts";
 
 /** Files that are fetched at a time. */
 const PARALLEL = 4;

@@ -1,13 +1,12 @@
 /** What a model's repository on the hub holds at a revision: its commit, and each file with its size and hash. */
 import { InputError } from "../../base/index.ts";
 import { HUB_LIMITS } from "../listing.ts";
+import { ask, hubUrl, refuse } from "../request.ts";
+import type { RemoteFile } from "../transfer.ts";
 import type { ModelName } from "./cache.ts";
-import { ask, hubUrl, refuse } from "./request.ts";
 
-export interface RemoteModelFile {
-  path: string;
-  size: number;
-  /** SHA-256 of a large file; git's SHA-1 (over "blob <size>\0" and the bytes) of a small one. The blob's name in the cache. */
+/** A file whose hash is known: the blob's name in the cache. */
+export interface RemoteModelFile extends RemoteFile {
   etag: string;
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { InputError } from "../base/index.ts";
 
 const MAX_REDIRECTS = 10;
 
@@ -65,14 +65,13 @@ export class Unreachable extends InputError {}
 /** An answer that is no success, in one line with what to do. */
 export function refuse(where: string, { status, url }: Response): never {
   const host = new URL(url || hubUrl()).host;
-  const token = hubToken() ? "the account of your token has" : "without a token (HF_TOKEN) you have";
+  const token = hubToken() ? "the account of your token has" : "HF_TOKEN is not set, and without it you have";
   if (status === 401 || status === 403)
     throw new InputError(
-      `${where}: ${token} no access to it, or there is no such model (${status}); gated models are asked for on their page on ${host}`,
+      `${where}: ${token} no access to it, or it does not exist (${status}); access to gated ones is asked for on their page on ${host}`,
     );
   if (status === 404)
-    throw new InputError(`${where}: there is no such model, revision or file on ${host} (404); check the spelling`);
-  throw new InputError(
-    `${where}: ${host} answered with ${status}${status >= 500 || status === 429 ? "; try again later" : ""}`,
-  );
+    throw new InputError(`${where}: there is no such thing on ${host} (404); check name and revision`);
+  const later = status >= 500 || status === 429 ? "; try again later" : "";
+  throw new InputError(`${where}: ${host} answered with ${status}${later}`);
 }

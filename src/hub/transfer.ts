@@ -4,8 +4,7 @@ import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync }
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { InputError } from "../../base/index.ts";
-import type { RemoteModelFile } from "./repository.ts";
+import { InputError } from "../base/index.ts";
 import { ask, refuse, Unreachable } from "./request.ts";
 
 export const TRANSFER_LIMITS = {
@@ -17,11 +16,20 @@ export const TRANSFER_LIMITS = {
   maxRetryAfter: 120,
 };
 
+/** A file of a repository on the hub. */
+export interface RemoteFile {
+  path: string;
+  /** In bytes. */
+  size: number;
+  /** SHA-256 of a large file; git's SHA-1 (over "blob <size>\0" and the bytes) of a small one; null where the hub does not say. */
+  etag: string | null;
+}
+
 export interface Transfer {
-  /** For errors: "owner/name". */
+  /** For errors: "owner/name", "data set …". */
   where: string;
   url: string;
-  file: RemoteModelFile;
+  file: RemoteFile;
   /** Where the blob shall lie. */
   path: string;
   onBytes: (bytes: number) => void;
@@ -40,18 +48,18 @@ class Interrupted extends Error {
 
 /** Downloads a blob. onBytes is told how many of its bytes are here. @throws InputError in one line; what has come is kept for the next attempt */
 export async function transfer(job: Transfer): Promise<void> {
-  const part = `${job.path}.shoal-part`;
+  const part = `${job.path}.part`;
   mkdirSync(dirname(job.path), { recursive: true });
   let damaged = false;
   for (let attempt = 1, before = sizeOf(part); ; attempt++) {
     try {
       const hash = await receive(job, part);
-      if (hash === job.file.etag) break;
+      if (job.file.etag === null || hash === job.file.etag) break;
       // A part of an earlier, damaged attempt may be to blame: once more from the beginning.
       rmSync(part, { force: true });
       if (damaged)
         throw new InputError(
-          `${job.where}: ${job.file.path} arrives damaged (its hash is not the hub's); try again later`,
+          `${job.where}: ${job.file.path} arrived damaged twice (its hash is not what the hub says); try again later`,
         );
       damaged = true;
     } catch (error) {
@@ -107,7 +115,10 @@ async function receive({ where, url, file, onBytes, signal }: Transfer, part: st
     try {
       for await (const chunk of response.body ?? []) {
         alive();
-        if (at + chunk.length > file.size) throw restart(part, `more than its ${file.size} bytes come`);
+        if (at + chunk.length > file.size) {
+          rmSync(part, { force: true });
+          throw new InputError(`${where}: ${file.path} is longer than the ${file.size} bytes that it should have`);
+        }
         await handle.write(chunk, 0, chunk.length, at);
         hash.update(chunk);
         at += chunk.length;
@@ -140,8 +151,8 @@ function restart(part: string, why: string): Interrupted {
 }
 
 /** The hash by which the hub names a blob: SHA-256, or git's SHA-1 with its header. */
-export function hashOf({ etag, size }: Pick<RemoteModelFile, "etag" | "size">): Hash {
-  return etag.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+export function hashOf({ etag, size }: Pick<RemoteFile, "etag" | "size">): Hash {
+  return etag?.length !== 40 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 }
 
 const startsAt = (response: Response, at: number): boolean =>
