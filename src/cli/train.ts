@@ -80,8 +80,24 @@ Examples:
           onRecord: (record, progress) =>
             options.json ? process.stdout.write(`${JSON.stringify(record)}\n`) : say(lineOf(record, progress)),
         }),
-      ).finally(() => watch?.close());
+      ).catch(async (error) => {
+        await watch?.close();
+        throw error;
+      });
+      // A page that goes with the run is gone before it is read.
+      const stay = async () => {
+        if (!watch) return;
+        if (process.stderr.isTTY) {
+          say(`the page stays on ${watch.url} until Ctrl-C`);
+          // The page's thread does not keep the process alive.
+          const alive = setInterval(() => {}, 2 ** 30);
+          await untilInterrupted((signal) => new Promise((resolve) => signal.addEventListener("abort", resolve)));
+          clearInterval(alive);
+        } else say(`its page: shoal report ${out} --watch, or --html FILE`);
+        await watch.close();
+      };
       if (!result.finished) {
+        await watch?.close();
         say(
           `stopped after step ${result.steps} with a checkpoint; go on with: shoal train ${path} --out ${out} --resume`,
         );
@@ -92,6 +108,7 @@ Examples:
         `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}: ${result.taken}`,
       );
       for (const remark of result.remarks) say(`but: ${remark}`);
+      await stay();
     },
   );
 

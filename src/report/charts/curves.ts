@@ -36,7 +36,9 @@ export function lossChart({ course, figures }: RunView): Chart {
 }
 
 export function validationChart({ course }: RunView): Chart {
-  const points = course.validations.map(({ step, tokens, bitsPerByte }) => pointAt(step, tokens, bitsPerByte));
+  const points = course.validations
+    .filter((one) => Number.isFinite(one.bitsPerByte))
+    .map(({ step, tokens, bitsPerByte }) => pointAt(step, tokens, bitsPerByte));
   return {
     title: "Validation, bits per byte",
     lines: [{ name: "all", tone: 1, points }],

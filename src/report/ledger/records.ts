@@ -27,8 +27,14 @@ export interface Validation {
   kind: "validation";
   step: number;
   tokens: number;
+  /** NaN where no text was held out, and so the others. */
   bitsPerByte: number;
   bySlice: Map<string, number>;
+  /** Loss of held-out replies, nats a token. */
+  chatLoss: number;
+  /** Loss of held-out pairs, and the share of them that are ordered rightly. */
+  pairsLoss: number;
+  pairsAccuracy: number;
 }
 
 /** Each expert's load over the mean of its layer, layers in order, MTP depths last: [layers][experts]. */
@@ -97,9 +103,15 @@ export function parseRecord(line: string): Entry | null {
     case "step":
       return Number.isFinite(step) && Number.isFinite(tokens) ? stepOf(json, step, tokens) : null;
     case "validation": {
-      const bitsPerByte = real(json.bitsPerByte);
-      return Number.isFinite(bitsPerByte)
-        ? { kind: "validation", step, tokens, bitsPerByte, bySlice: slicesOf(json.bySlice) }
+      const pairs = (json.pairs ?? {}) as Json;
+      const measured = {
+        bitsPerByte: real(json.bitsPerByte),
+        chatLoss: real(json.chatLoss),
+        pairsLoss: real(pairs.loss),
+        pairsAccuracy: real(pairs.accuracy),
+      };
+      return Object.values(measured).some(Number.isFinite)
+        ? { kind: "validation", step, tokens, ...measured, bySlice: slicesOf(json.bySlice) }
         : null;
     }
     case "experts":

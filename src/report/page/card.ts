@@ -7,6 +7,7 @@ import type { RunView } from "../ledger/view.ts";
 import { architectureRows } from "./architecture.ts";
 import { count, duration, energy, fixed, millions, money, percent, short } from "./format.ts";
 import { html, Markup } from "./markup.ts";
+import { heldOut } from "./report-text.ts";
 import { afterPrompt } from "./sections.ts";
 import { CHART_STYLE } from "./style.ts";
 
@@ -45,6 +46,7 @@ export function modelCard(view: RunView, { curves, license }: ModelCardOptions =
     ...validationPart(view),
     "## What it learnt from",
     ...dataPart(view),
+    ...remarksPart(view),
     "## What it wrote during training, unedited",
     ...samplesPart(view),
   ]
@@ -55,18 +57,19 @@ export function modelCard(view: RunView, { curves, license }: ModelCardOptions =
 /** YAML for the hub. Strings are quoted as JSON, which YAML reads. */
 function head({ figures }: RunView, name: string, license?: string): string {
   const validation = figures.validation;
-  const results = validation
-    ? [
-        "model-index:",
-        `- name: ${JSON.stringify(name)}`,
-        "  results:",
-        ...[["all", validation.bitsPerByte] as const, ...validation.bySlice].flatMap(([slice, bits]) => [
-          "  - task: {type: text-generation}",
-          `    dataset: {type: validation, name: ${JSON.stringify(`validation text: ${slice}`)}}`,
-          `    metrics: [{type: bits_per_byte, name: bits per byte, value: ${fixed(bits, 4)}}]`,
-        ]),
-      ]
-    : [];
+  const results =
+    validation && Number.isFinite(validation.bitsPerByte)
+      ? [
+          "model-index:",
+          `- name: ${JSON.stringify(name)}`,
+          "  results:",
+          ...[["all", validation.bitsPerByte] as const, ...validation.bySlice].flatMap(([slice, bits]) => [
+            "  - task: {type: text-generation}",
+            `    dataset: {type: validation, name: ${JSON.stringify(`validation text: ${shown(slice)}`)}}`,
+            `    metrics: [{type: bits_per_byte, name: bits per byte, value: ${fixed(bits, 4)}}]`,
+          ]),
+        ]
+      : [];
   const lines = [
     ...(license ? [`license: ${JSON.stringify(license)}`] : []),
     "library_name: transformers",
@@ -82,7 +85,7 @@ function summary({ figures, folder }: RunView): string {
   const size = folder.counts
     ? `${short(folder.counts.total)} parameters, ${short(folder.counts.active)} active for a token; `
     : "";
-  const bits = validation ? ` **${fixed(validation.bitsPerByte, 3)} bits per byte** on text that it never saw.` : "";
+  const bits = validation ? ` **${heldOut(validation)}** on what it never saw.` : "";
   const versus =
     bill.usd > 0
       ? ` DeepSeek-V3's own bill was $${millions(deepseek.usd)}: ${short(deepseek.usd / bill.usd)} times as much.`
@@ -150,7 +153,9 @@ function validationPart({ course }: RunView): string[] {
   const first = course.validations[0].bySlice;
   const rows = [...last.bySlice]
     .sort(([, a], [, b]) => a - b)
-    .map(([slice, bits]) => `| ${plain(slice)} | ${fixed(first.get(slice) ?? Number.NaN, 3)} | ${fixed(bits, 3)} |`);
+    .map(
+      ([slice, bits]) => `| ${plain(shown(slice))} | ${fixed(first.get(slice) ?? Number.NaN, 3)} | ${fixed(bits, 3)} |`,
+    );
   return [
     "## Validation",
     `Bits per byte on text that it never saw, by kind; first at step ${count(course.validations[0].step)}, last at step ${count(last.step)}.`,
@@ -162,15 +167,24 @@ function dataPart(view: RunView): string[] {
   const { recipe } = view.folder;
   if (!recipe) return ["Not known."];
   return recipe.stages.flatMap((stage) => [
-    `**${plain(stage.name)}**: ${short(stage.tokens)} tokens in sequences of ${count(stage.sequenceLength)}${stage.preference ? `, pairs of ${plain(stage.preference.path)}` : ""}`,
+    `**${plain(stage.name)}**: ${short(stage.tokens)} tokens in sequences of ${count(stage.sequenceLength)}${stage.preference ? `, pairs of ${plain(shown(stage.preference.path))}` : ""}`,
     ...(stage.preference ? [] : [sharesTable(stage, view)]),
   ]);
+}
+
+/** Which state of the run it is, and what is wrong with how it went. */
+function remarksPart({ course, figures }: RunView): string[] {
+  const of = (kind: string) => course.events.filter(({ name }) => name === kind).map(({ detail }) => plain(detail));
+  const [model] = of("model").slice(-1);
+  return figures.state === "finished" && model
+    ? ["## Which state it is", [model, ...of("remark").map((remark) => `But: ${remark}.`)].join("\n\n")]
+    : [];
 }
 
 function sharesTable(stage: Stage, view: RunView): string {
   const rows = sharesOf(stage, view).map(({ name, weight, share, passes }) => {
     const [part, times] = [share === null ? "–" : percent(share), passes === null ? "–" : fixed(passes, 2)];
-    return `| ${plain(name)} | ${short(weight)} | ${part} | ${times} |`;
+    return `| ${plain(shown(name))} | ${short(weight)} | ${part} | ${times} |`;
   });
   return ["| source | weight | share | passes |", "|---|---|---|---|", ...rows].join("\n");
 }
@@ -186,6 +200,9 @@ function samplesPart({ course }: RunView): string[] {
 
 const rowsTable = (rows: readonly (readonly string[])[]): string =>
   ["| | |", "|---|---|", ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join("\n");
+
+/** A path as strangers may read it: where somebody's files lie is nobody's business. */
+const shown = (name: string): string => (/^(\/|[a-zA-Z]:[\\/]|~)/.test(name) ? name.split(/[\\/]/).at(-1)! : name);
 
 /** Text in which nothing is Markdown or HTML; lines are joined with `newline`. */
 function plain(text: string, newline = " "): string {

@@ -1,5 +1,6 @@
 /** What a run validates on: a file of its own, or documents held out of the recipe's sources. */
 
+import { relative } from "node:path";
 import { InputError } from "../../base/index.ts";
 import { labelOf, tokenise } from "../../data/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
@@ -25,6 +26,7 @@ export async function validationTexts(
     const source = { ...training, held };
     const settings = { ...tokeniseOptions(source, recipe.onBadData, options), mayBeEmpty: true };
     const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), settings);
+    const slice = "path" in source ? relative(options.data ?? ".", source.path) : labelOf(source);
     for (let i = 0; i + 1 < corpus.starts.length; i++) {
       const [from, to] = [corpus.starts[i], corpus.starts[i + 1]];
       const mask = corpus.mask.subarray(from, to);
@@ -32,7 +34,7 @@ export async function validationTexts(
       const chat = mask.includes(0);
       const end = chat || tokenizer.eosId === null ? to : to - 1;
       const ids = corpus.tokens.subarray(from, Math.min(end, from + maxTokens));
-      (chat ? chats : texts).push({ slice: labelOf(source), ids, mask: chat ? mask : undefined });
+      (chat ? chats : texts).push({ slice, ids, mask: chat ? mask : undefined });
     }
   }
   const all = [...evenly(texts, documents), ...evenly(chats, documents)]
