@@ -52,7 +52,6 @@ export const en = {
   readCard: "Read its card",
   cardOf: (model: string) => `Card of ${model}`,
   backToChat: "Back to the chat",
-  thisIs: (model: string) => `This is ${model}.`,
   staysHere: (model: string) => `${model} runs on this computer: nothing you type to it leaves it.`,
   staysOn: (model: string, host: string) => `${model} runs on ${host}: what you type to it goes there and no further.`,
   sentTo: (model: string, owner: string) => `${model} answers from ${owner}: what you type to it is sent there.`,

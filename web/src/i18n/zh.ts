@@ -48,7 +48,6 @@ export const zh: Strings = {
   readCard: "阅读模型卡",
   cardOf: (model) => `${model} 的模型卡`,
   backToChat: "回到对话",
-  thisIs: (model) => `这是 ${model}。`,
   staysHere: (model) => `${model} 在这台电脑上运行，你发给它的内容不会离开这台电脑。`,
   staysOn: (model, host) => `${model} 在 ${host} 上运行，你发给它的内容只会到那里。`,
   sentTo: (model, owner) => `${model} 由 ${owner} 提供，你发给它的内容会送到那里。`,
