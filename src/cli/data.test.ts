@@ -247,6 +247,36 @@ it("sample: as many as are asked for, always the same, in order", async () => {
   expect(printed.map((line) => JSON.parse(line))).toEqual(first);
 });
 
+it("sample: of a conversation who says what, which tools are called, and what is not learnt", async () => {
+  const call = { function: { name: "add", arguments: '{"a":1}' } };
+  const path = lines("calls.jsonl", [
+    {
+      messages: [
+        { role: "user", content: "1 + 1?\u001b[2J" },
+        { role: "assistant", content: "3", weight: 0 },
+        { role: "user", content: "Sure?" },
+        { role: "assistant", content: "", tool_calls: [call] },
+        { role: "tool", content: "2" },
+      ],
+    },
+  ]);
+  await data("sample", path);
+  expect(printed).toEqual([
+    `── ${path}:1\nuser: 1 + 1?<U+001B>[2J\nassistant (not learnt): 3\nuser: Sure?\nassistant: \n  calls add {"a":1}\ntool: 2\n`,
+  ]);
+});
+
+it("dedupe: conversations that differ in their tool calls alone are two", async () => {
+  const calling = (a: number) => ({
+    messages: [
+      { role: "user", content: "Add." },
+      { role: "assistant", content: "", tool_calls: [{ function: { name: "add", arguments: `{"a":${a}}` } }] },
+    ],
+  });
+  await data("dedupe", lines("tools.jsonl", [calling(1), calling(2), calling(1)]), "--out", at("two.jsonl"), "--json");
+  expect(result()).toMatchObject({ kept: 2, exact: 1 });
+});
+
 it("split: every record goes whole to one side, the same text always to the same", async () => {
   const rows = Array.from({ length: 300 }, (_, i) => ({ text: `document ${i % 200}`, licence: "CC0" }));
   const path = lines("all.jsonl", rows);

@@ -3,6 +3,7 @@ import { Argument, Command, Option } from "commander";
 import { Random } from "../base/index.ts";
 import {
   type DataRecord,
+  type Document,
   encodeDocuments,
   generateApart,
   generateTask,
@@ -28,6 +29,7 @@ import {
   withInputs,
 } from "./data-input.ts";
 import { preview } from "./data-preview.ts";
+import { visible } from "./token-view.ts";
 
 interface Counts {
   input: string;
@@ -83,6 +85,17 @@ const stats = reader("stats", "documents, bytes and tokens; what cannot be read,
     });
   });
 
+/** A text as it is; of a conversation who says what, what is called, and what is not learnt. */
+function shown(document: Document): string {
+  if ("text" in document) return visible(document.text, false);
+  const lines = document.messages.flatMap(({ role, content, toolCalls = [], learn }) => [
+    `${role}${learn === false ? " (not learnt)" : ""}: ${content}`,
+    ...toolCalls.map((call) => `  calls ${call.name} ${call.arguments}`),
+  ]);
+  const tools = document.tools ? [`tools: ${document.tools.map(({ name }) => name).join(", ")}`] : [];
+  return visible([...tools, ...lines].join("\n"), false);
+}
+
 const sample = reader("sample", "print some documents, drawn from all of them")
   .option("--count <n>", "how many", integer("--count", 1, 10_000), 5)
   .option("--seed <n>", "of the draw", integer("--seed", 0, 2 ** 31), 1)
@@ -102,7 +115,7 @@ const sample = reader("sample", "print some documents, drawn from all of them")
         console.log(
           flags.json
             ? JSON.stringify({ where: record.where, ...record.json })
-            : `── ${record.where}\n${textOf(record.document)}\n`,
+            : `── ${record.where}\n${shown(record.document)}\n`,
         );
     });
   });

@@ -48,14 +48,15 @@ const SHADES = {
 } as const;
 const RESET = "\x1b[0m";
 
-/** What a terminal would act on, and line breaks, made visible: data are strangers' words. */
-const visible = (text: string): string =>
-  text
-    .replaceAll("\n", "⏎\n")
-    .replaceAll("\t", "⇥")
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
-      char === "\n" ? char : `<U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`,
-    );
+/** What a terminal would act on, made visible: data are strangers' words. With `breaks` whatever else is not seen, too. */
+export const visible = (text: string, breaks = true): string =>
+  (breaks ? text.replaceAll("\n", "⏎\n").replaceAll("\t", "⇥") : text).replace(
+    breaks ? /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu : /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu,
+    (char) =>
+      char === "\n" || (char === "\t" && !breaks)
+        ? char
+        : `<U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`,
+  );
 
 /** A title and the tokens: coloured, or parted by | with what is learnt between « and ». */
 export function documentLines(

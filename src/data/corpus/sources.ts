@@ -1,6 +1,7 @@
 /** Where a corpus comes from: files, a data set of the Hugging Face hub, or a generator of tasks. */
 import { statSync } from "node:fs";
 import { type DatasetName, type DownloadOptions, datasetFiles } from "../../hub/index.ts";
+import type { ChatMessage } from "../../text/index.ts";
 import { hashShare } from "../cleaning/hash-share.ts";
 import { type ReadOptions, readDocuments } from "../documents/documents.ts";
 import { type FoundFiles, findFiles, isReadable } from "../documents/files.ts";
@@ -107,6 +108,11 @@ function* taskDocuments({ tasks, count, seed, apart }: Extract<CorpusSource, { t
   }
 }
 
-/** All words of a document. */
+/** All words of a document, those of tool calls too: what differs in them is not the same. */
 export const textOf = (document: Document): string =>
-  "text" in document ? document.text : document.messages.map(({ content }) => content).join("\n");
+  "text" in document ? document.text : document.messages.flatMap(wordsOf).join("\n");
+
+const wordsOf = ({ content, toolCalls = [] }: ChatMessage): string[] => [
+  content,
+  ...toolCalls.map((call) => `${call.name} ${call.arguments}`),
+];
