@@ -376,4 +376,27 @@ describe("under whatever comes", () => {
     desk.run();
     expect(whole).toMatchObject({ error: null, finishReason: "length" });
   });
+
+  it("calls one tool where more are not wanted, whichever way it comes to call", () => {
+    const desk = new Desk({}, { dtype: "f32" });
+    const parameters = {
+      type: "object",
+      properties: { c: { type: "boolean" } },
+      required: ["c"],
+      additionalProperties: false,
+    };
+    const messages = [{ role: "user" as const, content: "Call b" }];
+    const asked = Array.from({ length: 12 }, (_, seed) =>
+      desk.chat({
+        ...{ messages, seed, temperature: 1.5, maxTokens: 400, tools: [{ name: "b", parameters }] },
+        ...{ toolChoice: "required" as const, parallelToolCalls: seed % 2 === 0 ? false : undefined },
+      }),
+    );
+    desk.run();
+    for (const [seed, { calls, finishReason, text }] of asked.entries()) {
+      if (seed % 2 === 0) expect(calls).toHaveLength(1);
+      expect(finishReason).toBe("tool_calls");
+      expect(text).toBe("");
+    }
+  });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { TokenInfo } from "../../infer/index.ts";
 import { events, testServer } from "../testing/test-server.ts";
+import { Offsets } from "./completions.ts";
 
 const path = "/v1/completions";
 const server = testServer();
@@ -65,5 +67,22 @@ describe("/v1/completions", () => {
     const answer = await server.send("POST", path, body);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({ error: { param } });
+  });
+});
+
+describe("text_offset", () => {
+  it("counts code points, and leaves out special tokens of an answer", () => {
+    const token = (bytes: number[], special = false): TokenInfo => ({
+      ...{ id: 1, text: new TextDecoder().decode(Uint8Array.from(bytes)), bytes, logprob: -1, top: [] },
+      ...(special && { special }),
+    });
+    const bytes = (text: string) => [...new TextEncoder().encode(text)];
+    const fox = bytes(" 🦊");
+    const prompt = [token(bytes("Zü")), token(bytes("ri")), token(bytes("ch")), ...fox.map((byte) => token([byte]))];
+    const made = [token(bytes(" x")), token(bytes("<end>"), true), token(bytes("y"))];
+    expect(new Offsets(0).of([token(bytes("<b>"), true), ...prompt], made).text_offset).toEqual([
+      ...[0, 3, 5, 7, 9, 10, 10, 10, 10],
+      ...[11, 13, 13],
+    ]);
   });
 });

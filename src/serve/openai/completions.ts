@@ -268,7 +268,7 @@ function promptText({ prompt, echo }: CompletionRequest, tokens: readonly TokenI
  * Log probabilities as completions have them, with the place of each token in the text so far: in code points, as OpenAI counts. A token that goes on with
  * a character stands where that character does; a special token, which is no text, stands where the next one does.
  */
-class Offsets {
+export class Offsets {
   private at = 0;
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   private readonly rivals: number;

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import type { ChatRequest } from "../../infer/index.ts";
 import { events, testServer } from "../testing/test-server.ts";
 
 const path = "/v1/responses";
@@ -142,5 +143,46 @@ describe("/v1/responses", () => {
     const { error } = (await answer.json()) as { error: { param: string; message: string } };
     if (param) expect(error.param).toBe(param);
     expect(error.message).toMatch(message);
+  });
+});
+
+describe("what a response echoes", () => {
+  it("is what was asked", async () => {
+    const answer = await server.post("/v1/responses", {
+      ...{ model: "fake", input: "Hi", parallel_tool_calls: false, truncation: "auto", top_logprobs: 3 },
+      ...{ user: "ada", metadata: { a: "b" } },
+    });
+    expect(answer).toMatchObject({ parallel_tool_calls: false, truncation: "auto", user: "ada", metadata: { a: "b" } });
+    expect(server.engine.requests.at(-1)).toMatchObject({ parallelToolCalls: false });
+    expect(await server.post("/v1/responses", { input: "Hi" })).toMatchObject({ parallel_tool_calls: true });
+  });
+});
+
+describe("an input that is too long", () => {
+  const short = testServer({ context: 20 });
+  const say = (role: string, content: string) => ({ role, content });
+  const input = [
+    say("system", "Be kind."),
+    ...Array.from({ length: 20 }, (_, i) => [say("user", `question number ${i}`), say("assistant", "yes")]).flat(),
+    say("user", "the last one"),
+  ];
+
+  it.each([false, true])("loses its oldest turns where truncation is auto (streamed: %s)", async (stream) => {
+    const answer = await short.send("POST", "/v1/responses", { input, truncation: "auto", stream });
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toContain("You said: the last one");
+    const { messages } = short.engine.requests.at(-1) as ChatRequest;
+    expect(messages[0].content).toBe("Be kind.");
+    expect(messages[1].role).toBe("user");
+    expect(messages.at(-1)!.content).toBe("the last one");
+    expect(messages.length).toBeGreaterThan(2);
+  });
+
+  it("is refused where it is not, or where the last turn alone is too long", async () => {
+    expect((await short.send("POST", "/v1/responses", { input })).status).toBe(400);
+    expect((await short.send("POST", "/v1/responses", { input, truncation: "disabled" })).status).toBe(400);
+    const long = [...input, say("user", "word ".repeat(20))];
+    const answer = await short.send("POST", "/v1/responses", { input: long, truncation: "auto" });
+    expect(await answer.json()).toMatchObject({ error: { code: "context_length_exceeded" } });
   });
 });

@@ -9,6 +9,7 @@ import { finishOf, newId, now, sumUsage } from "./answers.ts";
 import { logUsage } from "./chat.ts";
 import { type ResponseBody, responseBody, responseRequest, wantsLogprobs } from "./responses-body.ts";
 import { type Item, Output } from "./responses-output.ts";
+import { withinContext } from "./truncation.ts";
 
 const responseAnswer = z
   .looseObject({
@@ -42,7 +43,7 @@ export function addResponses(app: App, deps: Deps): void {
       const { signal } = clientSignal(c);
       const output = new Output(wantsLogprobs(body));
       let end: Extract<EngineEvent, { type: "end" }> | null = null;
-      for await (const event of deps.engine.chat(request, signal)) {
+      for await (const event of answering(deps.engine, body, request, signal)) {
         if (event.type === "end") end = event;
         output.add(event);
       }
@@ -54,6 +55,9 @@ export function addResponses(app: App, deps: Deps): void {
     },
   );
 }
+
+const answering = (engine: Engine, { truncation }: ResponseBody, request: ChatRequest, signal: AbortSignal) =>
+  truncation === "auto" ? withinContext(engine, request, signal) : engine.chat(request, signal);
 
 type Status = "in_progress" | "completed" | "incomplete" | "failed";
 
@@ -119,7 +123,7 @@ async function* events(
     ...rest: [(Usage | null)?, ({ code: string; message: string } | null)?]
   ) => numbered({ type, response: envelope(id, body, request, status, output.items, ...rest) } as { type: string });
   try {
-    for await (const event of engine.chat(request, signal)) {
+    for await (const event of answering(engine, body, request, signal)) {
       if (event.type === "start") {
         yield response("response.created", "in_progress");
         yield response("response.in_progress", "in_progress");
