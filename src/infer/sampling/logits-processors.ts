@@ -1,5 +1,6 @@
 /** What changes logits before a token is drawn from them: penalties, biases, and the mask of a grammar. */
 import type { F32 } from "../../tensor/index.ts";
+import type { Tokenizer } from "../../text/index.ts";
 import { type ResolvedParams, SAMPLING_LIMITS } from "./params.ts";
 
 /** One bit for each id that may be drawn. */
@@ -48,7 +49,8 @@ export function applyMask(scores: F32, mask: TokenMask): void {
 }
 
 /** Rules out ids that have no token: a model's vocabulary may be padded. Every row of logits that is drawn from goes through here. */
-export function withoutPadding(logits: F32, vocabSize: number): F32 {
+export function withoutPadding(logits: F32, { vocabSize, holes }: Pick<Tokenizer, "vocabSize" | "holes">): F32 {
   if (logits.length > vocabSize) logits.fill(Number.NEGATIVE_INFINITY, vocabSize);
+  for (const id of holes) logits[id] = Number.NEGATIVE_INFINITY;
   return logits;
 }

@@ -53,9 +53,9 @@ export class Pass {
   }
 
   private perRow({ data, shape: [rows, V] }: Tensor): F32[] {
-    const { vocabSize } = this.model.tokenizer;
+    const { tokenizer } = this.model;
     const each: F32[] = [];
-    for (let i = 0; i < rows; i++) each.push(withoutPadding(data.subarray(i * V, (i + 1) * V), vocabSize));
+    for (let i = 0; i < rows; i++) each.push(withoutPadding(data.subarray(i * V, (i + 1) * V), tokenizer));
     return each;
   }
 

@@ -64,12 +64,23 @@ describe("a tokenizer.json that is wrong", () => {
 
   it("no file, no JSON, no object", () => {
     expect(() => loadTokenizer(join(dir, "none"))).toThrow(/tokenizer\.json: cannot be read \(ENOENT\)/);
+    writeFileSync(join(dir, "tiktoken.model"), "");
+    expect(() => loadTokenizer(dir)).toThrow(
+      /needs its tokenizer\.json \(Shoal does not read its tiktoken\.model[^\n]*$/,
+    );
     const path = join(dir, "tokenizer.json");
     writeFileSync(path, '{"model": ');
     expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: not valid JSON/);
     writeFileSync(path, "[]");
     expect(() => loadTokenizer(dir)).toThrow(/tokenizer\.json: expected a JSON object/);
   });
+});
+
+it("ids without a token are known: nothing may draw them", () => {
+  const json = good();
+  (json.added_tokens as object[]).push({ id: 269, content: "<late>", special: false });
+  const { holes, vocabSize } = parseTokenizer(json, "t.json");
+  expect([holes, vocabSize]).toEqual([[266, 267, 268], 270]);
 });
 
 describe("added tokens", () => {

@@ -22,11 +22,21 @@ export function loadTokenizer(dir: string): Tokenizer {
   const path = join(dir, "tokenizer.json");
   const configPath = join(dir, "tokenizer_config.json");
   if (!isThere(path))
-    throw new InputError(`${path}: cannot be read (ENOENT); a model's folder needs its tokenizer.json`);
+    throw new InputError(
+      `${path}: cannot be read (ENOENT); a model's folder needs its tokenizer.json${insteadOf(dir)}`,
+    );
   const config = isThere(configPath) ? readRegularJson(configPath, TOKENIZER_LIMITS.fileBytes) : {};
   const { parts } = parseTokenizer(readRegularJson(path, TOKENIZER_LIMITS.fileBytes), path, config);
   const { chat, tools } = templatesOf(dir, config);
   return new Tokenizer({ ...parts, chatTemplate: chat, toolTemplate: tools });
+}
+
+/** What a folder brings in place of a tokenizer.json. */
+function insteadOf(dir: string): string {
+  const other = ["tiktoken.model", "tokenizer.model", "vocab.json"].find((name) => isThere(join(dir, name)));
+  return other === undefined
+    ? ""
+    : ` (Shoal does not read its ${other}; AutoTokenizer's save_pretrained may make one of it)`;
 }
 
 /**

@@ -52,6 +52,8 @@ export class Tokenizer {
   readonly vocabSize: number;
   readonly bosId: number | null;
   readonly eosId: number | null;
+  /** Ids below vocabSize that have no token. */
+  readonly holes: readonly number[];
   /** Added tokens by their text. */
   readonly special: ReadonlyMap<string, number>;
   readonly parts: TokenizerParts;
@@ -67,6 +69,7 @@ export class Tokenizer {
   constructor(parts: TokenizerParts) {
     this.parts = parts;
     this.vocabSize = parts.bytes.length;
+    this.holes = parts.bytes.flatMap(({ length }, id) => (length === 0 ? [id] : []));
     this.bosId = parts.bosId;
     this.eosId = parts.eosId;
     this.special = new Map(parts.added.map(({ content, id }) => [content, id]));
