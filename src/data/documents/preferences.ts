@@ -58,7 +58,7 @@ export async function readPreferences(
 function pairOf(json: unknown, tokenizer: Tokenizer): PreferencePair | string {
   const record = (json ?? {}) as Record<string, unknown>;
   const input = (record.input ?? {}) as Record<string, unknown>;
-  const openai = "preferred_output" in record;
+  const openai = record.preferred_output !== undefined;
   const opening = openai
     ? input.messages
     : (record.prompt ?? record.messages ?? record.conversations ?? record.question);
