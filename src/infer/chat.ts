@@ -3,7 +3,7 @@ import { Decoder } from "./decoder.ts";
 import type { EngineMessage } from "./engine.ts";
 import { answer, type GeneratedText, type GenerateOptions, type Generation } from "./generate.ts";
 import type { Model } from "./model.ts";
-import { encodePrompt } from "./scheduling/requests.ts";
+import { encodePrompt } from "./scheduling/prepare.ts";
 
 /** Of the context, what a conversation may fill before its oldest turns are left out: the rest is for the reply. */
 const PROMPT_SHARE = 0.75;
@@ -29,7 +29,7 @@ export class Chat {
     this.messages.push({ role: "user", content });
     const request = { ...settings, messages: this.fitting() };
     const reply: EngineMessage = { role: "assistant", content: "" };
-    const texts = answer(this.decoder, (outlet) => this.decoder.chat(request, outlet), signal);
+    const texts = answer(this.decoder, (sink) => this.decoder.chat(request, sink), signal);
     try {
       for (;;) {
         const next = await texts.next();

@@ -2,9 +2,9 @@
 import { type ChatRequest, type CompletionRequest, EngineError } from "./engine.ts";
 import { Forms } from "./grammar/forms.ts";
 import type { Model } from "./model.ts";
-import { Job, type JobRequest, type Outlet } from "./scheduling/job.ts";
+import { checkBefore, prepareChat, prepareCompletion } from "./scheduling/prepare.ts";
 import type { Prompt } from "./scheduling/prompts.ts";
-import { chatJob, checkBefore, completionJob } from "./scheduling/requests.ts";
+import { type PreparedRequest, Request, type Sink } from "./scheduling/request.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduling/scheduler.ts";
 
 /** Tokens of prompts that a pass reads beside those being generated, where nobody says otherwise. */
@@ -30,13 +30,13 @@ export class Decoder {
   }
 
   /** Takes a conversation to be answered; its prompt may have been made already. @throws EngineError if it is refused */
-  chat(request: Omit<ChatRequest, "model">, outlet: Outlet, made?: Prompt): Job {
-    return this.submit(chatJob(this.model, this.info, this.forms, request, made), outlet, "messages");
+  chat(request: Omit<ChatRequest, "model">, sink: Sink, made?: Prompt): Request {
+    return this.submit(prepareChat(this.model, this.info, this.forms, request, made), sink, "messages");
   }
 
   /** Takes a text to be continued. @throws EngineError if it is refused */
-  complete(request: Omit<CompletionRequest, "model">, outlet: Outlet, made?: Prompt): Job {
-    return this.submit(completionJob(this.model, this.info, this.forms, request, made), outlet, "prompt");
+  complete(request: Omit<CompletionRequest, "model">, sink: Sink, made?: Prompt): Request {
+    return this.submit(prepareCompletion(this.model, this.info, this.forms, request, made), sink, "prompt");
   }
 
   /** What can be said of a request before there is a prompt. @throws EngineError if it is refused */
@@ -48,13 +48,13 @@ export class Decoder {
     return { context: this.context, defaults: this.model.defaults };
   }
 
-  private submit(request: JobRequest, outlet: Outlet, param: string): Job {
-    const job = new Job(this.model, this.context, request, outlet);
-    if (job.left < 0 || (job.left === 0 && job.request.settings.maxTokens > 0)) {
-      const message = `the prompt has ${job.promptLength} tokens, which leaves no room in the context of ${this.context}: shorten it`;
+  private submit(prepared: PreparedRequest, sink: Sink, param: string): Request {
+    const request = new Request(this.model, this.context, prepared, sink);
+    if (request.left < 0 || (request.left === 0 && request.prepared.params.maxTokens > 0)) {
+      const message = `the prompt has ${request.promptLength} tokens, which leaves no room in the context of ${this.context}: shorten it`;
       throw new EngineError("context_length", message, { param });
     }
-    this.scheduler.submit(job);
-    return job;
+    this.scheduler.submit(request);
+    return request;
   }
 }

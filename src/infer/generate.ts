@@ -3,7 +3,7 @@ import { InputError } from "../base/index.ts";
 import { Decoder } from "./decoder.ts";
 import { EngineError, type EngineEvent, type FinishReason, type GenerationSettings, type Usage } from "./engine.ts";
 import type { Model } from "./model.ts";
-import type { Job, Outlet } from "./scheduling/job.ts";
+import type { Request, Sink } from "./scheduling/request.ts";
 
 /** Milliseconds for which passes follow each other before anything else is let in: a look at the event loop costs a fifth of a short pass. */
 const TURN_MS = 1;
@@ -38,11 +38,7 @@ export async function* generate(
 ): AsyncGenerator<GeneratedText, Generation> {
   const rows = Math.min(model.config.maxPositionEmbeddings, prompt.length + (settings.maxTokens ?? Infinity));
   const decoder = Decoder.forOne(model, rows);
-  return yield* answer(
-    decoder,
-    (outlet) => decoder.complete({ ...settings, prompt: Array.from(prompt) }, outlet),
-    signal,
-  );
+  return yield* answer(decoder, (sink) => decoder.complete({ ...settings, prompt: Array.from(prompt) }, sink), signal);
 }
 
 /** Lets a generation run to its end, for whoever does not watch it. */
@@ -56,24 +52,24 @@ export async function wholeOf(texts: AsyncGenerator<GeneratedText, Generation>):
 /** Runs what is asked of a decoder that does nothing else. Leaving the iteration ends the request. */
 export async function* answer(
   { scheduler }: Decoder,
-  ask: (outlet: Outlet) => Job,
+  ask: (sink: Sink) => Request,
   signal?: AbortSignal,
 ): AsyncGenerator<GeneratedText, Generation> {
   let events: EngineEvent[] = [];
   let failure: { error: unknown } | null = null;
-  const outlet: Outlet = {
+  const sink: Sink = {
     event: (event) => events.push(event),
     fail: (error) => {
       failure = { error };
     },
   };
-  const job = asInput(() => ask(outlet));
+  const request = asInput(() => ask(sink));
   let ended = false;
   let [text, reasoning] = ["", ""];
   let paused = performance.now();
   try {
     for (;;) {
-      if (signal?.aborted) scheduler.cancel(job);
+      if (signal?.aborted) scheduler.cancel(request);
       else scheduler.step();
       if (failure) throw (failure as { error: unknown }).error;
       const made = events;
@@ -82,7 +78,7 @@ export async function* answer(
         if (event.type === "end") {
           ended = true;
           const { finishReason, usage } = event;
-          return { text, reasoning, ids: job.tokens.slice(job.promptLength), finishReason, usage };
+          return { text, reasoning, ids: request.tokens.slice(request.promptLength), finishReason, usage };
         }
         if (event.type !== "text" && event.type !== "reasoning") continue;
         if (event.type === "text") text += event.text;
@@ -95,7 +91,7 @@ export async function* answer(
       paused = performance.now();
     }
   } finally {
-    if (!ended && !failure) scheduler.cancel(job);
+    if (!ended && !failure) scheduler.cancel(request);
   }
 }
 

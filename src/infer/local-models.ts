@@ -17,9 +17,9 @@ import {
 } from "./engine.ts";
 import { loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
-import type { Job, Outlet } from "./scheduling/job.ts";
+import { charactersOf, chatAbility, ofParam, paramOf, promptLength, promptQuestion } from "./scheduling/prepare.ts";
 import { type Prompt, Prompts } from "./scheduling/prompts.ts";
-import { charactersOf, chatAbility, ofParam, paramOf, promptLength, promptQuestion } from "./scheduling/requests.ts";
+import type { Request, Sink } from "./scheduling/request.ts";
 import type { Scheduler } from "./scheduling/scheduler.ts";
 
 export interface LocalModel {
@@ -69,7 +69,7 @@ interface Served {
 
 export class LocalModels {
   private readonly served = new Map<string, Served>();
-  private readonly jobs = new Map<number, { job: Job; scheduler: Scheduler }>();
+  private readonly requests = new Map<number, { request: Request; scheduler: Scheduler }>();
   /** Requests whose prompts are being made elsewhere. */
   private readonly preparing = new Set<number>();
   private readonly onEvent: (id: number, event: EngineEvent | PlainError) => void;
@@ -152,35 +152,35 @@ export class LocalModels {
     request: ChatRequest | CompletionRequest,
     prompt?: Prompt,
   ): void {
-    const outlet: Outlet = {
+    const sink: Sink = {
       event: (event) => {
-        if (event.type === "end") this.jobs.delete(id);
+        if (event.type === "end") this.requests.delete(id);
         this.onEvent(id, event);
       },
       fail: (error) => {
-        this.jobs.delete(id);
+        this.requests.delete(id);
         this.onEvent(id, plain(error));
       },
     };
-    const job =
+    const accepted =
       kind === "chat"
-        ? decoder.chat(request as ChatRequest, outlet, prompt)
-        : decoder.complete(request as CompletionRequest, outlet, prompt);
-    this.jobs.set(id, { job, scheduler: decoder.scheduler });
+        ? decoder.chat(request as ChatRequest, sink, prompt)
+        : decoder.complete(request as CompletionRequest, sink, prompt);
+    this.requests.set(id, { request: accepted, scheduler: decoder.scheduler });
   }
 
   /** Ends a request, if it still runs. */
   cancel(id: number): void {
     if (this.preparing.delete(id)) this.onEvent(id, { type: "end", finishReason: "abort", usage: NOTHING_USED });
-    const found = this.jobs.get(id);
+    const found = this.requests.get(id);
     if (!found) return;
-    this.jobs.delete(id);
-    found.scheduler.cancel(found.job);
+    this.requests.delete(id);
+    found.scheduler.cancel(found.request);
   }
 
   /** Ends every request that runs or waits. */
   cancelAll(): void {
-    for (const id of [...this.jobs.keys(), ...this.preparing]) this.cancel(id);
+    for (const id of [...this.requests.keys(), ...this.preparing]) this.cancel(id);
   }
 
   /** Ends what makes prompts. */

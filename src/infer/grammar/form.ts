@@ -2,7 +2,7 @@
 import type { Tokenizer } from "../../text/index.ts";
 import { EngineError } from "../engine.ts";
 import type { TokenMask } from "../sampling/logits-processors.ts";
-import type { Constraint } from "../scheduling/job.ts";
+import type { Constraint } from "../scheduling/request.ts";
 import type { Code, Node } from "./grammar.ts";
 import { Lengths } from "./lengths.ts";
 import { Machine, type State } from "./machine.ts";

@@ -9,7 +9,7 @@ import {
   type Tokenizer,
 } from "../../text/index.ts";
 import { EngineError, type ResponseFormat, type Tool } from "../engine.ts";
-import type { Constraint } from "../scheduling/job.ts";
+import type { Constraint } from "../scheduling/request.ts";
 import { codesOf, Form, FormConstraint, type Made, PendingForm } from "./form.ts";
 import { ANY_OBJECT, bytesOf, type Code, literalOf, type Node } from "./grammar.ts";
 import type { Schema } from "./keywords.ts";

@@ -1,7 +1,7 @@
 /** A constraint that begins to hold once a mark has been written. */
 import type { Tokenizer } from "../../text/index.ts";
 import type { TokenMask } from "../sampling/logits-processors.ts";
-import type { Constraint } from "../scheduling/job.ts";
+import type { Constraint } from "../scheduling/request.ts";
 
 export class Triggered implements Constraint {
   private readonly tokenizer: Tokenizer;

@@ -1,10 +1,10 @@
 /** Rows of answered requests, kept for prompts that begin the same: what was computed once is not computed again. */
-import type { Region } from "./rows.ts";
+import type { Block } from "./blocks.ts";
 
-/** Tokens whose latents stand in a region's rows, one each. */
+/** Tokens whose latents stand in a block's rows, one each. */
 export interface Cached {
   readonly tokens: ArrayLike<number>;
-  readonly region: Region;
+  readonly block: Block;
   /** Whose they are: nobody else's prompts find them, or how quickly a prompt is read would tell what others asked. */
   readonly scope?: string;
 }
@@ -18,33 +18,33 @@ export interface Sought extends Pick<Cached, "tokens" | "scope"> {
 export class PrefixCache {
   /** The least recently used first. */
   private entries: Cached[] = [];
-  private readonly free: (region: Region) => void;
+  private readonly free: (block: Block) => void;
   private readonly most: number;
 
-  /** free: gives a region's rows back. most: entries that are kept at most; each costs a look at every new prompt. */
-  constructor(free: (region: Region) => void, most = 1024) {
+  /** free: gives a block's rows back. most: entries that are kept at most; each costs a look at every new prompt. */
+  constructor(free: (block: Block) => void, most = 1024) {
     this.free = free;
     this.most = most;
   }
 
   get rows(): number {
-    return this.entries.reduce((sum, { region }) => sum + region.capacity, 0);
+    return this.entries.reduce((sum, { block }) => sum + block.capacity, 0);
   }
 
-  /** Takes over a region. Entries that are a beginning of it go: it serves every prompt that they would. */
+  /** Takes over a block. Entries that are a beginning of it go: it serves every prompt that they would. */
   keep(entry: Cached): void {
-    const { tokens, region } = entry;
+    const { tokens, block } = entry;
     const { entry: known, shared } = this.longest(entry, tokens.length);
-    if (known && shared === tokens.length && known.region.repeatable >= region.repeatable) {
-      this.free(region);
+    if (known && shared === tokens.length && known.block.repeatable >= block.repeatable) {
+      this.free(block);
       return;
     }
     this.entries = this.entries.filter((other) => {
       const covered =
         other.scope === entry.scope &&
         sharedPrefix(other.tokens, tokens) === other.tokens.length &&
-        other.region.repeatable <= region.repeatable;
-      if (covered) this.free(other.region);
+        other.block.repeatable <= block.repeatable;
+      if (covered) this.free(other.block);
       return !covered;
     });
     this.entries.push(entry);
@@ -62,7 +62,7 @@ export class PrefixCache {
     const look = (entry: Cached) => {
       if (entry.scope !== scope) return;
       // An entry that differs where the best ends cannot share more: most are told apart by one comparison.
-      const rows = usable(entry.region, repeatable);
+      const rows = usable(entry.block, repeatable);
       if (rows <= shared || shared >= length || entry.tokens[shared] !== tokens[shared]) return;
       const own = Math.min(sharedPrefix(entry.tokens, tokens), rows, length);
       if (own > shared) [best, shared] = [entry, own];
@@ -82,7 +82,7 @@ export class PrefixCache {
     this.entries.push(entry);
   }
 
-  /** Hands an entry's region to the caller. */
+  /** Hands an entry's block to the caller. */
   take(entry: Cached): void {
     this.entries.splice(this.entries.indexOf(entry), 1);
   }
@@ -92,13 +92,13 @@ export class PrefixCache {
     const entry = this.entries.find((other) => other !== except);
     if (!entry) return false;
     this.take(entry);
-    this.free(entry.region);
+    this.free(entry.block);
     return true;
   }
 }
 
-/** Rows of a region that a prompt may take over. */
-function usable({ used, repeatable }: Region, onlyRepeatable: boolean): number {
+/** Rows of a block that a prompt may take over. */
+function usable({ used, repeatable }: Block, onlyRepeatable: boolean): number {
   return onlyRepeatable ? Math.min(used, repeatable) : used;
 }
 

@@ -7,12 +7,12 @@
  */
 import type { LatentCache } from "../../model/index.ts";
 import type { Model } from "../model.ts";
-import type { Job } from "./job.ts";
 import type { Pass } from "./passes.ts";
+import type { Request } from "./request.ts";
 
-/** Rows of a pass that belong to a job and stay: `count` tokens from position `from` on, at `row` of the pass. */
+/** Rows of a pass that belong to a request and stay: `count` tokens from position `from` on, at `row` of the pass. */
 export interface Read {
-  job: Job;
+  request: Request;
   from: number;
   count: number;
   row: number;
@@ -27,7 +27,7 @@ interface Covered {
 export class Drafter {
   private readonly model: Model;
   private readonly cache: LatentCache;
-  private readonly covered = new WeakMap<Job, Covered>();
+  private readonly covered = new WeakMap<Request, Covered>();
 
   constructor(model: Model, cache: LatentCache) {
     this.model = model;
@@ -38,7 +38,7 @@ export class Drafter {
     return model.transformer.weights.mtp.length > 0;
   }
 
-  /** Lets the depth read what a pass left, now that the token after each row is known; a job whose next token is certain gets a guess. */
+  /** Lets the depth read what a pass left, now that the token after each row is known; a request whose next token is certain gets a guess. */
   guess(pass: Pass, reads: readonly Read[]): void {
     if (reads.length === 0) return;
     const { tape, hidden } = pass;
@@ -49,27 +49,27 @@ export class Drafter {
     const next = new Int32Array(T);
     const last: number[] = [];
     let at = 0;
-    const spans = reads.map(({ job, from, count, row }) => {
+    const spans = reads.map(({ request, from, count, row }) => {
       rows.data.set(hidden.data.subarray(row * D, (row + count) * D), at * D);
-      for (let i = 0; i < count; i++) next[at + i] = job.tokens[from + i + 1];
+      for (let i = 0; i < count; i++) next[at + i] = request.tokens[from + i + 1];
       at += count;
       last.push(at - 1);
-      return this.spanOf(job, from, count);
+      return this.spanOf(request, from, count);
     });
     const layer = this.cache.layers[config.numHiddenLayers];
     const states = transformer.mtpForwardCached(tape, 1, rows, next, spans, layer);
     const logits = pass.draftLogits(states, last);
-    reads.forEach(({ job }, i) => {
-      if (job.waiting === 1) job.foresee(logits[i]);
+    reads.forEach(({ request }, i) => {
+      if (request.waiting === 1) request.foresee(logits[i]);
     });
   }
 
   /** Where the depth's rows of these positions stand in the cache. Positions that it has missed are left out of what it sees. */
-  private spanOf(job: Job, from: number, count: number) {
-    const before = this.covered.get(job);
+  private spanOf(request: Request, from: number, count: number) {
+    const before = this.covered.get(request);
     const covered = before && before.to === from ? before : { from, to: from };
     covered.to = from + count;
-    this.covered.set(job, covered);
-    return { rowStart: job.region!.start + covered.from, past: from - covered.from, count };
+    this.covered.set(request, covered);
+    return { rowStart: request.block!.start + covered.from, past: from - covered.from, count };
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { Memory } from "../kv-cache/kv-cache.ts";
+import { KvCache } from "../kv-cache/kv-cache.ts";
 import { Desk, loadedModel } from "../testing/ask.ts";
 
 const prompts = [
@@ -51,7 +51,7 @@ describe("a scheduler", () => {
     const desk = new Desk({}, { dtype: "f32" });
     const first = desk.complete({ prompt: prompts[0], ...greedy });
     desk.models.step();
-    const spy = vi.spyOn(Memory.prototype, "place").mockImplementation(() => {
+    const spy = vi.spyOn(KvCache.prototype, "place").mockImplementation(() => {
       throw new Error("no rows");
     });
     const second = desk.complete({ prompt: prompts[1], ...greedy });

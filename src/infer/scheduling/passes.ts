@@ -4,18 +4,18 @@ import { type F32, Tape, type Tensor } from "../../tensor/index.ts";
 import type { Model } from "../model.ts";
 import { withoutPadding } from "../sampling/logits-processors.ts";
 import { expertsAt } from "../sampling/token-info.ts";
-import type { Job } from "./job.ts";
+import type { Request } from "./request.ts";
 
-/** What a job does in a pass: its next `count` tokens, the last of which may be a guess. */
+/** What a request does in a pass: its next `count` tokens, the last of which may be a guess. */
 export interface Part {
-  job: Job;
+  request: Request;
   count: number;
 }
 
 /** Rows of a prompt whose logits are formed at a time: all together they may take more memory than the pass. */
 const SCORED_ROWS = 64;
 /** A prompt's piece is at least this long, where the prompt is: shorter ones do not pay for their pass. */
-const LEAST_PIECE = 32;
+const MIN_PIECE = 32;
 
 export class Pass {
   readonly tape: Tape;
@@ -33,11 +33,11 @@ export class Pass {
     const ids = new Int32Array(tokens);
     let asked = false;
     let row = 0;
-    for (const { job, count } of parts) {
-      spans.push({ rowStart: job.region!.start, past: job.past, count });
+    for (const { request, count } of parts) {
+      spans.push({ rowStart: request.block!.start, past: request.past, count });
       // Behind the tokens that are certain comes the guess.
-      for (let i = 0; i < count; i++) ids[row++] = job.tokens[job.past + i] ?? job.guess;
-      asked ||= job.request.settings.experts;
+      for (let i = 0; i < count; i++) ids[row++] = request.tokens[request.past + i] ?? request.guess;
+      asked ||= request.prepared.params.experts;
     }
     this.hidden = model.transformer.forwardCached(this.tape, ids, spans, cache, asked ? this.routers : undefined);
   }
@@ -71,9 +71,9 @@ export class Pass {
     }
   }
 
-  /** Which experts fired at a row, where the job asks. */
-  experts(job: Job, row: number): number[][] | undefined {
-    const { experts } = job.request.settings;
+  /** Which experts fired at a row, where the request asks. */
+  experts(request: Request, row: number): number[][] | undefined {
+    const { experts } = request.prepared.params;
     return experts ? expertsAt(this.routers, row, this.model.config.numExpertsPerTok) : undefined;
   }
 }
@@ -93,22 +93,23 @@ export function rowsOf(tape: Tape, from: Tensor, rows: readonly number[]): Tenso
  * shortest go first.
  * @param minPiece tokens that no prompt has fewer of left, unless it is shorter itself
  */
-export function sharePrefill(reading: readonly Job[], budget: number, minPiece = 1): Part[] {
+export function sharePrefill(reading: readonly Request[], budget: number, minPiece = 1): Part[] {
   if (reading.length === 0) return [];
   const [oldest, ...others] = reading;
-  const first = { job: oldest, count: Math.min(oldest.waiting, Math.ceil(budget / 2)) };
+  const first = { request: oldest, count: Math.min(oldest.waiting, Math.ceil(budget / 2)) };
   const parts = [first];
   let rest = budget - first.count;
-  for (const job of others.sort((a, b) => a.waiting - b.waiting)) {
-    const count = Math.min(job.waiting, rest);
-    if (count < Math.min(job.waiting, LEAST_PIECE)) break;
-    parts.push({ job, count });
+  for (const request of others.sort((a, b) => a.waiting - b.waiting)) {
+    const count = Math.min(request.waiting, rest);
+    if (count < Math.min(request.waiting, MIN_PIECE)) break;
+    parts.push({ request, count });
     rest -= count;
   }
   first.count = Math.min(oldest.waiting, first.count + rest);
   for (const part of parts) {
-    const left = part.job.waiting - part.count;
-    if (left > 0 && left < minPiece) part.count = Math.max(Math.min(part.count, minPiece), part.job.waiting - minPiece);
+    const left = part.request.waiting - part.count;
+    if (left > 0 && left < minPiece)
+      part.count = Math.max(Math.min(part.count, minPiece), part.request.waiting - minPiece);
   }
   return parts;
 }

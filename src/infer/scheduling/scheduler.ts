@@ -4,14 +4,14 @@
  */
 
 import { EngineError, type EngineStats } from "../engine.ts";
-import { Memory, type Reading } from "../kv-cache/kv-cache.ts";
+import { KvCache, type Reading } from "../kv-cache/kv-cache.ts";
 import { isRepeatable, type ReuseRule, reuseRule } from "../kv-cache/reuse.ts";
 import type { Model } from "../model.ts";
+import { Autotuner } from "./autotuner.ts";
 import { Drafter, type Read } from "./drafter.ts";
 import { FairQueue } from "./fair-queue.ts";
-import type { Job } from "./job.ts";
-import { Pace } from "./pace.ts";
 import { type Part, Pass, sharePrefill } from "./passes.ts";
+import type { Request } from "./request.ts";
 import { Totals } from "./totals.ts";
 
 export interface SchedulerLimits {
@@ -28,51 +28,51 @@ export interface SchedulerLimits {
 /** Rows that a sequence gets beyond those it needs now. */
 const HEADROOM = 64;
 /** Sequences that are guessed ahead for at most: with many, a pass is worth more to other sequences than to guesses. */
-const MOST_DRAFTING = 4;
+const MAX_DRAFTING = 4;
 /** Guesses pay by themselves where a pass waits for weights to be read: where those that fire are more than caches hold, in bytes. */
 const READ_BOUND = 64 << 20;
 /** Milliseconds between two passes for forms in the making, and for masks. */
 const FORM_MS = 5;
 const MASKS_MS = 10;
 /** Steps that may pass a waiting request over because its rows are not free, before nobody else is let in. */
-const MOST_PASSED_OVER = 64;
+const MAX_PASSED_OVER = 64;
 
 export class Scheduler {
   readonly model: Model;
   readonly limits: SchedulerLimits;
-  private memory: Memory;
+  private kvCache: KvCache;
   private drafter: Drafter | null;
   private readonly readBound: boolean;
   private readonly rule: ReuseRule | null;
   /** Whether guessing ahead is worth it for a sequence alone: the first way guesses. */
-  private readonly pace = new Pace();
-  private readonly queue = new FairQueue<Job>();
-  /** Jobs that gave their rows up for others and go on before anybody new. */
-  private readonly resumed: Job[] = [];
+  private readonly tuner = new Autotuner();
+  private readonly queue = new FairQueue<Request>();
+  /** Requests that gave their rows up for others and go on before anybody new. */
+  private readonly resumed: Request[] = [];
   /** In the order of their admission. */
-  private running: Job[] = [];
-  /** Jobs whose form is still being made. */
-  private preparing: Job[] = [];
-  /** Running jobs whose next mask is. */
-  private unmasked = new Set<Job>();
+  private running: Request[] = [];
+  /** Requests whose form is still being made. */
+  private preparing: Request[] = [];
+  /** Running requests whose next mask is. */
+  private unmasked = new Set<Request>();
   private readonly totals = new Totals();
 
   constructor(model: Model, limits: SchedulerLimits) {
     this.model = model;
     this.limits = limits;
     this.rule = reuseRule(model, limits.prefill);
-    ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
+    ({ kvCache: this.kvCache, drafter: this.drafter } = this.emptyCache());
     this.readBound = model.firingBytes > READ_BOUND;
   }
 
-  private emptyCache(): { memory: Memory; drafter: Drafter | null } {
+  private emptyCache(): { kvCache: KvCache; drafter: Drafter | null } {
     const drafts = Drafter.has(this.model);
-    const memory = new Memory(this.model, this.limits.rows, drafts, this.rule);
-    return { memory, drafter: drafts ? new Drafter(this.model, memory.cache) : null };
+    const kvCache = new KvCache(this.model, this.limits.rows, drafts, this.rule);
+    return { kvCache, drafter: drafts ? new Drafter(this.model, kvCache.cache) : null };
   }
 
   /** @throws EngineError "overloaded" if too many requests wait already, "invalid" for a form that is seen at once not to be possible */
-  submit(job: Job): void {
+  submit(request: Request): void {
     const waiting = this.waiting;
     if (waiting >= this.limits.waiting) {
       this.totals.counts.refused++;
@@ -81,23 +81,23 @@ export class Scheduler {
         retryAfter,
       });
     }
-    const ready = job.request.constraint?.begin(performance.now() + FORM_MS) ?? true;
+    const ready = request.prepared.constraint?.begin(performance.now() + FORM_MS) ?? true;
     this.totals.counts.requests++;
-    this.totals.counts.promptTokens += job.promptLength;
-    if (ready) this.queue.push(job.request.client, job);
-    else this.preparing.push(job);
+    this.totals.counts.promptTokens += request.promptLength;
+    if (ready) this.queue.push(request.prepared.client, request);
+    else this.preparing.push(request);
   }
 
-  /** Takes a job out at once; its rows are free when this returns. */
-  cancel(job: Job): void {
-    const at = this.resumed.indexOf(job);
+  /** Takes a request out at once; its rows are free when this returns. */
+  cancel(request: Request): void {
+    const at = this.resumed.indexOf(request);
     if (at >= 0) this.resumed.splice(at, 1);
-    else if (this.preparing.includes(job)) this.preparing = this.preparing.filter((other) => other !== job);
-    else if (!this.queue.remove(job)) this.running = this.running.filter((other) => other !== job);
-    this.keep(job);
+    else if (this.preparing.includes(request)) this.preparing = this.preparing.filter((other) => other !== request);
+    else if (!this.queue.remove(request)) this.running = this.running.filter((other) => other !== request);
+    this.keep(request);
     this.totals.counts.aborted++;
-    job.end("abort");
-    this.totals.ended(job.usage());
+    request.end("abort");
+    this.totals.ended(request.usage());
   }
 
   /** One pass. False if there is nothing to do. */
@@ -116,20 +116,21 @@ export class Scheduler {
 
   /** Goes on with the forms of those who wait for one, each in its turn. */
   private makeForms(): void {
-    const [job] = this.preparing;
-    if (!job) return;
+    const [request] = this.preparing;
+    if (!request) return;
     this.preparing.shift();
     try {
-      if (job.request.constraint!.begin(performance.now() + FORM_MS)) this.queue.push(job.request.client, job);
-      else this.preparing.push(job);
+      if (request.prepared.constraint!.begin(performance.now() + FORM_MS))
+        this.queue.push(request.prepared.client, request);
+      else this.preparing.push(request);
     } catch (error) {
-      job.outlet.fail(error);
+      request.sink.fail(error);
     }
   }
 
   /** Those running that know which tokens may come next: finding out may take longer than a pass, and others do not wait for it. */
-  private masked(): readonly Job[] {
-    if (this.running.every(({ request }) => request.constraint === null)) {
+  private masked(): readonly Request[] {
+    if (this.running.every(({ prepared }) => prepared.constraint === null)) {
       if (this.unmasked.size > 0) this.unmasked = new Set();
       return this.running;
     }
@@ -138,63 +139,63 @@ export class Scheduler {
     this.unmasked = new Set();
     // Whoever was not ready last time comes behind those who may be ready at once.
     const order = [...this.running].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
-    for (const job of order) {
+    for (const request of order) {
       try {
-        if (!job.prepare(until)) this.unmasked.add(job);
+        if (!request.prepare(until)) this.unmasked.add(request);
       } catch (error) {
-        this.drop(job);
-        job.outlet.fail(error);
+        this.drop(request);
+        request.sink.fail(error);
       }
     }
-    return this.running.filter((job) => !this.unmasked.has(job));
+    return this.running.filter((request) => !this.unmasked.has(request));
   }
 
   /** Ends every request with an error and begins with an empty cache: for failures that leave the bookkeeping in doubt. */
   reset(error: unknown): void {
-    const jobs = [...this.running, ...this.resumed, ...this.preparing, ...this.queue.clear()];
+    const requests = [...this.running, ...this.resumed, ...this.preparing, ...this.queue.clear()];
     this.running = [];
     this.preparing = [];
     this.resumed.length = 0;
-    ({ memory: this.memory, drafter: this.drafter } = this.emptyCache());
-    for (const job of jobs) job.outlet.fail(error);
+    ({ kvCache: this.kvCache, drafter: this.drafter } = this.emptyCache());
+    for (const request of requests) request.sink.fail(error);
   }
 
-  /** One pass. Where it fails its jobs are tried one by one, so that only those end that cannot be computed. */
+  /** One pass. Where it fails its requests are tried one by one, so that only those end that cannot be computed. */
   private attempt(parts: readonly Part[]): void {
-    const before = parts.map(({ job }) => ({ past: job.past, length: job.tokens.length }));
+    const before = parts.map(({ request }) => ({ past: request.past, length: request.tokens.length }));
     const tokens = parts.reduce((sum, { count }) => sum + count, 0);
     try {
       this.model.threads.run(tokens, () => this.pass(parts, tokens));
     } catch (error) {
-      parts.forEach(({ job, count }, i) => {
-        job.guess = null;
+      parts.forEach(({ request, count }, i) => {
+        request.guess = null;
         // Whoever has drawn already lacks nothing but the next guess.
-        if (!job.region || job.tokens.length > before[i].length) return;
-        job.past = before[i].past;
-        job.region.used = job.past;
-        job.region.repeatable = Math.min(job.region.repeatable, job.past);
-        if (parts.length > 1) this.attempt([{ job, count: Math.min(count, job.waiting) }]);
-        else this.fail(job, error);
+        if (!request.block || request.tokens.length > before[i].length) return;
+        request.past = before[i].past;
+        request.block.used = request.past;
+        request.block.repeatable = Math.min(request.block.repeatable, request.past);
+        if (parts.length > 1) this.attempt([{ request, count: Math.min(count, request.waiting) }]);
+        else this.fail(request, error);
       });
     }
   }
 
-  /** Ends a job whose rows hold nothing that can be trusted. */
-  private fail(job: Job, error: unknown): void {
-    this.running = this.running.filter((other) => other !== job);
-    if (job.region) this.memory.release(job.region);
-    job.region = null;
-    job.outlet.fail(error);
+  /** Ends a request whose rows hold nothing that can be trusted. */
+  private fail(request: Request, error: unknown): void {
+    this.running = this.running.filter((other) => other !== request);
+    if (request.block) this.kvCache.release(request.block);
+    request.block = null;
+    request.sink.fail(error);
   }
 
   stats(): EngineStats {
-    const running = this.running.reduce((sum, { region }) => sum + region!.capacity, 0);
+    const running = this.running.reduce((sum, { block }) => sum + block!.capacity, 0);
     return {
       running: this.running.length,
       waiting: this.waiting,
       cacheRows: this.limits.rows,
       usedRows: running,
-      keptRows: this.memory.keptRows,
+      keptRows: this.kvCache.keptRows,
       ...this.totals.counts,
     };
   }
@@ -214,174 +215,180 @@ export class Scheduler {
           admitted = true;
           break;
         }
-        if (item.passedOver++ > MOST_PASSED_OVER) return;
+        if (item.passedOver++ > MAX_PASSED_OVER) return;
       }
       if (!admitted) return;
     }
   }
 
-  /** Gives a job rows, with what is cached of its beginning; false if there are too few. */
-  private place(job: Job): boolean {
-    const { tokens } = job;
-    const wanted = this.capacityFor(job, tokens.length);
+  /** Gives a request rows, with what is cached of its beginning; false if there are too few. */
+  private place(request: Request): boolean {
+    const { tokens } = request;
+    const wanted = this.capacityFor(request, tokens.length);
     // The last token is always read, for its logits; of a prompt that is to be reported, every one.
-    const most = job.scoresPrompt ? 0 : tokens.length - 1;
-    job.region = this.memory.place(job, most, wanted, this.running as (Job & Reading)[]);
-    if (!job.region) return false;
-    job.past = job.region.used;
-    if (!job.started) {
-      job.cached = job.past;
-      this.totals.counts.cachedTokens += job.past;
+    const most = request.scoresPrompt ? 0 : tokens.length - 1;
+    request.block = this.kvCache.place(request, most, wanted, this.running as (Request & Reading)[]);
+    if (!request.block) return false;
+    request.past = request.block.used;
+    if (!request.started) {
+      request.cached = request.past;
+      this.totals.counts.cachedTokens += request.past;
     }
-    job.admitted();
-    this.running.push(job);
+    request.admitted();
+    this.running.push(request);
     return true;
   }
 
   /** Rows for `length` tokens and some of those to come. */
-  private capacityFor(job: Job, length: number): number {
-    return Math.min(length + Math.min(Math.max(0, job.left), Math.max(HEADROOM, length >> 2)), this.limits.rows);
+  private capacityFor(request: Request, length: number): number {
+    return Math.min(length + Math.min(Math.max(0, request.left), Math.max(HEADROOM, length >> 2)), this.limits.rows);
   }
 
   /** Which tokens go through the next pass: those being generated first, then pieces of prompts. */
-  private plan(ready: readonly Job[]): Part[] {
+  private plan(ready: readonly Request[]): Part[] {
     const parts: Part[] = [];
-    const reading: Job[] = [];
-    for (const job of ready) {
-      if (job.waiting > 1) reading.push(job);
-      else parts.push({ job, count: job.guess === null ? 1 : 2 });
+    const reading: Request[] = [];
+    for (const request of ready) {
+      if (request.waiting > 1) reading.push(request);
+      else parts.push({ request, count: request.guess === null ? 1 : 2 });
     }
     if (reading.length > 0) parts.push(...sharePrefill(reading, this.limits.prefill, this.rule?.minPiece ?? 1));
-    for (const { job, count } of parts) if (job.region) this.secure(job, count);
+    for (const { request, count } of parts) if (request.block) this.secure(request, count);
     // Whoever gave rows up for others has none now.
-    return parts.filter(({ job }) => job.region);
+    return parts.filter(({ request }) => request.block);
   }
 
-  /** Rows for a job's next tokens. Where there are none the youngest sequence gives its own up, be it the job itself. */
-  private secure(job: Job, count: number): void {
-    const needed = job.past + count;
-    while (job.region && needed > job.region.capacity) {
-      const { memory } = this;
-      if (memory.grow(job.region, this.capacityFor(job, needed)) || memory.grow(job.region, needed)) return;
+  /** Rows for a request's next tokens. Where there are none the youngest sequence gives its own up, be it the request itself. */
+  private secure(request: Request, count: number): void {
+    const needed = request.past + count;
+    while (request.block && needed > request.block.capacity) {
+      const { kvCache } = this;
+      if (kvCache.grow(request.block, this.capacityFor(request, needed)) || kvCache.grow(request.block, needed)) return;
       const youngest = this.running.pop()!;
       this.keep(youngest);
       this.resumed.unshift(youngest);
     }
   }
 
-  /** Counts tokens of a job that a pass of `tokens` has read. */
-  private read(job: Job, count: number, tokens: number): void {
-    const region = job.region!;
-    if (this.rule && region.repeatable === job.past && isRepeatable(this.rule, { from: job.past, count, tokens }))
-      region.repeatable += count;
-    job.past += count;
-    region.used = job.past;
+  /** Counts tokens of a request that a pass of `tokens` has read. */
+  private read(request: Request, count: number, tokens: number): void {
+    const block = request.block!;
+    if (
+      this.rule &&
+      block.repeatable === request.past &&
+      isRepeatable(this.rule, { from: request.past, count, tokens })
+    )
+      block.repeatable += count;
+    request.past += count;
+    block.used = request.past;
   }
 
   private pass(parts: readonly Part[], tokens: number): void {
     const started = performance.now();
-    const [{ job: first }] = parts;
+    const [{ request: first }] = parts;
     // Of a greedy sequence alone, a step that checks a guess and makes one, or neither, tells how quick that way is.
-    const tells = parts.length === 1 && first.waiting === 1 && first.request.settings.temperature === 0;
+    const tells = parts.length === 1 && first.waiting === 1 && first.prepared.params.temperature === 0;
     const { length } = first.tokens;
     const checked = first.guess !== null;
-    const pass = new Pass(this.model, this.memory.cache, parts, tokens);
+    const pass = new Pass(this.model, this.kvCache.cache, parts, tokens);
     const reads: Read[] = [];
     let row = 0;
-    for (const { job, count } of parts) {
-      if (job.scoresPrompt)
-        pass.eachLogits(row, count, (i, logits) => job.scored(job.past + i, logits, pass.experts(job, row + i)));
-      reads.push({ job, from: job.past, count, row });
+    for (const { request, count } of parts) {
+      if (request.scoresPrompt)
+        pass.eachLogits(row, count, (i, logits) =>
+          request.scored(request.past + i, logits, pass.experts(request, row + i)),
+        );
+      reads.push({ request, from: request.past, count, row });
       row += count;
-      this.read(job, count, tokens);
+      this.read(request, count, tokens);
     }
     this.draw(
       pass,
-      reads.filter(({ job }) => job.waiting <= 0),
+      reads.filter(({ request }) => request.waiting <= 0),
     );
-    if (this.drafter && this.running.length <= MOST_DRAFTING)
+    if (this.drafter && this.running.length <= MAX_DRAFTING)
       this.drafter.guess(
         pass,
         reads.filter((read) => this.wantsGuess(read)),
       );
-    if (tells && checked === this.pace.first && checked === (first.guess !== null))
-      this.pace.took((performance.now() - started) / 1000, first.tokens.length - length);
+    if (tells && checked === this.tuner.first && checked === (first.guess !== null))
+      this.tuner.took((performance.now() - started) / 1000, first.tokens.length - length);
   }
 
-  /** Draws the next token of jobs that have been read to their ends, and one more where a guess was right. */
+  /** Draws the next token of requests that have been read to their ends, and one more where a guess was right. */
   private draw(pass: Pass, reads: readonly Read[]): void {
-    // Of a job with a guess: the row before it, and the guess's own.
+    // Of a request with a guess: the row before it, and the guess's own.
     const rows: number[] = [];
-    for (const { job, row, count } of reads) {
-      if (job.guess !== null) rows.push(row + count - 2);
+    for (const { request, row, count } of reads) {
+      if (request.guess !== null) rows.push(row + count - 2);
       rows.push(row + count - 1);
     }
     const logits = rows.length > 0 ? pass.logits(rows) : [];
     let at = 0;
     for (const read of reads) {
-      const { job } = read;
-      const { guess } = job;
-      job.guess = null;
+      const { request } = read;
+      const { guess } = request;
+      request.guess = null;
       const own = at;
       at += guess === null ? 1 : 2;
       try {
-        job.start();
-        let reason = job.draw(logits[own], pass.experts(job, rows[own]), guess);
+        request.start();
+        let reason = request.draw(logits[own], pass.experts(request, rows[own]), guess);
         if (guess !== null) {
-          job.drafted++;
-          if (job.tokens[job.past - 1] === guess) {
-            job.accepted++;
-            reason ??= job.draw(logits[own + 1], pass.experts(job, rows[own + 1]), null);
+          request.drafted++;
+          if (request.tokens[request.past - 1] === guess) {
+            request.accepted++;
+            reason ??= request.draw(logits[own + 1], pass.experts(request, rows[own + 1]), null);
           } else {
             // What was read behind the token was another's.
-            job.past--;
-            job.region!.used--;
+            request.past--;
+            request.block!.used--;
             read.count--;
           }
         }
-        if (reason) this.finish(job, reason);
+        if (reason) this.finish(request, reason);
       } catch (error) {
         // What goes wrong with one answer is no matter of the others.
-        this.drop(job);
-        job.outlet.fail(error);
+        this.drop(request);
+        request.sink.fail(error);
       }
     }
   }
 
-  /** Whether a guess is of use to a job that has just been read. */
-  private wantsGuess({ job }: Read): boolean {
-    const { draft, temperature } = job.request.settings;
+  /** Whether a guess is of use to a request that has just been read. */
+  private wantsGuess({ request }: Read): boolean {
+    const { draft, temperature } = request.prepared.params;
     // Of a greedy text most guesses are right, which may pay for a sequence alone even where reading weights does not bind.
-    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.pace.first);
-    return job.region !== null && (draft ?? pays) && this.seesNext(job);
+    const pays = this.readBound || (temperature === 0 && this.running.length === 1 && this.tuner.first);
+    return request.block !== null && (draft ?? pays) && this.seesNext(request);
   }
 
   /** Whether it is known which token may come next, as far as that is found out at once. */
-  private seesNext(job: Job): boolean {
+  private seesNext(request: Request): boolean {
     try {
-      return job.prepare(performance.now() + 1);
+      return request.prepare(performance.now() + 1);
     } catch {
       // The next pass says so.
       return false;
     }
   }
 
-  private finish(job: Job, reason: Parameters<Job["end"]>[0]): void {
-    this.drop(job);
-    job.end(reason);
-    this.totals.ended(job.usage());
+  private finish(request: Request, reason: Parameters<Request["end"]>[0]): void {
+    this.drop(request);
+    request.end(reason);
+    this.totals.ended(request.usage());
   }
 
-  private drop(job: Job): void {
-    this.running = this.running.filter((other) => other !== job);
-    this.keep(job);
+  private drop(request: Request): void {
+    this.running = this.running.filter((other) => other !== request);
+    this.keep(request);
   }
 
-  /** A job's rows stay for prompts that begin as it did. */
-  private keep(job: Job): void {
-    if (job.region) this.memory.keep(job, job.region);
-    job.region = null;
-    job.past = 0;
-    job.guess = null;
+  /** A request's rows stay for prompts that begin as it did. */
+  private keep(request: Request): void {
+    if (request.block) this.kvCache.keep(request, request.block);
+    request.block = null;
+    request.past = 0;
+    request.guess = null;
   }
 }

@@ -3,7 +3,7 @@
  * processor that is left free serves whoever is waiting for the text. Which is quicker is measured, by how many tokens a step has.
  */
 import type { Kernels } from "../../tensor/index.ts";
-import { Pace } from "./pace.ts";
+import { Autotuner } from "./autotuner.ts";
 
 /** Models whose weights that fire take more than this, in bytes, are too large for one thread to be quicker. */
 const SMALL = 16 << 20;
@@ -14,7 +14,7 @@ export class ThreadChoice {
   private readonly kernels: Kernels;
   private readonly most: number;
   /** By the binary logarithm of a step's tokens, rounded up: the first way is all threads. */
-  private readonly paces: Pace[] = [];
+  private readonly tuners: Autotuner[] = [];
 
   /** @param firingBytes of the weights that fire for a token */
   constructor(kernels: Kernels, firingBytes: number) {
@@ -26,15 +26,15 @@ export class ThreadChoice {
   run<T>(tokens: number, step: () => T): T {
     if (tokens > this.most) return step();
     const kind = 32 - Math.clz32(tokens - 1);
-    this.paces[kind] ??= new Pace(WORTH);
-    const pace = this.paces[kind];
+    this.tuners[kind] ??= new Autotuner(WORTH);
+    const tuner = this.tuners[kind];
     const started = performance.now();
-    this.kernels.runAlone(!pace.first);
+    this.kernels.runAlone(!tuner.first);
     try {
       return step();
     } finally {
       this.kernels.runAlone(false);
-      pace.took((performance.now() - started) / 1000, tokens);
+      tuner.took((performance.now() - started) / 1000, tokens);
     }
   }
 }

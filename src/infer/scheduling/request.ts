@@ -2,7 +2,7 @@
 import type { F32 } from "../../tensor/index.ts";
 import type { ReplyParser } from "../../text/index.ts";
 import { EngineError, type EngineEvent, type FinishReason, type TokenInfo, type Usage } from "../engine.ts";
-import type { Region } from "../kv-cache/rows.ts";
+import type { Block } from "../kv-cache/blocks.ts";
 import type { Model } from "../model.ts";
 import { Reply } from "../output/reply.ts";
 import type { TokenMask } from "../sampling/logits-processors.ts";
@@ -25,9 +25,9 @@ export interface Constraint {
   readonly done: boolean;
 }
 
-export interface JobRequest {
+export interface PreparedRequest {
   prompt: ArrayLike<number>;
-  settings: ResolvedParams;
+  params: ResolvedParams;
   /** Report the prompt's tokens from this one on; null: none. */
   echoFrom: number | null;
   /** Whose request it is: clients take turns. */
@@ -38,22 +38,22 @@ export interface JobRequest {
   constraint: Constraint | null;
 }
 
-/** Where a job's events go. */
-export interface Outlet {
+/** Where a request's events go. */
+export interface Sink {
   event(event: EngineEvent): void;
-  /** The job ends here, with an error. */
+  /** The request ends here, with an error. */
   fail(error: unknown): void;
 }
 
-export class Job {
-  readonly request: JobRequest;
-  readonly outlet: Outlet;
+export class Request {
+  readonly prepared: PreparedRequest;
+  readonly sink: Sink;
   /** The prompt and what was generated. */
   readonly tokens: number[];
   readonly promptLength: number;
-  /** Tokens whose latents stand in the region's rows. */
+  /** Tokens whose latents stand in the block's rows. */
   past = 0;
-  region: Region | null = null;
+  block: Block | null = null;
   /** Of the prompt, how many tokens were in the prefix cache. */
   cached = 0;
   /** The token that is guessed to come after the last. */
@@ -72,31 +72,31 @@ export class Job {
   private readonly times: { queued: number; admitted: number | null; first: number | null };
 
   /** @param context most tokens of prompt and answer together */
-  constructor(model: Model, context: number, request: JobRequest, outlet: Outlet) {
+  constructor(model: Model, context: number, prepared: PreparedRequest, sink: Sink) {
     this.model = model;
     this.context = context;
-    this.request = request;
-    this.outlet = outlet;
-    this.tokens = Array.from(request.prompt);
+    this.prepared = prepared;
+    this.sink = sink;
+    this.tokens = Array.from(prepared.prompt);
     this.promptLength = this.tokens.length;
-    this.sampler = new RequestSampler(request.settings, this.tokens, model.sampler);
-    this.reply = new Reply(model.tokenizer, request.settings.stop, request.parser, (event) => outlet.event(event));
+    this.sampler = new RequestSampler(prepared.params, this.tokens, model.sampler);
+    this.reply = new Reply(model.tokenizer, prepared.params.stop, prepared.parser, (event) => sink.event(event));
     this.times = { queued: performance.now(), admitted: null, first: null };
   }
 
   /** Tokens that may still be generated. */
   get left(): number {
     const made = this.tokens.length - this.promptLength;
-    return Math.min(this.request.settings.maxTokens - made, this.context - this.tokens.length);
+    return Math.min(this.prepared.params.maxTokens - made, this.context - this.tokens.length);
   }
 
   /** Whoever asks the same again must get the same. */
   get repeatable(): boolean {
-    return this.request.settings.repeatable;
+    return this.prepared.params.repeatable;
   }
 
   get scope(): string {
-    return this.request.scope;
+    return this.prepared.scope;
   }
 
   /** Tokens that wait for a pass. */
@@ -106,7 +106,7 @@ export class Job {
 
   /** Whether the logits after each token of the prompt are asked for, and not only after the last. */
   get scoresPrompt(): boolean {
-    return this.request.echoFrom !== null && !this.started && this.reports;
+    return this.prepared.echoFrom !== null && !this.started && this.reports;
   }
 
   /** Takes the logits [V] after token `at` of the prompt, for what is reported of the one that follows it. */
@@ -115,7 +115,7 @@ export class Job {
   }
 
   private get reports(): boolean {
-    return this.request.settings.topLogprobs !== null || this.request.settings.experts;
+    return this.prepared.params.topLogprobs !== null || this.prepared.params.experts;
   }
 
   admitted(): void {
@@ -127,11 +127,11 @@ export class Job {
     if (this.started) return;
     this.started = true;
     this.times.first = performance.now();
-    this.outlet.event({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
-    const { echoFrom } = this.request;
+    this.sink.event({ type: "start", promptTokens: this.promptLength, cachedTokens: this.cached });
+    const { echoFrom } = this.prepared;
     if (echoFrom !== null) {
       const tokens = this.tokens.slice(0, this.promptLength).map((id, i) => this.echoed[i] ?? this.infoOf(id, null));
-      this.outlet.event({ type: "prompt", tokens: tokens.slice(echoFrom) });
+      this.sink.event({ type: "prompt", tokens: tokens.slice(echoFrom) });
       this.echoed = [];
     }
   }
@@ -139,11 +139,11 @@ export class Job {
   /**
    * Draws a token from the logits [V] after the last one and appends it.
    * @param guess the token that was guessed for this place, if one was
-   * @returns why the job ends here, or null
+   * @returns why the request ends here, or null
    */
   draw(logits: F32, experts: number[][] | undefined, guess: number | null): FinishReason | null {
     if (this.left <= 0) return "length";
-    const { constraint } = this.request;
+    const { constraint } = this.prepared;
     const mask = constraint?.mask(this.left) ?? null;
     const id = this.sampler.sample(logits, mask);
     // Behind a form that is complete nothing can come.
@@ -161,30 +161,30 @@ export class Job {
 
   /** Works on what the next pass needs to know of the constraint, until the clock shows a time; true once it is there. @throws EngineError */
   prepare(until: number): boolean {
-    const { constraint } = this.request;
+    const { constraint } = this.prepared;
     return !constraint || this.left <= 0 || constraint.prepare(this.left, this.guess, until);
   }
 
   /** The end of a text that has its form. @throws EngineError where it lacks something that it could not be held to */
   private complete(): FinishReason {
-    const problem = this.request.constraint?.verdict() ?? null;
+    const problem = this.prepared.constraint?.verdict() ?? null;
     if (problem !== null) throw new EngineError("unfulfilled", problem);
     return "stop";
   }
 
   /** Guesses the token after the last, by logits of the first ids that were foreseen; none where a guess would be of no use. */
   foresee(logits: F32): void {
-    const id = this.sampler.draft(logits, this.request.constraint?.mask(this.left) ?? null);
+    const id = this.sampler.draft(logits, this.prepared.constraint?.mask(this.left) ?? null);
     this.guess = id === null || this.left < 2 || this.endsAt(id) ? null : id;
   }
 
   private endsAt(id: number): boolean {
-    const { ignoreEos, stopTokenIds } = this.request.settings;
+    const { ignoreEos, stopTokenIds } = this.prepared.params;
     return stopTokenIds.has(id) || (!ignoreEos && this.model.stopIds.has(id));
   }
 
   private infoOf(id: number, logits: F32 | null, experts?: number[][]): TokenInfo {
-    const { topLogprobs } = this.request.settings;
+    const { topLogprobs } = this.prepared.params;
     const info = tokenInfo(this.model, id, topLogprobs === null ? null : logits, topLogprobs ?? 0);
     return experts ? { ...info, experts } : info;
   }
@@ -194,7 +194,7 @@ export class Job {
     this.start();
     this.reply.end();
     const called = reason === "stop" && this.reply.calls > 0;
-    this.outlet.event({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
+    this.sink.event({ type: "end", finishReason: called ? "tool_calls" : reason, usage: this.usage() });
   }
 
   usage(): Usage {

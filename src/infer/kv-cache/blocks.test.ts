@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type Block, BlockAllocator } from "./blocks.ts";
 import { PrefixCache } from "./prefix-cache.ts";
-import { type Region, RowAllocator } from "./rows.ts";
 
 /** Rows that hold numbers, and who wrote them. */
 function rowsOf(count: number) {
   const memory = new Int32Array(count).fill(-1);
-  const rows = new RowAllocator(count, (from, to, length) => memory.copyWithin(to, from, from + length));
+  const rows = new BlockAllocator(count, (from, to, length) => memory.copyWithin(to, from, from + length));
   return { memory, rows };
 }
 
-describe("RowAllocator", () => {
-  it("keeps regions apart and what they hold, whatever is allocated, grown, shrunk and released", () => {
+describe("BlockAllocator", () => {
+  it("keeps blocks apart and what they hold, whatever is allocated, grown, shrunk and released", () => {
     const action = fc.tuple(
       fc.constantFrom("allocate", "allocate", "grow", "grow", "shrink", "release"),
       fc.nat(30),
@@ -20,37 +20,37 @@ describe("RowAllocator", () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
         const { memory, rows } = rowsOf(100);
-        const held: { region: Region; mark: number }[] = [];
+        const held: { block: Block; mark: number }[] = [];
         let mark = 0;
-        const fill = ({ region, mark }: { region: Region; mark: number }) => {
-          region.used = region.capacity;
-          memory.fill(mark, region.start, region.start + region.capacity);
+        const fill = ({ block, mark }: { block: Block; mark: number }) => {
+          block.used = block.capacity;
+          memory.fill(mark, block.start, block.start + block.capacity);
         };
         for (const [what, which, size] of actions) {
           const chosen = held[which % Math.max(1, held.length)];
           const free = rows.free;
           if (what === "allocate") {
-            const region = rows.allocate(size + 1);
-            expect(region !== null).toBe(size + 1 <= free);
-            if (region) {
-              held.push({ region, mark: mark++ });
+            const block = rows.allocate(size + 1);
+            expect(block !== null).toBe(size + 1 <= free);
+            if (block) {
+              held.push({ block, mark: mark++ });
               fill(held[held.length - 1]);
             }
           } else if (!chosen) continue;
           else if (what === "grow") {
-            expect(rows.grow(chosen.region, chosen.region.capacity + size)).toBe(size <= free);
+            expect(rows.grow(chosen.block, chosen.block.capacity + size)).toBe(size <= free);
             fill(chosen);
           } else if (what === "shrink") {
-            chosen.region.used = Math.min(chosen.region.used, Math.max(1, chosen.region.capacity - size));
-            rows.shrink(chosen.region, chosen.region.used);
+            chosen.block.used = Math.min(chosen.block.used, Math.max(1, chosen.block.capacity - size));
+            rows.shrink(chosen.block, chosen.block.used);
           } else {
-            rows.release(chosen.region);
+            rows.release(chosen.block);
             held.splice(held.indexOf(chosen), 1);
           }
-          expect(rows.free).toBe(100 - held.reduce((sum, { region }) => sum + region.capacity, 0));
-          for (const { region, mark } of held) {
-            const own = memory.subarray(region.start, region.start + region.used);
-            expect(own.length).toBe(region.used);
+          expect(rows.free).toBe(100 - held.reduce((sum, { block }) => sum + block.capacity, 0));
+          for (const { block, mark } of held) {
+            const own = memory.subarray(block.start, block.start + block.used);
+            expect(own.length).toBe(block.used);
             expect(own.every((value) => value === mark)).toBe(true);
           }
         }
@@ -64,48 +64,48 @@ describe("RowAllocator", () => {
     function scattered(capacities: number[]) {
       let moved = 0;
       const total = capacities.reduce((sum, capacity) => sum + capacity + 4, 0);
-      const rows = new RowAllocator(total, (_from, _to, count) => {
+      const rows = new BlockAllocator(total, (_from, _to, count) => {
         moved += count;
       });
-      const gaps: Region[] = [];
-      const regions = capacities.map((capacity) => {
-        const region = rows.allocate(capacity)!;
-        region.used = capacity >> 1;
+      const gaps: Block[] = [];
+      const blocks = capacities.map((capacity) => {
+        const block = rows.allocate(capacity)!;
+        block.used = capacity >> 1;
         gaps.push(rows.allocate(4)!);
-        return region;
+        return block;
       });
       for (const gap of gaps) rows.release(gap);
-      return { rows, regions, moved: () => moved };
+      return { rows, blocks, moved: () => moved };
     }
 
     it("moves the fewest rows that make a run", () => {
-      const { rows, regions, moved } = scattered([40, 40, 10, 10, 40]);
+      const { rows, blocks, moved } = scattered([40, 40, 10, 10, 40]);
       expect(rows.fits(12)).toBe(false);
-      // Two gaps beside the first small region, and the one behind the second.
+      // Two gaps beside the first small block, and the one behind the second.
       expect(rows.allocate(12)!.start).toBe(40 + 4 + 40 + 10 + 10);
       expect(moved()).toBe(10);
-      expect(regions[4].start).toBe(40 + 4 + 40 + 4 + 10 + 4 + 10 + 4);
+      expect(blocks[4].start).toBe(40 + 4 + 40 + 4 + 10 + 4 + 10 + 4);
     });
 
-    it("grows a region by moving the fewest rows around it", () => {
-      const { rows, regions, moved } = scattered([10, 40, 40, 10]);
-      expect(rows.fits(8, regions[0])).toBe(true);
-      expect(rows.fits(48, regions[2])).toBe(false);
-      expect(rows.grow(regions[2], 48)).toBe(true);
+    it("grows a block by moving the fewest rows around it", () => {
+      const { rows, blocks, moved } = scattered([10, 40, 40, 10]);
+      expect(rows.fits(8, blocks[0])).toBe(true);
+      expect(rows.fits(48, blocks[2])).toBe(false);
+      expect(rows.grow(blocks[2], 48)).toBe(true);
       expect(moved()).toBe(5);
-      expect(regions.map(({ start }) => start)).toEqual([0, 14, 58, 106]);
+      expect(blocks.map(({ start }) => start)).toEqual([0, 14, 58, 106]);
     });
   });
 });
 
 describe("PrefixCache", () => {
   function cacheOf(most?: number) {
-    const freed: Region[] = [];
-    const cache = new PrefixCache((region) => freed.push(region), most);
+    const freed: Block[] = [];
+    const cache = new PrefixCache((block) => freed.push(block), most);
     const keep = (tokens: number[]) => {
-      const region = { start: 0, capacity: tokens.length, used: tokens.length, repeatable: 0 };
-      cache.keep({ tokens, region });
-      return region;
+      const block = { start: 0, capacity: tokens.length, used: tokens.length, repeatable: 0 };
+      cache.keep({ tokens, block });
+      return block;
     };
     return { cache, freed, keep };
   }
@@ -136,13 +136,13 @@ describe("PrefixCache", () => {
 
   it("evicts what was used least recently", () => {
     const { cache, freed, keep } = cacheOf(3);
-    const regions = [keep([1]), keep([2]), keep([3])];
+    const blocks = [keep([1]), keep([2]), keep([3])];
     cache.touch(cache.longest({ tokens: [1] }, 1).entry!);
     expect(cache.evict()).toBe(true);
-    expect(freed).toEqual([regions[1]]);
+    expect(freed).toEqual([blocks[1]]);
     keep([4]);
     keep([5]);
-    expect(freed).toEqual([regions[1], regions[2]]);
+    expect(freed).toEqual([blocks[1], blocks[2]]);
     expect(cache.evict(cache.longest({ tokens: [1] }, 1).entry)).toBe(true);
     expect(freed).toHaveLength(3);
     expect(cache.longest({ tokens: [1] }, 1).shared).toBe(1);

@@ -7,11 +7,11 @@
 const TRIAL = 16;
 /** Steps that the quicker way is kept for before the other is tried again, at first and after many trials that it has won clearly. */
 const KEPT = 384;
-const LONGEST_KEPT = 16 * KEPT;
+const MAX_KEPT = 16 * KEPT;
 /** A trial is won clearly by so much. */
 const CLEARLY = 1.2;
 
-export class Pace {
+export class Autotuner {
   /** Whether the next step should go the first way. */
   first = true;
   private left = TRIAL;
@@ -50,7 +50,7 @@ export class Pace {
     this.kept = true;
     this.first = first * this.worth < second;
     const clear = Math.max(first, second) > CLEARLY * Math.min(first, second);
-    this.keeps = clear && this.first !== tried ? Math.min(2 * this.keeps, LONGEST_KEPT) : KEPT;
+    this.keeps = clear && this.first !== tried ? Math.min(2 * this.keeps, MAX_KEPT) : KEPT;
     this.left = this.keeps;
   }
 }

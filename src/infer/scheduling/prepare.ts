@@ -1,4 +1,4 @@
-/** Requests as the scheduler takes them: prompts as token ids, settings with their defaults, how the reply is parted and held to a form. */
+/** Requests as the scheduler takes them: prompts as token ids, parameters with their defaults, how the reply is parted and held to a form. */
 import { randomBytes } from "node:crypto";
 import { InputError } from "../../base/index.ts";
 import {
@@ -22,8 +22,8 @@ import {
 import type { Forms } from "../grammar/forms.ts";
 import type { Model } from "../model.ts";
 import { type ResolvedParams, resolveParams } from "../sampling/params.ts";
-import type { Constraint, JobRequest } from "./job.ts";
 import type { Prompt } from "./prompts.ts";
+import type { Constraint, PreparedRequest } from "./request.ts";
 
 export const TOOL_LIMITS = { tools: 128 };
 
@@ -53,19 +53,19 @@ export function encodePrompt(tokenizer: Tokenizer, messages: readonly EngineMess
 }
 
 /** @throws EngineError "invalid" that names the field */
-export function chatJob(
+export function prepareChat(
   model: Model,
   info: Known,
   forms: Forms,
   request: Asked<ChatRequest>,
   made?: Prompt,
-): JobRequest {
+): PreparedRequest {
   const { tokenizer } = model;
   const ability = chatAbility(tokenizer);
-  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
+  const params = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const tools = request.toolChoice === "none" ? [] : (request.tools ?? []);
   checkMessages(request, tools, ability);
-  const room: Room = { context: info.context!, settings, param: "messages" };
+  const room: Room = { context: info.context!, params, param: "messages" };
   checkTexts(tokenizer, request, room);
   const { ids, text } =
     made ?? asParam("messages", () => encodePrompt(tokenizer, request.messages, chatOptions(request, tools)));
@@ -74,7 +74,7 @@ export function chatJob(
   const parts = tools.length > 0 || begins !== "answer";
   return {
     prompt: ids,
-    settings,
+    params,
     echoFrom: null,
     client: request.client ?? "",
     scope: request.scope ?? "",
@@ -164,18 +164,18 @@ function checkMessages(
 }
 
 /** @throws EngineError "invalid" that names the field */
-export function completionJob(
+export function prepareCompletion(
   model: Model,
   info: Known,
   forms: Forms,
   request: Asked<CompletionRequest>,
   made?: Prompt,
-): JobRequest {
+): PreparedRequest {
   const { tokenizer, config } = model;
-  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
+  const params = resolveParams(request, info.defaults, tokenizer.vocabSize);
   const { prompt: given, echo = false, responseFormat } = request;
   const text = typeof given === "string";
-  const room: Room = { context: info.context!, settings, param: "prompt" };
+  const room: Room = { context: info.context!, params, param: "prompt" };
   checkTexts(tokenizer, request, room);
   const prompt = text ? (made?.ids ?? asParam("prompt", () => tokenizer.encode(given, { addBos: true }))) : given;
   checkLength(prompt.length, room);
@@ -187,7 +187,7 @@ export function completionJob(
   }
   return {
     prompt,
-    settings,
+    params,
     // The mark that begins a text was put in front here: it is not the caller's.
     echoFrom: echo ? (text && tokenizer.bosId !== null ? 1 : 0) : null,
     client: request.client ?? "",
@@ -201,13 +201,13 @@ export function completionJob(
 interface Room {
   /** Tokens of prompt and answer together. */
   context: number;
-  settings: ResolvedParams;
+  params: ResolvedParams;
   param: string;
 }
 
 /** @throws EngineError "context_length" for a prompt that fills the context, or is longer where nothing is to be generated */
-function checkLength(tokens: number, { context, settings, param }: Room, atLeast = ""): void {
-  const most = settings.maxTokens > 0 ? context - 1 : context;
+function checkLength(tokens: number, { context, params, param }: Room, atLeast = ""): void {
+  const most = params.maxTokens > 0 ? context - 1 : context;
   if (tokens <= most) return;
   const message = `the prompt has ${atLeast}${tokens} tokens, which leaves no room in the context of ${context}: shorten it`;
   throw new EngineError("context_length", message, { param });
@@ -221,10 +221,10 @@ export function charactersOf(request: Texts): number {
   return typeof request.prompt === "string" ? request.prompt.length : 0;
 }
 
-/** What of `chatJob` and `completionJob` can be said before there is a prompt. @throws EngineError that names the field */
+/** What of `prepareChat` and `prepareCompletion` can be said before there is a prompt. @throws EngineError that names the field */
 export function checkBefore({ tokenizer }: Model, info: Known, request: ChatRequest | CompletionRequest): void {
-  const settings = resolveParams(request, info.defaults, tokenizer.vocabSize);
-  checkTexts(tokenizer, request, { context: info.context!, settings, param: paramOf(request) });
+  const params = resolveParams(request, info.defaults, tokenizer.vocabSize);
+  checkTexts(tokenizer, request, { context: info.context!, params, param: paramOf(request) });
 }
 
 /** The field that a prompt is made of. */
