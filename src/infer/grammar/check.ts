@@ -10,12 +10,15 @@ import { Budget, TooLarge } from "./work.ts";
 
 /** Schemas that one answer is compared with. */
 const MAX_COMPARISONS = 1_000_000;
+/** Schemas inside schemas, where a value is compared with them. */
+const MAX_DEPTH = 500;
 
 export class Checker {
   private readonly root: Schema;
   private readonly patterns = new Map<string, CharAutomaton | null>();
   private readonly good = new Map<Json, Json>();
   private left = MAX_COMPARISONS;
+  private depth = 0;
 
   constructor(root: Schema) {
     this.root = root;
@@ -24,6 +27,7 @@ export class Checker {
   /** What is wrong with a value, or null. */
   problem(value: unknown): string | null {
     this.left = MAX_COMPARISONS;
+    this.depth = 0;
     try {
       return this.check(this.root, value, "#");
     } catch (error) {
@@ -35,6 +39,7 @@ export class Checker {
   /** Whether a value satisfies all of these. @throws TooLarge */
   fits(schemas: readonly Schema[], value: unknown): boolean {
     this.left = MAX_COMPARISONS;
+    this.depth = 0;
     return schemas.every((schema) => this.holds(schema, value));
   }
 
@@ -47,6 +52,13 @@ export class Checker {
     const schema = this.wellFormed(given);
     if (--this.left < 0) throw new TooLarge(`the answer takes more than ${MAX_COMPARISONS} comparisons to check`);
     if (schema.nullable === true && value === null) return null;
+    if (++this.depth > MAX_DEPTH) throw new TooLarge(`the answer or its schema is deeper than ${MAX_DEPTH}`);
+    const problem = this.checkAll(schema, value, at);
+    this.depth--;
+    return problem;
+  }
+
+  private checkAll(schema: Json, value: unknown, at: string): string | null {
     return (
       this.checkValue(schema, value, at) ??
       this.checkParts(schema, value, at) ??

@@ -21,7 +21,7 @@ export interface Choice {
 
 /** Conditions on a set that are turned into choices, which multiply; the rest are looked at in the end. */
 const MAX_CONDITIONS = 6;
-const STRUCTURE = new Set(["$ref", "allOf"]);
+const STRUCTURE = ["$ref", "allOf"];
 
 export class Conjunctions {
   private readonly root: Schema;
@@ -41,7 +41,10 @@ export class Conjunctions {
   flat(parts: readonly Schema[], path: string): Json[] | null {
     const found = new Set<Json>();
     for (const part of parts) if (!this.visit(part, path, found, [])) return null;
-    return [...found].filter((schema) => Object.keys(schema).some((key) => KEYWORDS.has(key) && !STRUCTURE.has(key)));
+    // What a schema refers to stands beside it now.
+    return [...found]
+      .map((schema) => STRUCTURE.reduce((own, key) => (key in own ? this.without(own, key) : own), schema))
+      .filter((schema) => Object.keys(schema).some((key) => KEYWORDS.has(key)));
   }
 
   private visit(given: Schema, path: string, found: Set<Json>, trail: readonly Json[]): boolean {
@@ -51,7 +54,7 @@ export class Conjunctions {
       return true;
     }
     this.budget.spend(1);
-    const schema = this.checked(given, path);
+    const schema = this.withNull(this.checked(given, path));
     if (trail.includes(schema)) {
       this.refuse(path, "a $ref that leads to itself");
       return true;
@@ -64,6 +67,12 @@ export class Conjunctions {
     const parts = (allOf as Schema[]).map((part, i) => ({ part, at: `${path}/allOf/${i}` }));
     if ($ref !== undefined) parts.unshift({ part: this.target($ref as string, `${path}/$ref`), at: path });
     return parts.every(({ part, at }) => this.visit(part, at, found, next));
+  }
+
+  /** OpenAPI's nullable, as a choice. */
+  private withNull(schema: Json): Json {
+    if (schema.nullable !== true) return schema;
+    return this.changed(schema, "or null", () => ({ anyOf: [NULL, this.without(schema, "nullable")] }));
   }
 
   private target(reference: string, path: string): Schema {
@@ -149,7 +158,6 @@ export class Conjunctions {
   }
 
   private ownChoice(schema: Json, conditions: boolean): Omit<Choice, "schema"> | null {
-    if (schema.nullable === true) return choice("nullable", [[NULL], [this.without(schema, "nullable")]]);
     for (const keyword of ["anyOf", "oneOf"]) {
       const options = schema[keyword] as Schema[] | undefined;
       const rest = this.without(schema, keyword);

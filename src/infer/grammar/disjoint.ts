@@ -90,7 +90,6 @@ function propertyOf(set: readonly Json[], name: string, flat: Flat): Json[] | nu
 /** The only values, as texts; null where there are others. */
 function valuesOf(set: readonly Json[]): string[] | null {
   for (const schema of set) {
-    if (schema.nullable === true) return null;
     if ("const" in schema) return [canonical(schema.const)];
     if (Array.isArray(schema.enum)) return schema.enum.map(canonical);
   }
@@ -102,6 +101,6 @@ function typesOf(set: readonly Json[]): string[] | null {
   const values = valuesOf(set);
   if (values) return values.map((text) => typeOf(JSON.parse(text)));
   const typed = set.filter(({ type }) => type !== undefined);
-  if (typed.length === 0 || set.some(({ nullable }) => nullable === true)) return null;
+  if (typed.length === 0) return null;
   return [typed[0].type].flat().map((type) => (type === "integer" ? "number" : (type as string)));
 }

@@ -22,18 +22,18 @@ const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,20}[A-Za-z0-9])?";
 const ANY_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const NAME = "[A-Za-z0-9_](?:[A-Za-z0-9_+-]{0,30}[A-Za-z0-9_])?";
 const EMAIL = `${NAME}(?:\\.${NAME}){0,2}@${LABEL}(?:\\.${LABEL}){0,2}\\.[A-Za-z]{2,10}`;
+const ANY_EMAIL = "[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]{2,}";
 const PATH = "(?:/[A-Za-z0-9._~-]{0,40}){0,8}";
 const URI = `https?://${LABEL}(?:\\.${LABEL}){1,4}${PATH}`;
 const URI_CHARS = "[A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]*";
 const HEX = "[0-9A-Fa-f]{1,4}";
 const SHORT_IPV6 = [1, 2, 3, 4, 5, 6].map((n) => `(?:${HEX}:){1,${7 - n}}(?::${HEX}){1,${n}}`).join("|");
 const ANY_IPV6 = `(?:(?:${HEX}:){7}${HEX}|(?:${HEX}:){1,7}:|${SHORT_IPV6}|:(?:(?::${HEX}){1,7}|:))`;
-const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
 const ANY_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 const BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?";
 const POINTER = "(?:/(?:[^/~]|~0|~1)*)*";
-const DURATION =
-  "P(?!$)(?:\\d+Y)?(?:\\d+M)?(?:\\d+W)?(?:\\d+D)?(?:T(?=\\d)(?:\\d+H)?(?:\\d+M)?(?:\\d+(?:\\.\\d+)?S)?)?";
+const DURATION = "P(?!$)(?:\\d+Y)?(?:\\d+M)?(?:\\d+W)?(?:\\d+D)?(?:T(?=\\d)(?:\\d+H)?(?:\\d+M)?(?:\\d+S)?)?";
 
 function format(common: string, whole = common): Format {
   return { common: `^${common}$`, whole: `^${whole}$` };
@@ -45,7 +45,7 @@ export const FORMATS: ReadonlyMap<string, Format> = new Map(
     time: format(TIME, ANY_TIME),
     "date-time": format(`${DATE}T${TIME}`, `${ANY_DATE}[Tt]${ANY_TIME}`),
     duration: format("P(?:\\d{1,4}D|\\d{1,3}W|T(?:\\d{1,4}H)?(?:\\d{1,4}M)?\\d{1,4}S)", DURATION),
-    email: format(EMAIL, '[^\\s@"]+@[^\\s@.]+(?:\\.[^\\s@.]+)*'),
+    email: format(EMAIL, ANY_EMAIL),
     "idn-email": format(EMAIL, '[^\\s@"]+@[^\\s@.]+(?:\\.[^\\s@.]+)*'),
     hostname: format(`${LABEL}(?:\\.${LABEL}){0,4}`, `${ANY_LABEL}(?:\\.${ANY_LABEL})*`),
     "idn-hostname": format(`${LABEL}(?:\\.${LABEL}){0,4}`, "[^\\s./@:]+(?:\\.[^\\s./@:]+)*"),

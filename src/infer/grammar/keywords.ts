@@ -89,7 +89,7 @@ const NOTES = new Set([
   ...["title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment"],
   ...["$schema", "$id", "id", "$anchor", "$vocabulary", "$defs", "definitions", "contentEncoding", "contentMediaType"],
   ...["contentSchema", "discriminator", "xml", "externalDocs", "enumNames", "enumDescriptions", "markdownDescription"],
-  ...["propertyOrdering", "errorMessage", "~standard"],
+  ...["propertyOrdering", "errorMessage", "components", "~standard"],
 ]);
 
 export function isNote(key: string): boolean {

@@ -91,6 +91,34 @@ describe("what is held to a schema", () => {
       },
     ],
     [
+      "choices inside what must all hold",
+      {
+        type: "object",
+        allOf: [
+          { anyOf: [{ required: ["a"] }, { required: ["b"] }] },
+          {
+            oneOf: [
+              { properties: { k: { const: 1 } }, required: ["k"] },
+              { properties: { k: { const: 2 } }, required: ["k"] },
+            ],
+          },
+        ],
+      },
+    ],
+    [
+      "a choice beside what it refers to",
+      { $ref: "#/$defs/a", type: "object", $defs: { a: { anyOf: [{ required: ["x"] }, { required: ["y"] }] } } },
+    ],
+    [
+      "a reference or null",
+      {
+        type: "array",
+        items: { $ref: "#/$defs/a", nullable: true },
+        minItems: 3,
+        $defs: { a: { type: "integer", maximum: 5 } },
+      },
+    ],
+    [
       "a tree",
       {
         $ref: "#/$defs/node",

@@ -36,7 +36,8 @@ export function* schemaForm(schema: unknown, options: SchemaOptions, budget: Bud
   if (length > FORM_LIMITS.length)
     throw invalid(`a schema of more than ${FORM_LIMITS.length} characters, or nested too deep; make it smaller`);
   const refuse = (path: string, message: string) => {
-    if (!lenient) throw invalid(`${path}: ${message}`);
+    const where = path.length > 200 ? `${path.slice(0, 100)}…${path.slice(-80)}` : path;
+    if (!lenient) throw invalid(`${where}: ${message}`);
   };
   const compiler = new Compiler(schema as Schema, refuse, budget);
   try {
@@ -124,7 +125,7 @@ class Compiler {
     if (keyword === "oneOf") {
       const apart = yield* allDisjoint(schema.oneOf as Schema[], (parts) => this.sets.flat(parts, path), this.budget);
       this.unheld ||= !apart;
-    } else if (keyword !== "anyOf" && keyword !== "nullable") this.unheld = true;
+    } else if (keyword !== "anyOf") this.unheld = true;
     for (const [i, option] of options.entries())
       node.options.push(yield* this.compile(option, `${path}/${keyword}/${i}`, depth + 1));
   }

@@ -14,6 +14,22 @@ interface Strings {
   term: Term;
 }
 
+/** What strings must match, and how long they are. */
+interface Wanted {
+  patterns: string[];
+  formats: string[];
+  min: number;
+  max: number;
+}
+
+type Way = "common" | "whole" | "alone";
+
+/** Steps for the strings of one place. */
+const MAX_STEPS = 400_000;
+/** Strings that are remembered: the same formats stand in many schemas. The least recently used first. */
+const MAX_KNOWN = 64;
+const known = new Map<string, StringNode>();
+
 /** Characters that a key would need an escape for. */
 const ESCAPED = [
   [0, 0x1f],
@@ -23,8 +39,8 @@ const ESCAPED = [
 
 export class StringForms {
   private readonly context: Context;
-  /** By what they must match and how long they are at least. */
-  private readonly known = new Map<string, StringNode>();
+  /** Patterns that a lenient schema goes on without. */
+  private readonly left = new Set<string>();
 
   constructor(context: Context) {
     this.context = context;
@@ -50,57 +66,43 @@ export class StringForms {
   ): Work<StringNode> {
     const { match, avoid } = parts;
     if (names.chars.any && match.length + avoid.length === 0) return names;
-    const { terms, term } = names.chars.any ? anything(this.context.budget) : names.chars;
+    const budget = this.context.budget.part(MAX_STEPS);
+    const terms = new Terms(budget);
     const inside = match.map((pattern) => this.read(pattern, terms, path));
     const outside = avoid.map((pattern) => terms.not(this.read(pattern, terms, path)));
-    return yield* this.node(
-      { terms, term: terms.every([term, ...inside, ...outside, unescaped(terms)]) },
-      names.min,
-      names.max,
-    );
+    const term = terms.every([terms.copy(names.chars.term), ...inside, ...outside, unescaped(terms)]);
+    return yield* this.node({ terms, term }, [names.min, names.max], budget);
   }
 
-  private *matching(
-    wanted: { patterns: string[]; formats: string[]; min: number; max: number },
-    path: string,
-  ): Work<StringNode> {
+  private *matching(wanted: Wanted, path: string): Work<StringNode> {
     const key = JSON.stringify(wanted);
-    let node = this.known.get(key);
-    if (!node) {
-      node = yield* this.narrow(wanted, path);
-      this.known.set(key, node);
-    }
+    const before = known.get(key);
+    known.delete(key);
+    const node = before ?? (yield* this.find(wanted, path));
+    // Of what was left out because it is not supported, others want to hear as well.
+    if (this.left.size === 0) known.set(key, node);
+    if (known.size > MAX_KNOWN) known.delete(known.keys().next().value!);
     return node;
   }
 
-  private *narrow(
-    wanted: { patterns: string[]; formats: string[]; min: number; max: number },
-    path: string,
-  ): Work<StringNode> {
-    const { patterns, formats, min, max } = wanted;
-    // Of a format, first what everybody understands by it; where that leaves nothing, all that it allows; then the pattern alone.
-    const ways = formats.length === 0 ? ["alone"] : ["common", "whole", ...(patterns.length > 0 ? ["alone"] : [])];
-    let node: StringNode | null = null;
+  private *find({ patterns, formats, min, max }: Wanted, path: string): Work<StringNode> {
+    // Beside a pattern all that a format allows; where that leaves nothing or is too much, the pattern alone.
+    const ways: Way[] = formats.length === 0 ? ["alone"] : patterns.length === 0 ? ["common"] : ["whole", "alone"];
     for (const way of ways) {
-      const terms = new Terms(this.context.budget);
-      const parts = patterns.map((pattern) => this.read(pattern, terms, path));
-      if (way !== "alone")
-        for (const format of formats) parts.push(patternTerm(FORMATS.get(format)![way as "common" | "whole"], terms));
+      const last = way === ways.at(-1);
+      const budget = this.context.budget.part(MAX_STEPS);
+      const terms = new Terms(budget);
       try {
-        node = yield* this.node({ terms, term: terms.every(parts) }, min, max);
+        const parts = patterns.map((pattern) => this.read(pattern, terms, path));
+        if (way !== "alone") for (const format of formats) parts.push(patternTerm(FORMATS.get(format)![way], terms));
+        const node = yield* this.node({ terms, term: terms.every(parts) }, [min, max], budget);
+        if (last || node.chars.way(0, node.min).chars < Number.POSITIVE_INFINITY) return node;
       } catch (error) {
         if (!(error instanceof RangeError) || error instanceof TooLarge) throw error;
-        if (way !== ways.at(-1)) continue;
-        const where = patterns.length > 0 ? "pattern" : "format";
-        this.context.refuse(
-          `${path}/${where}`,
-          `${JSON.stringify(patterns[0] ?? formats[0])}: ${error.message} is not supported`,
-        );
-        return { kind: "string", chars: ANY_CHARS, min, max };
+        if (last) this.leaveOut(patterns[0] ?? formats[0], patterns.length > 0 ? "pattern" : "format", path, error);
       }
-      if (node.chars.way(0, node.min).chars <= node.max) return node;
     }
-    return node!;
+    return { kind: "string", chars: ANY_CHARS, min, max };
   }
 
   /** A pattern; where it is not supported and need not be, any string. */
@@ -109,26 +111,43 @@ export class StringForms {
       return patternTerm(pattern, terms);
     } catch (error) {
       if (!(error instanceof RangeError) || error instanceof TooLarge) throw error;
-      this.context.refuse(`${path}/pattern`, `${JSON.stringify(pattern)}: ${error.message} is not supported`);
+      this.leaveOut(pattern, "pattern", path, error);
       return terms.all;
     }
   }
 
-  private *node({ terms, term }: Strings, min: number, max: number): Work<StringNode> {
-    // Characters of one set are counted, which needs no state for each count.
-    if (term.kind === "repeat" && term.term.kind === "set") {
-      const chars = new CharAutomaton(terms, terms.repeat(term.term, 0, Number.POSITIVE_INFINITY));
-      return { kind: "string", chars, min: Math.max(min, term.min), max: Math.min(max, term.max) };
-    }
-    const chars = new CharAutomaton(terms, term);
-    yield* chars.prepare(min, this.context.budget);
-    return { kind: "string", chars, min, max };
+  private leaveOut(text: string, keyword: string, path: string, { message }: RangeError): void {
+    this.context.refuse(`${path}/${keyword}`, `${JSON.stringify(text)}: ${message} is not supported`);
+    this.left.add(text);
+  }
+
+  private *node({ terms, term }: Strings, [min, max]: [number, number], budget: Budget): Work<StringNode> {
+    const lengths = lengthsIn(term, terms);
+    const chars = new CharAutomaton(terms, lengths.term);
+    const least = Math.max(min, lengths.min);
+    yield* chars.prepare(least, budget);
+    return { kind: "string", chars, min: least, max: Math.min(max, lengths.max) };
   }
 }
 
-function anything(budget: Budget): Strings {
-  const terms = new Terms(budget);
-  return { terms, term: terms.all };
+/**
+ * A term without the lengths that it sets for the whole string, which are counted instead of taking a state each: characters of one set, alone or
+ * looked ahead for; what may stand behind them as well is left out.
+ */
+function lengthsIn(term: Term, terms: Terms): { term: Term; min: number; max: number } {
+  const out: Term[] = [];
+  let min = 0;
+  let max = Number.POSITIVE_INFINITY;
+  for (const part of term.kind === "all" ? term.terms : [term]) {
+    const first = part.kind === "then" && part.rest.nullable && term.kind === "all" ? part.first : part;
+    if (first.kind !== "repeat" || first.term.kind !== "set") out.push(part);
+    else {
+      out.push(terms.repeat(first.term, 0, Number.POSITIVE_INFINITY));
+      min = Math.max(min, first.min);
+      max = Math.min(max, first.max);
+    }
+  }
+  return { term: terms.every(out), min, max };
 }
 
 /** Strings that a key can be without escapes. */

@@ -138,6 +138,28 @@ export class Terms {
     return this.intern(`r${term.id},${least},${max}`, shape, least === 0, term.plain);
   }
 
+  /** A term of another's as one of these. */
+  copy(term: Term): Term {
+    switch (term.kind) {
+      case "none":
+        return this.none;
+      case "empty":
+        return this.empty;
+      case "set":
+        return this.set(term.ranges);
+      case "then":
+        return this.then(this.copy(term.first), this.copy(term.rest));
+      case "any":
+        return this.any(term.terms.map((part) => this.copy(part)));
+      case "all":
+        return this.every(term.terms.map((part) => this.copy(part)));
+      case "not":
+        return this.not(this.copy(term.term));
+      case "repeat":
+        return this.repeat(this.copy(term.term), term.min, term.max);
+    }
+  }
+
   /** What may follow a character. */
   after(term: Term, char: number): Term {
     this.budget.spend(1);

@@ -27,15 +27,25 @@ export type Work<T> = Generator<void, T, void>;
 export class Budget {
   private left: number;
   private unpaid = 0;
+  private readonly whole: Budget | null;
 
-  constructor(steps = FORM_LIMITS.steps) {
+  /** @param whole what this one is a part of */
+  constructor(steps = FORM_LIMITS.steps, whole: Budget | null = null) {
     this.left = steps;
+    this.whole = whole;
   }
 
-  /** @throws RangeError once more is spent than there was */
+  /** A part of it, for something that can be done in another way where it takes more. */
+  part(steps: number): Budget {
+    return new Budget(steps, this);
+  }
+
+  /** @throws TooLarge once more is spent than there was; RangeError where that was a part */
   spend(units: number): void {
     this.left -= units;
     this.unpaid += units;
+    this.whole?.spend(units);
+    if (this.left < 0 && this.whole) throw new RangeError("it grows too large and");
     if (this.left < 0)
       throw new TooLarge(`the schema takes more than ${FORM_LIMITS.steps} steps to prepare; simplify it`);
   }

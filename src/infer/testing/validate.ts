@@ -24,12 +24,28 @@ export function validate(schema: unknown, value: unknown): string[] {
   const object = typeof schema === "boolean" ? { allOf: [schema] } : (schema as Json);
   let validator = known.get(object);
   if (!validator) {
-    const ajv = new Ajv2020({ strict: false, validateFormats: true, logger: false });
+    const ajv = new Ajv2020({ strict: false, logger: false, validateSchema: false, unicodeRegExp: !hasLoose(object) });
     addFormats(ajv);
     validator = ajv.compile(modern(object));
     known.set(object, validator);
   }
   return validator(value) ? [] : (validator.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
+}
+
+/** Whether a pattern is only one without the u flag, as some are that people copy. */
+function hasLoose(schema: unknown): boolean {
+  if (typeof schema !== "object" || schema === null) return false;
+  return Object.entries(schema).some(([key, part]) =>
+    key === "pattern" && typeof part === "string" ? !isUnicode(part) : hasLoose(part),
+  );
+}
+
+function isUnicode(pattern: string): boolean {
+  try {
+    return new RegExp(pattern, "u") !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** What earlier drafts and OpenAPI write otherwise, as 2020-12 does. */
