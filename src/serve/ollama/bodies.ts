@@ -1,7 +1,7 @@
 /** What Ollama's clients send, and what it asks of an engine. Unknown fields are left alone, as Ollama does. */
 import { z } from "@hono/zod-openapi";
 import type { ChatRequest, EngineMessage, GenerationSettings, ResponseFormat } from "../../infer/index.ts";
-import { LIMITS, toolOf } from "../openai/sampling.ts";
+import { bounded, LIMITS, toolOf } from "../openai/sampling.ts";
 
 const options = z
   .object({
@@ -11,17 +11,17 @@ const options = z
       .max(2 ** 24)
       .nullish()
       .describe("-1 and -2: as many as fit"),
-    temperature: z.number().min(0).max(2).nullish(),
-    top_p: z.number().min(0).max(1).nullish(),
+    temperature: bounded("temperature").nullish(),
+    top_p: bounded("topP").nullish(),
     top_k: z
       .int()
       .min(0)
       .max(2 ** 24)
       .nullish(),
-    min_p: z.number().min(0).max(1).nullish(),
-    repeat_penalty: z.number().gt(0).max(10).nullish(),
-    presence_penalty: z.number().min(-2).max(2).nullish(),
-    frequency_penalty: z.number().min(-2).max(2).nullish(),
+    min_p: bounded("minP").nullish(),
+    repeat_penalty: bounded("repetitionPenalty").nullish(),
+    presence_penalty: bounded("presencePenalty").nullish(),
+    frequency_penalty: bounded("frequencyPenalty").nullish(),
     seed: z.int().nullish().describe("Below 0: another each time"),
     stop: z.union([z.string(), z.array(z.string()).max(LIMITS.stops)]).nullish(),
   })

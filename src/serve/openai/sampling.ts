@@ -1,17 +1,24 @@
 /** Fields that choose tokens and stop, as they are named in OpenAI's API (and vLLM's, where OpenAI has none), and what they ask of an engine. */
 import { z } from "@hono/zod-openapi";
-import type { GenerationSettings, ResponseFormat, Tool, UpstreamFields } from "../../infer/index.ts";
+import {
+  type GenerationSettings,
+  type ResponseFormat,
+  SAMPLING_BOUNDS,
+  SAMPLING_LIMITS,
+  type Tool,
+  type UpstreamFields,
+} from "../../infer/index.ts";
 import { ApiFailure } from "../http/errors.ts";
 
 /** Limits of what one request may name. */
 export const LIMITS = {
   choices: 16,
-  stops: 16,
-  stopLength: 1000,
-  biases: 1024,
+  stops: SAMPLING_LIMITS.stops,
+  stopLength: SAMPLING_LIMITS.stopLength,
+  biases: SAMPLING_LIMITS.logitBias,
   messages: 4096,
   tools: 128,
-  topLogprobs: 20,
+  topLogprobs: SAMPLING_BOUNDS.topLogprobs[1],
 };
 
 const optional = <Schema extends z.ZodType>(schema: Schema) =>
@@ -24,20 +31,26 @@ export const maxTokens = optional(
     .max(2 ** 24),
 ).describe("Most tokens to generate");
 
+/** A number within the engine's own bounds. */
+export const bounded = (field: keyof typeof SAMPLING_BOUNDS) =>
+  z.number().min(SAMPLING_BOUNDS[field][0]).max(SAMPLING_BOUNDS[field][1]);
+
 /** Shared by /v1/chat/completions, /v1/completions and /v1/responses. */
 export const samplingFields = {
-  temperature: optional(z.number().min(0).max(2)).describe("0: always the likeliest token"),
-  top_p: optional(z.number().min(0).max(1)),
+  temperature: optional(bounded("temperature")).describe("0: always the likeliest token"),
+  top_p: optional(bounded("topP")),
   top_k: optional(
     z
       .int()
       .min(-1)
       .max(2 ** 24),
   ).describe("Keep the k likeliest tokens; 0 and -1: all"),
-  min_p: optional(z.number().min(0).max(1)),
-  repetition_penalty: optional(z.number().gt(0).max(10)).describe("As transformers: above 1, less of what was there"),
-  presence_penalty: optional(z.number().min(-2).max(2)),
-  frequency_penalty: optional(z.number().min(-2).max(2)),
+  min_p: optional(bounded("minP")),
+  repetition_penalty: optional(bounded("repetitionPenalty")).describe(
+    "As transformers: above 1, less of what was there",
+  ),
+  presence_penalty: optional(bounded("presencePenalty")),
+  frequency_penalty: optional(bounded("frequencyPenalty")),
   logit_bias: optional(
     z
       .record(z.string().regex(/^\d{1,9}$/, "a token id"), z.number().min(-100).max(100))

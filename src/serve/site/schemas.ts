@@ -1,6 +1,6 @@
 /** Bodies of the site's own API (see wire.ts). */
 import { z } from "@hono/zod-openapi";
-import { LIMITS } from "../openai/sampling.ts";
+import { bounded, LIMITS } from "../openai/sampling.ts";
 import { cleanTokens, cleanToolCalls, cleanUsage } from "../store/clean.ts";
 
 const MAX_ATTACHMENTS = 32;
@@ -20,15 +20,15 @@ export const settings = z
   .strictObject({
     model: z.string().max(512).optional(),
     system: text.optional(),
-    temperature: z.number().min(0).max(2).optional(),
-    topP: z.number().min(0).max(1).optional(),
+    temperature: bounded("temperature").optional(),
+    topP: bounded("topP").optional(),
     topK: z
       .int()
       .min(0)
       .max(2 ** 24)
       .optional(),
-    minP: z.number().min(0).max(1).optional(),
-    repetitionPenalty: z.number().gt(0).max(10).optional(),
+    minP: bounded("minP").optional(),
+    repetitionPenalty: bounded("repetitionPenalty").optional(),
     maxTokens: z
       .int()
       .min(1)
