@@ -4,8 +4,12 @@ import { Random } from "../base/index.ts";
 import {
   type DataRecord,
   type Document,
+  EXERCISE_KINDS,
+  type ExerciseKind,
+  type ExerciseSplit,
   encodeDocuments,
   generateApart,
+  generateExercise,
   generateTask,
   type Split,
   TASK_KINDS,
@@ -130,10 +134,29 @@ const tasks = new Command("tasks")
   .action(async (kinds: TaskKind[], flags: { count: number; seed: number; split: Split; apart: boolean }) => {
     const generate = flags.apart ? generateApart : generateTask;
     for (let i = 0; i < flags.count; i++)
-      for (const kind of kinds)
-        if (!process.stdout.write(`${JSON.stringify(generate(kind, flags.split, flags.seed, i))}\n`))
-          await new Promise((resume) => process.stdout.once("drain", resume));
+      for (const kind of kinds) await writeLine(generate(kind, flags.split, flags.seed, i));
   });
+
+const exercises = new Command("exercises")
+  .description("print generated exercises in many wordings, one JSON object a line")
+  .addArgument(new Argument("<kind...>", "kinds of exercises").choices(EXERCISE_KINDS))
+  .option("--count <n>", "how many of each kind", integer("--count", 1, 10_000_000), 10)
+  .option("--seed <n>", "other seeds give other exercises", integer("--seed", 0, 2 ** 31), 1)
+  .addOption(
+    new Option("--split <name>", "train; or tests in wordings that training has, or has not")
+      .choices(["train", "seen-forms", "unseen-forms"])
+      .default("train"),
+  )
+  .action(async (kinds: ExerciseKind[], flags: { count: number; seed: number; split: ExerciseSplit }) => {
+    for (let i = 0; i < flags.count; i++)
+      for (const kind of kinds) await writeLine(generateExercise(kind, flags.split, flags.seed, i));
+  });
+
+/** One JSON object on standard output, no faster than it is read. */
+async function writeLine(record: object): Promise<void> {
+  if (!process.stdout.write(`${JSON.stringify(record)}\n`))
+    await new Promise((resume) => process.stdout.once("drain", resume));
+}
 
 export const dataCommand = new Command("data").addHelpText(
   "after",
@@ -149,6 +172,8 @@ Examples:
   shoal data decontaminate clean.jsonl.zst --against ../data/eval --out safe.jsonl.zst
   shoal data split safe.jsonl.zst --share 0.005 --train train.jsonl.zst --validation validation.jsonl.zst
   shoal data stats hf:owner/name:train
-  shoal data tasks arithmetic bug --split test --seed 7 --count 100 > tasks.jsonl`,
+  shoal data tasks arithmetic bug --split test --seed 7 --count 100 > tasks.jsonl
+  shoal data exercises sums stories --split unseen-forms --count 5`,
 );
-for (const command of [stats, sample, preview, split, dedupe, decontaminate, tasks]) dataCommand.addCommand(command);
+for (const command of [stats, sample, preview, split, dedupe, decontaminate, tasks, exercises])
+  dataCommand.addCommand(command);

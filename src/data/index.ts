@@ -48,6 +48,13 @@ export { type PreferencePair, type Reply, readPreferences } from "./documents/pr
 export { writeRecords } from "./documents/record-writer.ts";
 export type { Document, Fields } from "./documents/records.ts";
 export {
+  EXERCISE_KINDS,
+  type Exercise,
+  type ExerciseKind,
+  type ExerciseSplit,
+  generateExercise,
+} from "./exercises/index.ts";
+export {
   checkTask,
   generateApart,
   generateTask,

@@ -137,7 +137,7 @@ async function writeCache(
     writer.append(await pending.shift()!);
     options.signal?.throwIfAborted();
     const share =
-      "tasks" in opened.source ? writer.documents / opened.source.count : bytesRead / Math.max(1, opened.bytes);
+      "count" in opened.source ? writer.documents / opened.source.count : bytesRead / Math.max(1, opened.bytes);
     const secondsLeft = ((performance.now() - started) / 1000) * (1 / Math.max(share, 1e-9) - 1);
     options.onProgress?.({ path, documents: writer.documents, tokens: writer.tokens, share, secondsLeft });
   };

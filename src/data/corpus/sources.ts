@@ -6,6 +6,7 @@ import { hashShare } from "../cleaning/hash-share.ts";
 import { type ReadOptions, readDocuments } from "../documents/documents.ts";
 import { type FoundFiles, findFiles, isReadable } from "../documents/files.ts";
 import { conversation, type Document, type Fields } from "../documents/records.ts";
+import { EXERCISES_VERSION, type ExerciseKind, generateExercise } from "../exercises/index.ts";
 import { generateApart, generateTask, TASKS_VERSION, type TaskKind } from "../tasks/index.ts";
 import { type ContentOptions, contentOf } from "./content.ts";
 
@@ -25,19 +26,24 @@ export type CorpusSource = (
   | (DatasetName & Fields)
   /** `count` training tasks, of each of the kinds in turn; with `apart`, only problems that tests do not have (see tasks/apart.ts). */
   | { tasks: readonly TaskKind[]; count: number; seed: number; apart?: boolean }
+  /** `count` exercises for training, of each of the kinds in turn: never of the problems, names and phrases that tests have. */
+  | { exercises: readonly ExerciseKind[]; count: number; seed: number }
 ) & { held?: Held };
+
+type Generated = Extract<CorpusSource, { count: number }>;
 
 /** A name for messages. */
 export function labelOf(source: CorpusSource): string {
   if ("path" in source) return source.path;
   if ("tasks" in source) return `tasks ${source.tasks.join("+")}`;
+  if ("exercises" in source) return `exercises ${source.exercises.join("+")}`;
   return [source.dataset, source.config, source.split].filter((part) => part !== undefined).join("/");
 }
 
 /** A source whose files are here. */
 export interface OpenSource {
   source: CorpusSource;
-  /** None for tasks. */
+  /** None for what is generated. */
   files: string[];
   /** What of a folder is not read. */
   passedOver: FoundFiles["passedOver"];
@@ -53,9 +59,8 @@ export const documentFiles = (name: DatasetName, options: DownloadOptions = {}):
 
 /** Finds a source's files, downloading those that are not here yet. @throws InputError if there are none */
 export async function openSource(source: CorpusSource, options: DownloadOptions = {}): Promise<OpenSource> {
-  if ("tasks" in source) {
-    const { tasks, count, seed, apart } = source;
-    const identity = [TASKS_VERSION, tasks, count, seed, ...(apart ? ["apart"] : []), settingsOf(source)];
+  if ("count" in source) {
+    const identity = [...generatorOf(source), source.count, source.seed, settingsOf(source)];
     return { source, files: [], passedOver: {}, identity: async () => identity, bytes: 0 };
   }
   const found: FoundFiles =
@@ -69,6 +74,12 @@ export async function openSource(source: CorpusSource, options: DownloadOptions 
   };
   return { source, ...found, identity, bytes: found.files.reduce((sum, file) => sum + statSync(file).size, 0) };
 }
+
+/** Which documents a generator makes, but for their number and seed. */
+const generatorOf = (source: Generated): unknown[] =>
+  "tasks" in source
+    ? [TASKS_VERSION, source.tasks, ...(source.apart ? ["apart"] : [])]
+    : ["exercises", EXERCISES_VERSION, source.exercises];
 
 /** What changes the documents that are made of the same content. */
 function settingsOf(source: CorpusSource): unknown {
@@ -90,8 +101,8 @@ export async function* documentsOfOpen(
   const { held } = source;
   const wanted = (document: Document) =>
     !held || hashShare(textOf(document)) < held.share === (held.part === "validation");
-  if ("tasks" in source) {
-    for (const document of taskDocuments(source)) if (wanted(document)) yield document;
+  if ("count" in source) {
+    for (const document of generated(source)) if (wanted(document)) yield document;
     return;
   }
   const { field, promptField, replyField } = source;
@@ -100,11 +111,19 @@ export async function* documentsOfOpen(
       if (wanted(document)) yield document;
 }
 
-function* taskDocuments({ tasks, count, seed, apart }: Extract<CorpusSource, { tasks: unknown }>): Generator<Document> {
-  const generate = apart ? generateApart : generateTask;
+function* generated(source: Generated): Generator<Document> {
+  const { count, seed } = source;
   for (let i = 0; i < count; i++) {
-    const { prompt, reply } = generate(tasks[i % tasks.length], "train", seed, Math.floor(i / tasks.length));
-    yield { messages: conversation(prompt, reply) };
+    if ("tasks" in source) {
+      const { tasks, apart } = source;
+      const generate = apart ? generateApart : generateTask;
+      const { prompt, reply } = generate(tasks[i % tasks.length], "train", seed, Math.floor(i / tasks.length));
+      yield { messages: conversation(prompt, reply) };
+    } else {
+      const { exercises } = source;
+      const kind = exercises[i % exercises.length];
+      yield { messages: generateExercise(kind, "train", seed, Math.floor(i / exercises.length)).turns };
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError, readRegularText } from "../../base/index.ts";
-import { TASK_KINDS } from "../../data/index.ts";
+import { EXERCISE_KINDS, TASK_KINDS } from "../../data/index.ts";
 import { SAMPLING_BOUNDS } from "../../infer/index.ts";
 import { explain } from "./errors.ts";
 import { checkModel } from "./model.ts";
@@ -82,6 +82,13 @@ const stageSchema = z.strictObject({
           seed: z.int().min(0).default(1),
           /** Only problems that no test task of `shoal data tasks --apart` has. */
           apart: z.boolean().optional(),
+          weight: positive.default(1),
+        }),
+        /** Generated exercises in many wordings, `count` in all; problems, names and phrases of their tests never come. */
+        z.strictObject({
+          exercises: z.array(z.enum(EXERCISE_KINDS)).min(1),
+          count: whole.default(100_000),
+          seed: z.int().min(0).default(1),
           weight: positive.default(1),
         }),
       ]),

@@ -98,6 +98,10 @@ export function sourceOf(
   share: number | undefined,
   options: InputOptions,
 ): CorpusSource {
+  if ("exercises" in item) {
+    const { exercises, count, seed } = item;
+    return { exercises, count, seed };
+  }
   if ("tasks" in item) {
     const { tasks, count, seed, apart } = item;
     return { tasks, count, seed, ...(apart && { apart }) };

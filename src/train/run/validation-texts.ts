@@ -22,7 +22,7 @@ export async function validationTexts(
   const texts: ValidationPlace[] = [];
   const chats: ValidationPlace[] = [];
   for (const training of sourcesOf(recipe, options)) {
-    if ("tasks" in training) continue;
+    if ("count" in training) continue;
     const source = { ...training, held };
     const settings = { ...tokeniseOptions(source, recipe.onBadData, options), mayBeEmpty: true };
     const corpus = await tokenise(source, tokenizer, cacheFolder(options.out), settings);
