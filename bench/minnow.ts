@@ -129,7 +129,7 @@ if (values.data) {
   for (const { ids } of texts) {
     arena.reset();
     const routers: RouterTrace[] = [];
-    transformer.forward(new Tape({ kernels, arena, precision: "bf16" }), batchOf([ids]), routers);
+    transformer.forward(new Tape({ kernels, arena, precision: "bf16" }), batchOf([ids]), { traces: routers });
     routers.forEach(({ offsets }, layer) => {
       loads[layer] ??= Array(offsets.length - 1).fill(0);
       for (let e = 0; e + 1 < offsets.length; e++) loads[layer][e] += offsets[e + 1] - offsets[e];

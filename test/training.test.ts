@@ -142,7 +142,7 @@ describe("bias balancing", () => {
       ({ experts }) => experts ?? [],
     );
     // The favourite: sigmoid scores lie in (0, 1), so half a point of bias wins nearly always.
-    for (const { bias } of expertLayers) bias[3] = 0.4;
+    for (const { bias } of expertLayers) bias![3] = 0.4;
     const trainer = new Trainer(new Transformer(config, training.weights), training, kernels, small);
     const random = new Random(2);
     const tokens = Int32Array.from({ length: 4000 }, () => random.below(64));

@@ -8,9 +8,7 @@
  */
 import { type F32, type I32, type Operand, ops, type RopeTable, type Tape, type Tensor } from "../tensor/index.ts";
 import type { LayerCache, SequenceSpan } from "./cache.ts";
-import { LATENT_NORM_EPS, type ModelConfig } from "./config.ts";
 import type { AttentionWeights } from "./parameters.ts";
-import { softmaxScale } from "./rope.ts";
 
 export interface Positions {
   /** Position of each token in its sequence, [T]. */
@@ -19,72 +17,57 @@ export interface Positions {
 }
 
 /** Queries [T, H(N+P)] and latents [T, R+P] of each token, rotated; c_kv [T,R] is the latent after its norm. */
-function project(tape: Tape, config: ModelConfig, w: AttentionWeights, x_TD: Operand, at: Positions) {
-  const {
-    numAttentionHeads: H,
-    qkNopeHeadDim: N,
-    qkRopeHeadDim: P,
-    kvLoraRank: R,
-    ropeInterleave: interleaved,
-  } = config;
+function project(tape: Tape, w: AttentionWeights, x_TD: Operand, at: Positions) {
+  const { H, N, P, R, latentEps: eps, interleaved } = w.shape;
   const q = w.qA
-    ? ops.linear(tape, ops.rmsNormFor(tape, w.q, ops.linear(tape, x_TD, w.qA), w.qANorm!, LATENT_NORM_EPS), w.q)
+    ? ops.linear(tape, ops.rmsNormFor(tape, w.q, ops.linear(tape, x_TD, w.qA), w.qANorm!, eps), w.q)
     : ops.linear(tape, x_TD, w.q);
   const latent = ops.linear(tape, x_TD, w.kvA);
   ops.rope(tape, q, at.table, at.positions, { H, P, offset: N, headStride: N + P, interleaved });
   ops.rope(tape, latent, at.table, at.positions, { H: 1, P, offset: R, headStride: P, interleaved });
-  const cKv = ops.rmsNorm(tape, latent, w.kvANorm, LATENT_NORM_EPS);
+  const cKv = ops.rmsNorm(tape, latent, w.kvANorm, eps);
   return { q, latent, cKv };
 }
 
-function headShape(config: ModelConfig) {
-  const { numAttentionHeads: H, qkNopeHeadDim: N, qkRopeHeadDim: P, vHeadDim: V } = config;
-  return { H, N, P, V, scale: softmaxScale(config) };
-}
-
 /** Attention of every segment to itself, naive form. segments: [S,4] (see the kernel contract). */
-export function attention(
-  tape: Tape,
-  config: ModelConfig,
-  w: AttentionWeights,
-  x_TD: Operand,
-  at: Positions,
-  segments: I32,
-): Tensor {
-  const { q, latent, cKv } = project(tape, config, w, x_TD, at);
+export function attention(tape: Tape, w: AttentionWeights, x_TD: Operand, at: Positions, segments: I32): Tensor {
+  const { H, N, P, V, R, scale } = w.shape;
+  const { q, latent, cKv } = project(tape, w, x_TD, at);
   const kv = ops.linear(tape, cKv, w.kvB);
-  const out = ops.attention(tape, q, kv, latent, { ...headShape(config), segments, ropeOffset: config.kvLoraRank });
+  const out = ops.attention(tape, q, kv, latent, { H, N, P, V, scale, segments, ropeOffset: R });
   return ops.linear(tape, out, w.o);
 }
 
 /** From this many new tokens of a sequence on, expanding its cache to keys and values costs less than absorbing each query. */
 export const NAIVE_FROM = 32;
 
-/**
- * Attention of new tokens to their sequences' cached past and to each other. Their latents are written to the cache first.
- * spans: consecutive runs of rows of x_TD, each one sequence's new tokens.
- */
+/** A layer's cache, and the new tokens that come to it: consecutive runs of rows, each one sequence's. */
+export interface CachedSpans {
+  cache: LayerCache;
+  spans: readonly SequenceSpan[];
+}
+
+/** Attention of new tokens to their sequences' cached past and to each other. Their latents are written to the cache first. */
 export function cachedAttention(
   tape: Tape,
-  config: ModelConfig,
   w: AttentionWeights,
   x_TD: Operand,
   at: Positions,
-  cache: LayerCache,
-  spans: readonly SequenceSpan[],
+  { cache, spans }: CachedSpans,
 ): Tensor {
-  const { q, latent, cKv } = project(tape, config, w, x_TD, at);
+  const { H, V } = w.shape;
+  const { q, latent, cKv } = project(tape, w, x_TD, at);
   const T = x_TD.shape[0];
   cache.write(tape, spans, cKv.data, latent.data);
-  const out = tape.tensor(T, config.numAttentionHeads * config.vHeadDim);
+  const out = tape.tensor(T, H * V);
   let from = 0;
   for (let i = 0; i < spans.length; ) {
     const rows = { q: q.data, out: out.data, from };
     // Sequences with few new tokens go through the absorbed form together.
     const few = spans.slice(i).findIndex(({ count }) => count >= NAIVE_FROM);
     const run = spans.slice(i, few === -1 ? spans.length : i + Math.max(1, few));
-    if (few === 0) naiveOverCache(tape, config, w, rows, cache, run[0]);
-    else absorbed(tape, config, w, rows, cache, run);
+    if (few === 0) naiveOverCache(tape, w, rows, cache, run[0]);
+    else absorbed(tape, w, rows, cache, run);
     from += run.reduce((sum, { count }) => sum + count, 0);
     i += run.length;
   }
@@ -98,17 +81,9 @@ interface QueryRows {
 }
 
 /** One sequence's rows by the naive form: its whole cache is expanded to keys and values. */
-function naiveOverCache(
-  tape: Tape,
-  config: ModelConfig,
-  w: AttentionWeights,
-  rows: QueryRows,
-  cache: LayerCache,
-  span: SequenceSpan,
-): void {
+function naiveOverCache(tape: Tape, w: AttentionWeights, rows: QueryRows, cache: LayerCache, span: SequenceSpan): void {
   const { arena, kernels } = tape;
-  const { H, N, P, V, scale } = headShape(config);
-  const R = config.kvLoraRank;
+  const { H, N, P, V, R, scale } = w.shape;
   const mark = arena.mark();
   const length = span.past + span.count;
   const entries = cache.read(tape, span.rowStart, length);
@@ -150,15 +125,13 @@ function naiveOverCache(
 /** The rows of sequences by the absorbed form, straight over the cached latents. */
 function absorbed(
   tape: Tape,
-  config: ModelConfig,
   w: AttentionWeights,
   rows: QueryRows,
   cache: LayerCache,
   spans: readonly SequenceSpan[],
 ): void {
   const { arena, kernels, precision } = tape;
-  const { H, N, P, V, scale } = headShape(config);
-  const R = config.kvLoraRank;
+  const { H, N, P, V, R, scale } = w.shape;
   const M = spans.reduce((sum, { count }) => sum + count, 0);
   const mark = arena.mark();
   const q = rows.q.subarray(rows.from * H * (N + P));

@@ -1,6 +1,7 @@
 /** The latent cache: what decoding keeps of each token, R + P numbers per layer (report, section 2.1.1). */
 import { allocate, type Bf16, type F32, type I8, type Tape } from "../tensor/index.ts";
-import type { ModelConfig } from "./config.ts";
+import { latentAttentionOf } from "./layer.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** New tokens of one sequence: its cache begins at row rowStart and holds `past` rows already; `count` are new. */
 export interface SequenceSpan {
@@ -95,7 +96,7 @@ export class LatentCache {
 
   constructor(config: ModelConfig, rows: number, dtype: CacheDtype, mtp = false) {
     this.rows = rows;
-    const { kvLoraRank: R, qkRopeHeadDim: P } = config;
+    const { R, P } = latentAttentionOf(config);
     const layers = config.numHiddenLayers + (mtp ? config.numNextnPredictLayers : 0);
     this.layers = Array.from({ length: layers }, () => new LayerCache(rows, R, P, dtype));
     this.bytes = this.layers.reduce((sum, layer) => sum + layer.bytes, 0);

@@ -54,8 +54,43 @@ describe("parseConfig", () => {
     }
   });
 
+  it("writes each family's own model_type, with which the file reads the same", () => {
+    const routers = [
+      { model_type: "deepseek_v3" },
+      { model_type: "deepseek_v2", topk_method: "greedy", n_group: null, topk_group: null },
+      { model_type: "deepseek_v2", topk_method: "group_limited_greedy", n_group: 8, topk_group: 3 },
+      { model_type: "deepseek_v2", topk_method: "group_limited_greedy", n_group: 1, topk_group: 1 },
+    ];
+    for (const router of routers) {
+      const config = parseConfig({ ...small, ...router });
+      const json = configToJson(config);
+      const architecture = router.model_type === "deepseek_v3" ? "DeepseekV3ForCausalLM" : "DeepseekV2ForCausalLM";
+      expect([json.model_type, json.architectures]).toEqual([router.model_type, [architecture]]);
+      expect(parseConfig(json)).toEqual(config);
+    }
+  });
+
+  it("reads DeepSeek-V2's router as transformers does: greedy sees no groups, no weights are divided by their sum", () => {
+    const config = parseConfig({ ...small, model_type: "deepseek_v2", norm_topk_prob: true });
+    expect([config.nGroup, config.topkGroup, config.normTopkProb]).toEqual([1, 1, false]);
+  });
+
   it.each([
-    [{ model_type: "llama" }, /model_type "llama" is not supported; Shoal runs models of type "deepseek_v3"$/],
+    [{ scoring_func: "sigmoid" }, /scoring_func "sigmoid" is not supported; DeepSeek-V2 has "softmax"/],
+    [{ topk_method: "noaux_tc" }, /topk_method "noaux_tc" .* known are "greedy" and "group_limited_greedy"/],
+    [{ topk_method: "group_limited_greedy", n_group: null }, /field n_group is missing/],
+    [{ topk_method: "group_limited_greedy", topk_group: 5 }, /topk_group 5 must not be above n_group 4/],
+    [{ rope_interleave: false }, /rope_interleave false is not supported; DeepSeek-V2 has true/],
+    [{ mlp_bias: true }, /mlp_bias true is not supported/],
+  ])("refuses %j of a DeepSeek-V2", (change, message) => {
+    expect(() => parseConfig({ ...small, model_type: "deepseek_v2", ...change }, "m/config.json")).toThrow(message);
+  });
+
+  it.each([
+    [
+      { model_type: "llama" },
+      /model_type "llama" is not supported; Shoal runs models of type "deepseek_v3" and "deepseek_v2"$/,
+    ],
     [{ model_type: "kimi_k2" }, /model_type "kimi_k2" .* brings no tokenizer\.json/],
     [{ n_group: 8 }, /n_group 8 leaves one expert to a group.*at most 4 groups/],
     [{ rope_theta: 0 }, /rope_theta 0 must be above 1/],
@@ -73,7 +108,7 @@ describe("parseConfig", () => {
     [{ topk_group: 5 }, /topk_group 5 must not be above n_group 4/],
     [{ num_experts_per_tok: 5 }, /num_experts_per_tok 5 is more than the 4 experts/],
     [{ qk_rope_head_dim: 7 }, /qk_rope_head_dim 7 must be even/],
-    [{ scoring_func: "relu" }, /scoring_func "relu" is not supported; known are "sigmoid" and "softmax"/],
+    [{ scoring_func: "relu" }, /scoring_func "relu" is not supported; DeepSeek-V3 has "sigmoid"/],
     [{ topk_method: "greedy" }, /topk_method "greedy" is not supported/],
     [{ rope_scaling: { type: "linear", factor: 2 } }, /rope_type "linear" is not supported/],
     [{ rope_scaling: { ...yarn, factor: "x" } }, /rope_scaling: factor must be a number/],

@@ -1,6 +1,5 @@
 /** The mixture of experts with a shared expert (report, section 2.1.2). */
 import { type I32, type Operand, ops, type Tape, type Tensor } from "../tensor/index.ts";
-import type { ModelConfig } from "./config.ts";
 import type { ExpertsWeights } from "./parameters.ts";
 
 /** The sequence-wise balance loss of a training pass: its weight α, the factor on its gradient, and the sequences. */
@@ -8,6 +7,12 @@ export interface Balance {
   alpha: number;
   gradScale: number;
   segments: I32;
+}
+
+/** What is asked of the routers in a pass: where their choices are put, and the balance loss that they add. */
+export interface Routing {
+  traces: RouterTrace[];
+  balance?: Balance;
 }
 
 /** What the router of one layer did in a pass. */
@@ -22,24 +27,11 @@ export interface RouterTrace {
 }
 
 /** Σ over the chosen experts of weight · expert(x), plus the shared expert. Routing is computed in f32 whatever the precision. */
-export function mixtureOfExperts(
-  tape: Tape,
-  config: ModelConfig,
-  w: ExpertsWeights,
-  x_TD: Operand,
-  trace: RouterTrace[],
-  balance?: Balance,
-): Tensor {
+export function mixtureOfExperts(tape: Tape, w: ExpertsWeights, x_TD: Operand, { traces, balance }: Routing): Tensor {
   const logits_TE = ops.linear(tape, x_TD, w.router, "f32");
-  const routed = ops.route(tape, logits_TE, w.bias, {
-    K: config.numExpertsPerTok,
-    groups: config.nGroup,
-    topkGroups: config.topkGroup,
-    normalise: config.normTopkProb,
-    scale: config.routedScalingFactor,
-    balance,
-  });
-  trace.push({
+  const { K, groups, topkGroups, normalize: normalise, scale } = w.shape.router;
+  const routed = ops.route(tape, logits_TE, w.bias!, { K, groups, topkGroups, normalise, scale, balance });
+  traces.push({
     offsets: routed.offsets,
     indices: routed.indices,
     weights: routed.weights.data,

@@ -1,9 +1,12 @@
-/** DeepSeek-V3: configuration, parameters, and the passes through it. */
+/** Models of DeepSeek's kind: families, configuration, parameters, and the passes through them. */
 export { NAIVE_FROM } from "./attention.ts";
 export { batchOf } from "./batch.ts";
 export { type CacheDtype, LatentCache, LayerCache, type SequenceSpan } from "./cache.ts";
-export { CONFIG_LIMITS, configToJson, type ModelConfig, parseConfig, type YarnConfig } from "./config.ts";
-export type { RouterTrace } from "./experts.ts";
+export { configToJson, parseConfig } from "./config.ts";
+export type { RouterTrace, Routing } from "./experts.ts";
+export { type Family, familyOf } from "./families/index.ts";
+export type { Experts, LatentAttention, Layer, Router } from "./layer.ts";
+export { CONFIG_LIMITS, type ModelConfig, type YarnConfig } from "./model-config.ts";
 export {
   buildWeights,
   countParameters,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type ModelConfig, parseConfig } from "./config.ts";
+import { parseConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { countParameters, modelSlots } from "./parameters.ts";
 import { createTrainingWeights } from "./training-weights.ts";
 

@@ -6,7 +6,9 @@
  * [E, 2F, D], so that one product serves both. The stored tensors are contiguous parts of their slot.
  */
 import { type F32, size, type Weight } from "../tensor/index.ts";
-import type { ModelConfig } from "./config.ts";
+import { familyOf, type WeightNames } from "./families/index.ts";
+import { type Experts, type LatentAttention, type Layer, layerOf } from "./layer.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** A tensor of the checkpoint: its name and shape, where it begins in its slot (in elements), and names under which it is stored again. */
 export interface StoredTensor {
@@ -27,10 +29,11 @@ export interface Slot {
 }
 
 export interface AttentionWeights {
-  /** [qLoraRank, D] and its norm; null where q is not of low rank */
+  shape: LatentAttention;
+  /** [rank, D] and its norm; null where q is not of low rank */
   qA: Weight | null;
   qANorm: Weight | null;
-  /** q_b_proj [H(N+P), qLoraRank], or q_proj [H(N+P), D] */
+  /** q_b_proj [H(N+P), rank], or q_proj [H(N+P), D] */
   q: Weight;
   /** [R+P, D] */
   kvA: Weight;
@@ -47,10 +50,11 @@ export interface FeedForwardWeights {
   down: Weight;
 }
 export interface ExpertsWeights {
+  shape: Experts;
   /** [E, D] */
   router: Weight;
-  /** [E] e_score_correction_bias (empty in DeepSeek-V2's router, which has none) */
-  bias: F32;
+  /** [E] e_score_correction_bias; null in routers without one */
+  bias: F32 | null;
   /** [E, 2F, D] */
   gateUp: Weight;
   /** [E, D, F] */
@@ -58,6 +62,7 @@ export interface ExpertsWeights {
   shared: FeedForwardWeights | null;
 }
 export interface LayerWeights {
+  layer: Layer;
   inputNorm: Weight;
   attention: AttentionWeights;
   postAttentionNorm: Weight;
@@ -85,136 +90,133 @@ export interface ModelWeights {
   slots: { slot: Slot; weight: Weight }[];
 }
 
+type Make = (slot: Slot) => Weight;
+
+/** Makes the slots of a module that is stored under `at`. */
+class Module {
+  private readonly make: Make;
+  private readonly at: string;
+
+  constructor(make: Make, at = "") {
+    this.make = make;
+    this.at = at;
+  }
+
+  matrix(name: string, rows: number, columns: number, more: Partial<Slot> & { copies?: string[] } = {}): Weight {
+    const { copies, ...others } = more;
+    const stored = [{ name: `${this.at}${name}.weight`, shape: [rows, columns], offset: 0, copies }];
+    return this.make({ shape: [rows, columns], stored, init: "normal", trained: true, keepF32: false, ...others });
+  }
+
+  /** Matrices [rows, columns] of these names, one after the other in a slot. */
+  matrices(names: readonly string[], shape: number[], [rows, columns]: readonly [number, number]): Weight {
+    const stored = names.map((name, i) => ({
+      name: `${this.at}${name}.weight`,
+      shape: [rows, columns],
+      offset: i * rows * columns,
+    }));
+    return this.make({ shape, stored, init: "normal", trained: true, keepF32: false });
+  }
+
+  norm(name: string, width: number): Weight {
+    const stored = [{ name: `${this.at}${name}.weight`, shape: [width], offset: 0 }];
+    return this.make({ shape: [width], stored, init: "ones", trained: true, keepF32: true });
+  }
+
+  bias(name: string, width: number): Weight {
+    const stored = [{ name: `${this.at}${name}`, shape: [width], offset: 0 }];
+    return this.make({ shape: [width], stored, init: "zeros", trained: false, keepF32: true });
+  }
+}
+
 /** Walks the model's structure and asks `weightFor` for the weight of each slot. */
-export function buildWeights(config: ModelConfig, weightFor: (slot: Slot) => Weight): ModelWeights {
+export function buildWeights(config: ModelConfig, weightFor: Make): ModelWeights {
   const slots: ModelWeights["slots"] = [];
   const make = (slot: Slot): Weight => {
     const weight = weightFor(slot);
     slots.push({ slot, weight });
     return weight;
   };
+  const { names } = familyOf(config);
   const { vocabSize: V, hiddenSize: D, numHiddenLayers: L, numNextnPredictLayers } = config;
-  const mtpNames = (suffix: string) =>
-    Array.from({ length: numNextnPredictLayers }, (_, i) => `model.layers.${L + i}.${suffix}`);
-  const matrix = (name: string, rows: number, columns: number, more: Partial<Slot> = {}, copies: string[] = []) =>
-    make({
-      shape: [rows, columns],
-      stored: [{ name, shape: [rows, columns], offset: 0, copies }],
-      init: "normal",
-      trained: true,
-      keepF32: false,
-      ...more,
-    });
-  const norm = (name: string, width: number) =>
-    make({ shape: [width], stored: [{ name, shape: [width], offset: 0 }], init: "ones", trained: true, keepF32: true });
+  const model = new Module(make);
+  const placeOf = (index: number) => `${names.layers}.${index}.`;
+  const copiesOf = (name: string) =>
+    Array.from({ length: numNextnPredictLayers }, (_, i) => `${placeOf(L + i)}${name}.weight`);
+  const layerAt = (index: number) => buildLayer(layerOf(config, index), names, new Module(make, placeOf(index)));
 
-  const embed = matrix("model.embed_tokens.weight", V, D, {}, mtpNames("embed_tokens.weight"));
-  const layers = Array.from({ length: L }, (_, i) =>
-    buildLayer(config, `model.layers.${i}`, i < config.firstKDenseReplace, make),
-  );
-  const finalNorm = norm("model.norm.weight", D);
-  const head = config.tieWordEmbeddings
-    ? embed
-    : matrix("lm_head.weight", V, D, {}, mtpNames("shared_head.head.weight"));
+  const embed = model.matrix(names.embed, V, D, { copies: copiesOf(names.mtp.embed) });
+  const layers = Array.from({ length: L }, (_, i) => layerAt(i));
+  const norm = model.norm(names.norm, D);
+  const head = config.tieWordEmbeddings ? embed : model.matrix(names.head, V, D, { copies: copiesOf(names.mtp.head) });
   const mtp = Array.from({ length: numNextnPredictLayers }, (_, i): MtpWeights => {
-    const at = `model.layers.${L + i}`;
+    const depth = new Module(make, placeOf(L + i));
     return {
-      eNorm: norm(`${at}.enorm.weight`, D),
-      hNorm: norm(`${at}.hnorm.weight`, D),
-      ehProj: matrix(`${at}.eh_proj.weight`, D, 2 * D),
-      layer: buildLayer(config, at, L + i < config.firstKDenseReplace, make),
-      norm: norm(`${at}.shared_head.norm.weight`, D),
+      eNorm: depth.norm(names.mtp.eNorm, D),
+      hNorm: depth.norm(names.mtp.hNorm, D),
+      ehProj: depth.matrix(names.mtp.ehProj, D, 2 * D),
+      layer: layerAt(L + i),
+      norm: depth.norm(names.mtp.norm, D),
     };
   });
-  return { embed, layers, norm: finalNorm, head, mtp, slots };
+  return { embed, layers, norm, head, mtp, slots };
 }
 
-function buildLayer(config: ModelConfig, at: string, dense: boolean, make: (slot: Slot) => Weight): LayerWeights {
-  const {
-    hiddenSize: D,
-    numAttentionHeads: H,
-    kvLoraRank: R,
-    qLoraRank,
-    qkNopeHeadDim: N,
-    qkRopeHeadDim: P,
-    vHeadDim: V,
-  } = config;
-  const matrix = (name: string, rows: number, columns: number, more: Partial<Slot> = {}) =>
-    make({
-      shape: [rows, columns],
-      stored: [{ name: `${at}.${name}.weight`, shape: [rows, columns], offset: 0 }],
-      init: "normal",
-      trained: true,
-      keepF32: false,
-      ...more,
-    });
-  const norm = (name: string, width: number) =>
-    make({
-      shape: [width],
-      stored: [{ name: `${at}.${name}.weight`, shape: [width], offset: 0 }],
-      init: "ones",
-      trained: true,
-      keepF32: true,
-    });
-  /** gate_proj and up_proj of the modules named, one [2F, D] after the other. */
-  const gateUp = (modules: string[], shape: number[], F: number) =>
-    make({
-      shape,
-      stored: modules.flatMap((module, e) => [
-        { name: `${at}.${module}.gate_proj.weight`, shape: [F, D], offset: e * 2 * F * D },
-        { name: `${at}.${module}.up_proj.weight`, shape: [F, D], offset: (e * 2 + 1) * F * D },
-      ]),
-      init: "normal",
-      trained: true,
-      keepF32: false,
-    });
-  const feedForward = (module: string, F: number): FeedForwardWeights => ({
-    gateUp: gateUp([module], [2 * F, D], F),
-    down: matrix(`${module}.down_proj`, D, F),
-  });
-  const experts = (): ExpertsWeights => {
-    const { nRoutedExperts: E, nSharedExperts, moeIntermediateSize: F } = config;
-    const modules = Array.from({ length: E }, (_, e) => `mlp.experts.${e}`);
-    const bias: Slot = {
-      shape: [E],
-      stored: [{ name: `${at}.mlp.gate.e_score_correction_bias`, shape: [E], offset: 0 }],
-      init: "zeros",
-      trained: false,
-      keepF32: true,
-    };
-    return {
-      router: matrix("mlp.gate", E, D, { keepF32: true }),
-      bias: config.scoringFunc === "sigmoid" ? (make(bias).data as F32) : new Float32Array(0),
-      gateUp: gateUp(modules, [E, 2 * F, D], F),
-      down: make({
-        shape: [E, D, F],
-        stored: modules.map((module, e) => ({
-          name: `${at}.${module}.down_proj.weight`,
-          shape: [D, F],
-          offset: e * D * F,
-        })),
-        init: "normal",
-        trained: true,
-        keepF32: false,
-      }),
-      shared: nSharedExperts > 0 ? feedForward("mlp.shared_experts", nSharedExperts * F) : null,
-    };
-  };
-  const lowRankQ = qLoraRank !== null;
+function buildLayer(layer: Layer, names: WeightNames, module: Module): LayerWeights {
+  const { D, feedForward } = layer;
+  const mixture = "router" in feedForward ? feedForward : null;
   return {
-    inputNorm: norm("input_layernorm", D),
-    attention: {
-      qA: lowRankQ ? matrix("self_attn.q_a_proj", qLoraRank, D) : null,
-      qANorm: lowRankQ ? norm("self_attn.q_a_layernorm", qLoraRank) : null,
-      q: lowRankQ ? matrix("self_attn.q_b_proj", H * (N + P), qLoraRank) : matrix("self_attn.q_proj", H * (N + P), D),
-      kvA: matrix("self_attn.kv_a_proj_with_mqa", R + P, D),
-      kvANorm: norm("self_attn.kv_a_layernorm", R),
-      kvB: matrix("self_attn.kv_b_proj", H * (N + V), R),
-      o: matrix("self_attn.o_proj", D, H * V),
-    },
-    postAttentionNorm: norm("post_attention_layernorm", D),
-    dense: dense ? feedForward("mlp", config.intermediateSize) : null,
-    experts: dense ? null : experts(),
+    layer,
+    inputNorm: module.norm(names.inputNorm, D),
+    attention: buildAttention(layer, names.attention, module),
+    postAttentionNorm: module.norm(names.postAttentionNorm, D),
+    dense: mixture ? null : buildFeedForward(D, feedForward.F, `${names.dense}.`, names, module),
+    experts: mixture && buildExperts(D, mixture, names, module),
+  };
+}
+
+function buildAttention({ D, attention: shape }: Layer, names: WeightNames["attention"], module: Module) {
+  const { H, N, P, V, R, rank } = shape;
+  return {
+    shape,
+    qA: rank === null ? null : module.matrix(names.qA, rank, D),
+    qANorm: rank === null ? null : module.norm(names.qANorm, rank),
+    q: rank === null ? module.matrix(names.q, H * (N + P), D) : module.matrix(names.qB, H * (N + P), rank),
+    kvA: module.matrix(names.kvA, R + P, D),
+    kvANorm: module.norm(names.kvANorm, R),
+    kvB: module.matrix(names.kvB, H * (N + V), R),
+    o: module.matrix(names.o, D, H * V),
+  };
+}
+
+function buildFeedForward(D: number, F: number, at: string, names: WeightNames, module: Module): FeedForwardWeights {
+  const { gate, up, down } = names.feedForward;
+  return {
+    gateUp: module.matrices([at + gate, at + up], [2 * F, D], [F, D]),
+    down: module.matrices([at + down], [D, F], [D, F]),
+  };
+}
+
+function buildExperts(D: number, shape: Experts, names: WeightNames, module: Module): ExpertsWeights {
+  const { F, sharedF, router } = shape;
+  const { E } = router;
+  const { gate, up, down } = names.feedForward;
+  const experts = Array.from({ length: E }, (_, e) => `${names.experts}.${e}.`);
+  return {
+    shape,
+    router: module.matrix(names.router, E, D, { keepF32: true }),
+    bias: router.correctionBias ? (module.bias(names.correctionBias, E).data as F32) : null,
+    gateUp: module.matrices(
+      experts.flatMap((at) => [at + gate, at + up]),
+      [E, 2 * F, D],
+      [F, D],
+    ),
+    down: module.matrices(
+      experts.map((at) => at + down),
+      [E, D, F],
+      [D, F],
+    ),
+    shared: sharedF > 0 ? buildFeedForward(D, sharedF, `${names.shared}.`, names, module) : null,
   };
 }
 

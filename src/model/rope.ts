@@ -1,7 +1,7 @@
 /** Rotary position embedding: the angles, plain or stretched by YaRN (Peng et al. 2023, as transformers computes it; report, section 4.3). */
 import type { F32, RopeTable } from "../tensor/index.ts";
 import { allocate } from "../tensor/index.ts";
-import type { ModelConfig, YarnConfig } from "./config.ts";
+import type { ModelConfig, YarnConfig } from "./model-config.ts";
 
 /** How many radians each of the P/2 pairs turns per position. */
 export function inverseFrequencies(config: ModelConfig): Float64Array {

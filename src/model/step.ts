@@ -12,10 +12,9 @@ import type {
   Weight,
 } from "../tensor/index.ts";
 import type { LayerCache, SequenceSpan } from "./cache.ts";
-import type { ModelConfig } from "./config.ts";
 import type { RouterTrace } from "./experts.ts";
-import type { LayerWeights, ModelWeights } from "./parameters.ts";
-import { softmaxScale } from "./rope.ts";
+import type { Layer } from "./layer.ts";
+import type { ExpertsWeights, LayerWeights, ModelWeights } from "./parameters.ts";
 
 /** The precision that the steps work in with these weights: as their matrices are held; null where some are in f32 and others are not. */
 export function stepPrecision({ slots }: ModelWeights): Precision | null {
@@ -30,8 +29,16 @@ export function fitsStep(tape: Tape, precision: Precision | null, tokens: number
 
 const f32 = ({ data }: Weight) => data as F32;
 
+/** Some layers with their caches, and the angles of their positions. */
+export interface CachedLayers {
+  layers: readonly LayerWeights[];
+  caches: readonly LayerCache[];
+  table: RopeTable;
+}
+
 /** The router's choices of one layer, in memory that the next pass writes anew. */
 interface Choices {
+  K: number;
   /** [most,K] */
   indices: I32;
   weights: F32;
@@ -54,30 +61,22 @@ export class StepPass {
   private readonly rowStart: I32;
   private readonly rowCount: I32;
   private readonly choices: (Choices | null)[];
-  private readonly perToken: number;
   private readonly runLayers: (T: number) => void;
 
-  constructor(
-    kernels: Kernels,
-    config: ModelConfig,
-    layers: readonly LayerWeights[],
-    caches: readonly LayerCache[],
-    table: RopeTable,
-  ) {
+  constructor(kernels: Kernels, { layers, caches, table }: CachedLayers) {
     this.kernels = kernels;
     this.table = table;
-    this.D = config.hiddenSize;
+    this.D = layers[0].layer.D;
     const most = kernels.mostStepTokens;
     this.x = new Float32Array(most * this.D);
     this.positions = new Int32Array(most);
     this.rowStart = new Int32Array(most);
     this.rowCount = new Int32Array(most);
-    this.perToken = config.numExpertsPerTok;
-    this.choices = layers.map(({ experts }) => experts && roomForChoices(config, most));
+    this.choices = layers.map(({ experts }) => experts && roomForChoices(experts, most));
     this.runLayers = kernels.prepareLayers(
       layers.map((layer, i) => ({
-        attention: this.attention(config, layer, caches[i]),
-        feedForward: this.feedForward(config, layer, this.choices[i]),
+        attention: this.attention(layer, caches[i]),
+        feedForward: this.feedForward(layer, this.choices[i]),
       })),
     );
   }
@@ -99,8 +98,8 @@ export class StepPass {
     return { data: this.x.subarray(0, T * this.D), shape, grad: null };
   }
 
-  private trace({ indices, weights, offsets }: Choices, T: number): RouterTrace {
-    const n = T * this.perToken;
+  private trace({ K, indices, weights, offsets }: Choices, T: number): RouterTrace {
+    const n = T * K;
     return {
       indices: indices.slice(0, n),
       weights: weights.slice(0, n),
@@ -111,15 +110,15 @@ export class StepPass {
 
   /** x + attention(norm(x)) */
   private attention(
-    config: ModelConfig,
-    { attention: w, inputNorm }: LayerWeights,
+    { layer, attention: w, inputNorm }: LayerWeights,
     { data: cache, scales: cacheScales }: LayerCache,
   ): AttentionStep {
+    const { H, N, P, V, R, rank, interleaved, scale } = layer.attention;
     return {
-      ...this.half(config, inputNorm),
+      ...this.half(layer, inputNorm),
       qA: w.qA,
       qANorm: w.qANorm && f32(w.qANorm),
-      rank: config.qLoraRank ?? 0,
+      rank: rank ?? 0,
       q: w.q,
       kvA: w.kvA,
       kvANorm: f32(w.kvANorm),
@@ -127,54 +126,48 @@ export class StepPass {
       o: w.o,
       ...this.table,
       positions: this.positions,
-      interleaved: config.ropeInterleave,
+      interleaved,
       cache,
       cacheScales,
       rowStart: this.rowStart,
       rowCount: this.rowCount,
-      H: config.numAttentionHeads,
-      N: config.qkNopeHeadDim,
-      P: config.qkRopeHeadDim,
-      V: config.vHeadDim,
-      R: config.kvLoraRank,
-      scale: softmaxScale(config),
+      H,
+      N,
+      P,
+      V,
+      R,
+      scale,
     };
   }
 
   /** x + feed-forward(norm(x)) */
   private feedForward(
-    config: ModelConfig,
-    { postAttentionNorm, dense, experts: w }: LayerWeights,
+    { layer, postAttentionNorm, dense, experts }: LayerWeights,
     chosen: Choices | null,
   ): FeedForwardStep {
-    const one = dense ?? w!.shared;
+    const one = dense ?? experts!.shared;
     return {
-      ...this.half(config, postAttentionNorm),
+      ...this.half(layer, postAttentionNorm),
       shared: one && { gateUp: one.gateUp, down: one.down, F: one.down.shape[1] },
-      experts: w && {
-        router: f32(w.router),
-        bias: w.bias,
-        gateUp: w.gateUp,
-        down: w.down,
-        E: config.nRoutedExperts,
-        F: config.moeIntermediateSize,
-        K: config.numExpertsPerTok,
-        groups: config.nGroup,
-        topkGroups: config.topkGroup,
-        normalise: config.normTopkProb,
-        scale: config.routedScalingFactor,
-        ...chosen!,
-      },
+      experts: experts && { ...routedExperts(experts), ...chosen! },
     };
   }
 
-  private half({ rmsNormEps: eps }: ModelConfig, norm: Weight) {
-    return { out: this.x, x: this.x, norm: f32(norm), eps, T: this.kernels.mostStepTokens, D: this.D };
+  private half({ eps, D }: Layer, norm: Weight) {
+    return { out: this.x, x: this.x, norm: f32(norm), eps, T: this.kernels.mostStepTokens, D };
   }
 }
 
-function roomForChoices({ nRoutedExperts: E, numExpertsPerTok: K }: ModelConfig, most: number): Choices {
+function routedExperts({ shape: { F, router }, ...w }: ExpertsWeights) {
+  const { E, K, groups, topkGroups, normalize: normalise, scale } = router;
+  const matrices = { router: f32(w.router), bias: w.bias!, gateUp: w.gateUp, down: w.down };
+  return { ...matrices, E, F, K, groups, topkGroups, normalise, scale };
+}
+
+function roomForChoices({ shape: { router } }: ExpertsWeights, most: number): Choices {
+  const { E, K } = router;
   return {
+    K,
     indices: new Int32Array(most * K),
     weights: new Float32Array(most * K),
     offsets: new Int32Array(E + 1),

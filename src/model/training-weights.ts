@@ -1,7 +1,7 @@
 /** Weights for training: all trained numbers in one flat f32 buffer, all gradients in another, so that an optimiser step is one sweep. */
 import { Random } from "../base/index.ts";
 import { allocate, type F32, size } from "../tensor/index.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { buildWeights, type ModelWeights, modelSlots, type Slot } from "./parameters.ts";
 
 /** Slots begin on 64-byte borders; the numbers between are 0, have gradient 0, and stay 0. */

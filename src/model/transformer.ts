@@ -2,6 +2,7 @@
  * DeepSeek-V3, top to bottom: embedding → layers of latent attention and (dense or expert) feed-forward → norm → head, with its
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
+
 import { InputError } from "../base/index.ts";
 import {
   type I32,
@@ -15,11 +16,12 @@ import {
 } from "../tensor/index.ts";
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
-import { LATENT_NORM_EPS, type ModelConfig } from "./config.ts";
-import { type Balance, mixtureOfExperts, type RouterTrace } from "./experts.ts";
+import { mixtureOfExperts, type RouterTrace, type Routing } from "./experts.ts";
+import { familyOf } from "./families/index.ts";
+import type { ModelConfig } from "./model-config.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
-import { fitsStep, StepPass, stepPrecision } from "./step.ts";
+import { type CachedLayers, fitsStep, StepPass, stepPrecision } from "./step.ts";
 
 /** Ids that a draft may guess: this share of the vocabulary, and never fewer than this many. */
 const DRAFT_SHARE = 1 / 4;
@@ -69,30 +71,22 @@ export class Transformer {
   /** Prepared passes, by the first of the caches that they go over. */
   private readonly steps = new WeakMap<LayerCache, StepPass>();
 
-  /** @throws InputError for a DeepSeek-V2 router, which can be counted but not run */
   constructor(config: ModelConfig, weights: ModelWeights) {
-    if (config.scoringFunc !== "sigmoid") {
-      throw new InputError(
-        `config.json: scoring_func "${config.scoringFunc}" is DeepSeek-V2's router; Shoal counts and plans such models but runs only "sigmoid"`,
-      );
-    }
     this.config = config;
     this.weights = weights;
+    if (!familyOf(config).router.correctionBias)
+      throw new InputError(`${familyOf(config).title} is counted and planned for, but not run yet`);
     // The steps norm latents with the same ε as everything else.
-    this.stepPrecision = config.rmsNormEps === LATENT_NORM_EPS ? stepPrecision(weights) : null;
+    const sameEps = weights.layers.every(({ layer }) => layer.eps === layer.attention.latentEps);
+    this.stepPrecision = sameEps ? stepPrecision(weights) : null;
     this.draftHead = firstRows(weights.head, Math.max(LEAST_DRAFT_IDS, config.vocabSize * DRAFT_SHARE));
   }
 
   /** Hidden states [T,D] after the final norm. */
-  forward(tape: Tape, batch: Batch, routers: RouterTrace[] = [], balance?: Balance): Tensor {
+  forward(tape: Tape, batch: Batch, routing: Routing = { traces: [] }): Tensor {
     const { weights, config } = this;
-    const at = this.positionsOf(batch.positions);
     let x = ops.embed(tape, weights.embed, batch.ids[0]);
-    for (const layer of weights.layers) {
-      x = this.layer(tape, layer, x, routers, balance, (tape, h) =>
-        attention(tape, config, layer.attention, h, at, batch.segments),
-      );
-    }
+    for (const layer of weights.layers) x = this.naiveLayer(tape, layer, x, batch, routing);
     return ops.rmsNorm(tape, x, weights.norm, config.rmsNormEps);
   }
 
@@ -100,21 +94,10 @@ export class Transformer {
    * State of MTP depth `depth` (1, 2, …) from that of the depth before: [T,D] after its norm, ready for the head (report, eq. 21–23).
    * Row t joins the hidden state of token t with the embedding of the token `depth` places on.
    */
-  mtpForward(
-    tape: Tape,
-    depth: number,
-    hidden: Tensor,
-    batch: Batch,
-    routers: RouterTrace[] = [],
-    balance?: Balance,
-  ): Tensor {
+  mtpForward(tape: Tape, depth: number, hidden: Tensor, batch: Batch, routing: Routing = { traces: [] }): Tensor {
     const w = this.weights.mtp[depth - 1];
-    const at = this.positionsOf(batch.positions);
     const x = this.mtpJoin(tape, w, hidden, batch.ids[depth]);
-    const y = this.layer(tape, w.layer, x, routers, balance, (tape, h) =>
-      attention(tape, this.config, w.layer.attention, h, at, batch.segments),
-    );
-    return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
+    return ops.rmsNorm(tape, this.naiveLayer(tape, w.layer, x, batch, routing), w.norm, this.config.rmsNormEps);
   }
 
   /**
@@ -131,13 +114,13 @@ export class Transformer {
     const scaleOf = (depth: number) =>
       counts[depth] === 0 ? 0 : (depth === 0 ? 1 : options.mtpWeight / depths) / counts[depth];
     const { balanceAlpha: alpha } = options;
-    const balance: Balance | undefined =
-      alpha > 0 ? { alpha, gradScale: options.share ?? 1, segments: batch.segments } : undefined;
+    const balance = alpha > 0 ? { alpha, gradScale: options.share ?? 1, segments: batch.segments } : undefined;
     const routers: RouterTrace[] = [];
-    let hidden = this.forward(tape, batch, routers, balance);
+    const routing = { traces: routers, balance };
+    let hidden = this.forward(tape, batch, routing);
     const sums = [ops.crossEntropySum(tape, hidden, weights.head, batch.targets[0], scaleOf(0))];
     for (let depth = 1; depth <= depths; depth++) {
-      hidden = this.mtpForward(tape, depth, hidden, batch, routers, balance);
+      hidden = this.mtpForward(tape, depth, hidden, batch, routing);
       sums.push(ops.crossEntropySum(tape, hidden, weights.head, batch.targets[depth], scaleOf(depth)));
     }
     return { sums, counts: own, balance: routers.reduce((sum, router) => sum + router.balanceLoss, 0), routers };
@@ -176,7 +159,7 @@ export class Transformer {
   ): Tensor {
     const { weights, config } = this;
     const x = ops.embed(tape, weights.embed, ids);
-    const y = this.cachedLayers(tape, weights.layers, x, spans, cache.layers, routers);
+    const y = this.cachedLayers(tape, x, spans, { layers: weights.layers, caches: cache.layers }, routers);
     return ops.rmsNorm(tape, y, weights.norm, config.rmsNormEps);
   }
 
@@ -184,14 +167,13 @@ export class Transformer {
   mtpForwardCached(
     tape: Tape,
     depth: number,
-    hidden: Tensor,
-    nextIds: I32,
+    { hidden, nextIds }: { hidden: Tensor; nextIds: I32 },
     spans: readonly SequenceSpan[],
     cache: LayerCache,
   ): Tensor {
     const w = this.weights.mtp[depth - 1];
     const x = this.mtpJoin(tape, w, hidden, nextIds);
-    const y = this.cachedLayers(tape, [w.layer], x, spans, [cache]);
+    const y = this.cachedLayers(tape, x, spans, { layers: [w.layer], caches: [cache] });
     return ops.rmsNorm(tape, y, w.norm, this.config.rmsNormEps);
   }
 
@@ -202,27 +184,31 @@ export class Transformer {
     return ops.linear(tape, [e, h], w.ehProj);
   }
 
+  private naiveLayer(tape: Tape, w: LayerWeights, x: Tensor, batch: Batch, routing: Routing): Tensor {
+    const at = this.positionsOf(batch.positions);
+    return this.layer(tape, w, x, routing, (tape, h) => attention(tape, w.attention, h, at, batch.segments));
+  }
+
   /** x + attention(norm(x)), then x + feed-forward(norm(x)). */
   private layer(
     tape: Tape,
     w: LayerWeights,
     x: Tensor,
-    routers: RouterTrace[],
-    balance: Balance | undefined,
+    { traces, balance }: Routing,
     attend: (tape: Tape, h: Operand) => Tensor,
   ): Tensor {
-    const { rmsNormEps: eps } = this.config;
+    const { eps } = w.layer;
     let runs = 0;
     return tape.segment(x, (tape, x) => {
       const toAttention = ops.rmsNormFor(tape, w.attention.kvA, x, w.inputNorm, eps);
       const afterAttention = ops.residual(tape, x, attend(tape, toAttention));
       const h = ops.rmsNormFor(tape, (w.experts ?? w.dense!).gateUp, afterAttention, w.postAttentionNorm, eps);
       // A segment may run twice, and forgets its memory after the first time; the router is reported once, in memory of its own.
-      const trace: RouterTrace[] = [];
+      const own: RouterTrace[] = [];
       const y = w.experts
-        ? mixtureOfExperts(tape, this.config, w.experts, h, trace, balance)
+        ? mixtureOfExperts(tape, w.experts, h, { traces: own, balance })
         : ops.feedForward(tape, h, w.dense!);
-      if (runs++ === 0) routers.push(...trace.map(kept));
+      if (runs++ === 0) traces.push(...own.map(kept));
       return ops.residual(tape, afterAttention, y, x);
     });
   }
@@ -230,35 +216,29 @@ export class Transformer {
   /** Layers over their caches: for a few tokens by the steps of decoding, else each as `layer`. */
   private cachedLayers(
     tape: Tape,
-    layers: readonly LayerWeights[],
     x: Tensor,
     spans: readonly SequenceSpan[],
-    caches: readonly LayerCache[],
+    { layers, caches }: Pick<CachedLayers, "layers" | "caches">,
     routers?: RouterTrace[],
   ): Tensor {
-    const { config } = this;
     const at = this.positionsOf(spanPositions(spans));
     if (fitsStep(tape, this.stepPrecision, x.shape[0]))
-      return this.stepsOver(caches, layers, tape, at.table).run(x, at.positions, spans, routers);
+      return this.stepsOver(tape, { layers, caches, table: at.table }).run(x, at.positions, spans, routers);
+    const routing = { traces: routers ?? [] };
     return layers.reduce(
       (x, layer, i) =>
-        this.layer(tape, layer, x, routers ?? [], undefined, (tape, h) =>
-          cachedAttention(tape, config, layer.attention, h, at, caches[i], spans),
+        this.layer(tape, layer, x, routing, (tape, h) =>
+          cachedAttention(tape, layer.attention, h, at, { cache: caches[i], spans }),
         ),
       x,
     );
   }
 
-  private stepsOver(
-    caches: readonly LayerCache[],
-    layers: readonly LayerWeights[],
-    { kernels }: Tape,
-    table: RopeTable,
-  ): StepPass {
-    const known = this.steps.get(caches[0]);
-    if (known && known.kernels === kernels && known.table === table) return known;
-    const pass = new StepPass(kernels, this.config, layers, caches, table);
-    this.steps.set(caches[0], pass);
+  private stepsOver({ kernels }: Tape, over: CachedLayers): StepPass {
+    const known = this.steps.get(over.caches[0]);
+    if (known && known.kernels === kernels && known.table === over.table) return known;
+    const pass = new StepPass(kernels, over);
+    this.steps.set(over.caches[0], pass);
     return pass;
   }
 

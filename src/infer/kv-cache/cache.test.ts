@@ -128,7 +128,7 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
     const [naive, { config, transformer, tape }] = [openCase("yarn", isa), openCase("yarn", isa)];
     const long = Array.from({ length: 262 }, (_, i) => (i * 37 + 11) % 199);
     const routers: RouterTrace[] = [];
-    const expected = naive.transformer.forward(naive.tape(0), batchOf([long]), routers).data;
+    const expected = naive.transformer.forward(naive.tape(0), batchOf([long]), { traces: routers }).data;
     const { hiddenSize: D, numExpertsPerTok: K } = config;
     const cache = new LatentCache(config, long.length, "f32");
     let past = 0;
@@ -161,8 +161,7 @@ describe.each(availableIsas())("the latent cache on %s", (isa) => {
       const got = transformer.mtpForwardCached(
         part,
         1,
-        rows,
-        next,
+        { hidden: rows, nextIds: next },
         [{ rowStart: 0, past, count }],
         cache.layers[config.numHiddenLayers],
       ).data;

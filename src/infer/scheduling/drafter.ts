@@ -57,7 +57,7 @@ export class Drafter {
       return this.spanOf(request, from, count);
     });
     const layer = this.cache.layers[config.numHiddenLayers];
-    const states = transformer.mtpForwardCached(tape, 1, rows, next, spans, layer);
+    const states = transformer.mtpForwardCached(tape, 1, { hidden: rows, nextIds: next }, spans, layer);
     const logits = pass.draftLogits(states, last);
     reads.forEach(({ request }, i) => {
       if (request.waiting === 1) request.foresee(logits[i]);

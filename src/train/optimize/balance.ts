@@ -5,12 +5,14 @@ import type { F32 } from "../../tensor/index.ts";
 /** Tokens that each expert of each expert layer received in a step. */
 export class ExpertLoads {
   readonly layers: Float64Array[];
-  private readonly biases: F32[];
+  /** Null in a router that has none: its experts are balanced by the loss alone. */
+  private readonly biases: (F32 | null)[];
 
   constructor(weights: ModelWeights) {
     const all = [...weights.layers, ...weights.mtp.map(({ layer }) => layer)];
-    this.biases = all.flatMap(({ experts }) => (experts ? [experts.bias] : []));
-    this.layers = this.biases.map((bias) => new Float64Array(bias.length));
+    const mixtures = all.flatMap(({ experts }) => experts ?? []);
+    this.biases = mixtures.map(({ bias }) => bias);
+    this.layers = mixtures.map(({ shape }) => new Float64Array(shape.router.E));
   }
 
   reset(): void {
@@ -28,9 +30,10 @@ export class ExpertLoads {
   /** Lowers by γ the bias of every expert above the mean load, and raises those below it. */
   moveBiases(gamma: number): void {
     this.layers.forEach((loads, layer) => {
+      const bias = this.biases[layer];
       const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
-      if (mean === 0) return;
-      for (let e = 0; e < loads.length; e++) this.biases[layer][e] += gamma * Math.sign(mean - loads[e]);
+      if (mean === 0 || !bias) return;
+      for (let e = 0; e < loads.length; e++) bias[e] += gamma * Math.sign(mean - loads[e]);
     });
   }
 

@@ -129,7 +129,7 @@ export class Preferences {
     const tape = trainer.tape({ recording: true, recompute });
     const routers: RouterTrace[] = [];
     const balance = alpha > 0 ? { alpha, gradScale: share, segments: batch.segments } : undefined;
-    const hidden = trainer.model.forward(tape, batch, routers, balance);
+    const hidden = trainer.model.forward(tape, batch, { traces: routers, balance });
     const { kernels, arena, precision } = tape;
     const now = logProbs(trainer, new Tape({ kernels, arena, precision }), hidden, part);
     tape.gradOf(hidden);
