@@ -68,7 +68,7 @@ export function openFolder(dir: string): CheckpointFolder {
     read(name, shape, into, kernels) {
       const info = find(name, shape);
       const bytesOf = (stored: TensorInfo) => files.get(stored.path)!.bytes(stored.name);
-      convertInto(info, bytesOf, tensors, blockSize, into, kernels);
+      convertInto(info, { tensors, blockSize, bytesOf }, into, kernels);
       releaseMapped(bytesOf(info));
     },
     view(wanted) {
@@ -147,11 +147,17 @@ function nearest(name: string, tensors: Map<string, TensorInfo>): string {
   return common(best) > 6 ? ` (the nearest is "${best}")` : "";
 }
 
+/** What a folder's files hold. */
+interface Stored {
+  tensors: Map<string, TensorInfo>;
+  /** Rows and columns of the blocks that share a scale. */
+  blockSize: [number, number];
+  bytesOf: (info: TensorInfo) => Uint8Array<ArrayBuffer>;
+}
+
 function convertInto(
   info: TensorInfo,
-  bytesOf: (info: TensorInfo) => Uint8Array<ArrayBuffer>,
-  tensors: Map<string, TensorInfo>,
-  [blockRows, blockColumns]: [number, number],
+  { tensors, blockSize: [blockRows, blockColumns], bytesOf }: Stored,
   into: F32 | Bf16,
   kernels: Kernels,
 ): void {

@@ -47,8 +47,8 @@ export function loadWeights(
   dtype: WeightDtype,
   kernels: Kernels,
 ): ModelWeights {
-  const scratch = new Arena();
-  return buildWeights(config, (slot) => loadWeight(folder, slot, dtype, kernels, { take: takeForGood }, scratch));
+  const loading = { kernels, memory: { take: takeForGood }, scratch: new Arena() };
+  return buildWeights(config, (slot) => loadWeight(folder, slot, dtype, loading));
 }
 
 const takeForGood: Memory["take"] = (dtype, length) => viewOf(dtype, allocate(length * dtypeBytes[dtype]), 0, length);
@@ -56,18 +56,20 @@ const takeForGood: Memory["take"] = (dtype, length) => viewOf(dtype, allocate(le
 /** What gives the numbers of a weight their place. */
 export type Memory = Pick<Arena, "take">;
 
-/** As loadWeights, of one slot. scratch: free for its own use. */
-export function loadWeight(
-  folder: CheckpointFolder,
-  slot: Slot,
-  dtype: WeightDtype,
-  kernels: Kernels,
-  memory: Memory,
-  scratch: Arena,
-): Weight {
+/** What loading needs beside the folder. */
+export interface Loading {
+  kernels: Kernels;
+  memory: Memory;
+  /** Reset and used for each tensor that is quantised. */
+  scratch: Arena;
+}
+
+/** Loads the weight of one slot, as loadWeights does. */
+export function loadWeight(folder: CheckpointFolder, slot: Slot, dtype: WeightDtype, loading: Loading): Weight {
+  const { kernels, memory } = loading;
   const { shape, keepF32, stored } = slot;
   if ((dtype === "int8" || dtype === "int4") && isQuantisable(slot)) {
-    const quantised = readQuantised(folder, slot, dtype, kernels, memory, scratch);
+    const quantised = readQuantised(folder, slot, dtype, loading);
     return { data: new Uint16Array(0), quantised, shape, grad: null };
   }
   // Weights that stand in the file as they are needed are used where they are mapped; the others are copied.
@@ -99,9 +101,7 @@ function readQuantised(
   folder: CheckpointFolder,
   slot: Slot,
   dtype: "int8" | "int4",
-  kernels: Kernels,
-  memory: Memory,
-  scratch: Arena,
+  { kernels, memory, scratch }: Loading,
 ): QuantisedBlocks {
   const bits = dtype === "int8" ? 8 : 4;
   const n = size(slot.shape);

@@ -66,7 +66,7 @@ function quantisedTensors(
   const weightOf = (slot: Slot) => {
     if (held?.slot !== slot) {
       memory.reset();
-      held = { slot, weight: loadWeight(folder, slot, dtype, kernels, memory, scratch) };
+      held = { slot, weight: loadWeight(folder, slot, dtype, { kernels, memory, scratch }) };
     }
     return held.weight;
   };

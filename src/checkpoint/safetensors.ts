@@ -91,7 +91,7 @@ export function parseHeader(
   const header = parseJson(new Uint8Array(buffer, 8, Number(headerLength)), fail);
   const metadata: Record<string, string> = {};
   const tensors = new Map<string, TensorInfo>();
-  const dataLength = buffer.byteLength - dataStart;
+  const data = { start: dataStart, length: buffer.byteLength - dataStart };
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
       if (!isObject(value)) fail("__metadata__ must be an object");
@@ -99,7 +99,7 @@ export function parseHeader(
       continue;
     }
     if (tensors.size >= SAFETENSORS_LIMITS.tensors) fail(`more than ${SAFETENSORS_LIMITS.tensors} tensors`);
-    tensors.set(name, parseTensor(name, value, dataStart, dataLength, path, fail));
+    tensors.set(name, parseTensor(name, value, data, path, fail));
   }
   checkLayout([...tensors.values()], dataStart, buffer.byteLength, fail);
   return { tensors, metadata };
@@ -144,8 +144,7 @@ function countTopLevelKeys(text: string): number {
 function parseTensor(
   name: string,
   value: unknown,
-  dataStart: number,
-  dataLength: number,
+  data: { start: number; length: number },
   path: string,
   fail: (message: string) => never,
 ): TensorInfo {
@@ -159,8 +158,8 @@ function parseTensor(
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     fail(`tensor "${name}": bad data_offsets ${JSON.stringify(offsets)?.slice(0, 100)}`);
   const [begin, end] = offsets as [number, number];
-  if (begin > end || end > dataLength)
-    fail(`tensor "${name}": bytes ${begin} to ${end} are outside the file's ${dataLength} bytes of data`);
+  if (begin > end || end > data.length)
+    fail(`tensor "${name}": bytes ${begin} to ${end} are outside the file's ${data.length} bytes of data`);
   const bytes = bytesIn(dtype as SafetensorsDtype, shape);
   if (bytes !== end - begin)
     fail(
@@ -170,8 +169,8 @@ function parseTensor(
     name,
     dtype: dtype as SafetensorsDtype,
     shape: shape as number[],
-    begin: dataStart + begin,
-    end: dataStart + end,
+    begin: data.start + begin,
+    end: data.start + end,
     path,
   };
 }

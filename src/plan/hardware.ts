@@ -24,65 +24,132 @@ export interface Hardware {
   source: string;
 }
 
-const gpu = (
-  name: string,
-  year: number,
-  [bf16, fp8, gigabytes, tbs, linkGbs, networkGbs]: [number, number | null, number, number, number, number],
-  power: number,
-  price: number,
-  source: string,
-  perNode = 8,
-): Hardware => ({
-  name,
-  year,
-  bf16: bf16 * 1e12,
-  fp8: fp8 === null ? null : fp8 * 1e12,
-  memory: gigabytes * 1e9,
-  bandwidth: tbs * 1e12,
-  link: linkGbs * 1e9,
-  network: networkGbs * 1e9,
-  power,
-  price,
-  perNode,
-  kind: "gpu",
-  source,
-});
+/** What the table says of a GPU: dense bf16 and fp8 in TFLOP/s, memory in GB, bandwidth in TB/s, link and network in GB/s, power in W, price in US$ per hour. */
+interface GpuFigures {
+  peak: [bf16: number, fp8: number | null];
+  memory: [gigabytes: number, terabytesPerSecond: number];
+  links: [link: number, network: number];
+  power: number;
+  price: number;
+  perNode?: number;
+}
+
+const gpu = (name: string, year: number, figures: GpuFigures, source: string): Hardware => {
+  const {
+    peak: [bf16, fp8],
+    memory: [gigabytes, terabytesPerSecond],
+    links: [link, network],
+    power,
+    price,
+    perNode = 8,
+  } = figures;
+  return {
+    name,
+    year,
+    bf16: bf16 * 1e12,
+    fp8: fp8 === null ? null : fp8 * 1e12,
+    memory: gigabytes * 1e9,
+    bandwidth: terabytesPerSecond * 1e12,
+    link: link * 1e9,
+    network: network * 1e9,
+    power,
+    price,
+    perNode,
+    kind: "gpu",
+    source,
+  };
+};
 
 /** Prices are of rented GPUs in 2024–2025, round figures; V3's own $2 for the H800. Give --price for yours. */
 export const HARDWARE: readonly Hardware[] = [
-  gpu("V100", 2017, [125, null, 32, 0.9, 150, 12.5], 300, 0.5, "NVIDIA V100 data sheet (fp16)"),
-  gpu("A100-40", 2020, [312, null, 40, 1.555, 300, 25], 400, 1.1, "NVIDIA A100 data sheet"),
-  gpu("A100", 2020, [312, null, 80, 2.039, 300, 25], 400, 1.3, "NVIDIA A100 80 GB data sheet"),
-  gpu("A800", 2022, [312, null, 80, 2.039, 200, 25], 400, 1.1, "A100 with its link cut to 400 GB/s"),
-  gpu("H100", 2022, [989, 1979, 80, 3.35, 450, 50], 700, 2, "NVIDIA H100 SXM data sheet"),
+  gpu(
+    "V100",
+    2017,
+    { peak: [125, null], memory: [32, 0.9], links: [150, 12.5], power: 300, price: 0.5 },
+    "NVIDIA V100 data sheet (fp16)",
+  ),
+  gpu(
+    "A100-40",
+    2020,
+    { peak: [312, null], memory: [40, 1.555], links: [300, 25], power: 400, price: 1.1 },
+    "NVIDIA A100 data sheet",
+  ),
+  gpu(
+    "A100",
+    2020,
+    { peak: [312, null], memory: [80, 2.039], links: [300, 25], power: 400, price: 1.3 },
+    "NVIDIA A100 80 GB data sheet",
+  ),
+  gpu(
+    "A800",
+    2022,
+    { peak: [312, null], memory: [80, 2.039], links: [200, 25], power: 400, price: 1.1 },
+    "A100 with its link cut to 400 GB/s",
+  ),
+  gpu(
+    "H100",
+    2022,
+    { peak: [989, 1979], memory: [80, 3.35], links: [450, 50], power: 700, price: 2 },
+    "NVIDIA H100 SXM data sheet",
+  ),
   gpu(
     "H800",
     2023,
-    [989, 1979, 80, 3.35, 160, 50],
-    700,
-    2,
+    { peak: [989, 1979], memory: [80, 3.35], links: [160, 50], power: 700, price: 2 },
     "DeepSeek-V3 report, sections 3.1 and 3.2.2: NVLink 160 GB/s, InfiniBand 50 GB/s",
   ),
-  gpu("H200", 2024, [989, 1979, 141, 4.8, 450, 50], 700, 2.5, "NVIDIA H200 data sheet"),
-  gpu("B200", 2024, [2250, 4500, 180, 7.7, 900, 50], 1000, 4, "NVIDIA DGX B200 data sheet"),
-  gpu("MI300X", 2023, [1307, 2615, 192, 5.3, 448, 50], 750, 2, "AMD Instinct MI300X data sheet"),
-  gpu("RTX3090", 2020, [71, null, 24, 0.936, 16, 3], 350, 0.2, "NVIDIA GA102 whitepaper (fp16, f32 sums)", 1),
-  gpu("RTX4090", 2022, [165, 330, 24, 1.008, 16, 3], 450, 0.35, "NVIDIA Ada whitepaper (f32 sums)", 1),
-  gpu("RTX5090", 2025, [210, 419, 32, 1.792, 32, 3], 575, 0.5, "NVIDIA Blackwell whitepaper (f32 sums)", 1),
+  gpu(
+    "H200",
+    2024,
+    { peak: [989, 1979], memory: [141, 4.8], links: [450, 50], power: 700, price: 2.5 },
+    "NVIDIA H200 data sheet",
+  ),
+  gpu(
+    "B200",
+    2024,
+    { peak: [2250, 4500], memory: [180, 7.7], links: [900, 50], power: 1000, price: 4 },
+    "NVIDIA DGX B200 data sheet",
+  ),
+  gpu(
+    "MI300X",
+    2023,
+    { peak: [1307, 2615], memory: [192, 5.3], links: [448, 50], power: 750, price: 2 },
+    "AMD Instinct MI300X data sheet",
+  ),
+  gpu(
+    "RTX3090",
+    2020,
+    { peak: [71, null], memory: [24, 0.936], links: [16, 3], power: 350, price: 0.2, perNode: 1 },
+    "NVIDIA GA102 whitepaper (fp16, f32 sums)",
+  ),
+  gpu(
+    "RTX4090",
+    2022,
+    { peak: [165, 330], memory: [24, 1.008], links: [16, 3], power: 450, price: 0.35, perNode: 1 },
+    "NVIDIA Ada whitepaper (f32 sums)",
+  ),
+  gpu(
+    "RTX5090",
+    2025,
+    { peak: [210, 419], memory: [32, 1.792], links: [32, 3], power: 575, price: 0.5, perNode: 1 },
+    "NVIDIA Blackwell whitepaper (f32 sums)",
+  ),
   {
     ...gpu(
       "M2-Ultra",
       2023,
-      [54, null, 192, 0.8, 10, 1.2],
-      215,
-      0.4,
+      { peak: [54, null], memory: [192, 0.8], links: [10, 1.2], power: 215, price: 0.4, perNode: 1 },
       "Apple: 27 TF f32 of the GPU, 54 in half precision",
-      1,
     ),
     kind: "apple",
   },
   {
-    ...gpu("M4-Max", 2024, [34, null, 128, 0.546, 10, 1.2], 140, 0.3, "Apple M4 Max, GPU in half precision", 1),
+    ...gpu(
+      "M4-Max",
+      2024,
+      { peak: [34, null], memory: [128, 0.546], links: [10, 1.2], power: 140, price: 0.3, perNode: 1 },
+      "Apple M4 Max, GPU in half precision",
+    ),
     kind: "apple",
   },
   cpu(
@@ -102,7 +169,12 @@ export const HARDWARE: readonly Hardware[] = [
 
 function cpu(name: string, year: number, teraflops: number, source: string): Hardware {
   // Memory and bandwidth: a core's share of a server.
-  const base = gpu(name, year, [teraflops, null, 8, 0.008, 0.008, 1.2], 6, 0.02, source, 64);
+  const base = gpu(
+    name,
+    year,
+    { peak: [teraflops, null], memory: [8, 0.008], links: [0.008, 1.2], power: 6, price: 0.02, perNode: 64 },
+    source,
+  );
   return { ...base, kind: "cpu" };
 }
 

@@ -22,7 +22,7 @@ export { type DeepseekBill, deepseekBill } from "./deepseek.ts";
 export { CALIBRATION, efficiency } from "./efficiency.ts";
 export { findHardware, HARDWARE, type Hardware, parseHardware } from "./hardware.ts";
 export { planPage } from "./html.ts";
-export { chooseLayout, type Layout } from "./layout.ts";
+export { chooseLayout, type LaidOutTraining, type Layout } from "./layout.ts";
 export { againstPublished, DEEPSEEK_V3, publishedRuns } from "./published.ts";
 export { planServing, type ServePlan, type ServeRequest } from "./serve.ts";
 export { planTraining, type Range, type TrainPlan, type TrainRequest } from "./train.ts";

@@ -20,6 +20,13 @@ export interface GivenLayout {
   expert?: number;
 }
 
+/** The training that is laid out: on how many devices, and over how many tokens a sequence. */
+export interface LaidOutTraining {
+  devices: number;
+  precision: "bf16" | "fp8";
+  context: number;
+}
+
 /** Micro-batches in flight per pipeline stage: enough to hide most of the bubble, as usual runs have. */
 const MICRO_BATCHES_PER_STAGE = 8;
 /** Share of a device's memory that a run may plan with. */
@@ -33,11 +40,10 @@ const USABLE = 0.9;
 export function chooseLayout(
   counts: Counts,
   hardware: Hardware,
-  devices: number,
-  precision: "bf16" | "fp8",
-  context: number,
+  training: LaidOutTraining,
   given: GivenLayout = {},
 ): Layout {
+  const { devices, precision } = training;
   const powers = (most: number) => Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, i) => 2 ** i);
   const tensors = given.tensor ? [given.tensor] : powers(Math.max(1, Math.min(hardware.perNode, devices)));
   const stages = given.pipeline ? [given.pipeline] : powers(Math.max(1, Math.min(counts.layers, devices, 64)));
@@ -52,7 +58,7 @@ export function chooseLayout(
       for (const pipeline of stages) {
         const group = tensor * pipeline;
         if (group > devices || (expert > 1 && expert > devices / pipeline)) continue;
-        const layout = place(counts, devices, precision, context, { tensor, pipeline, expert });
+        const layout = place(counts, training, { tensor, pipeline, expert });
         if (layout.bytesPerDevice > hardware.memory * USABLE) continue;
         if (!best || cost(layout, counts.moe !== null) < cost(best, counts.moe !== null)) best = layout;
       }
@@ -68,9 +74,7 @@ export function chooseLayout(
 
 function place(
   counts: Counts,
-  devices: number,
-  precision: "bf16" | "fp8",
-  context: number,
+  { devices, precision, context }: LaidOutTraining,
   { tensor, pipeline, expert }: { tensor: number; pipeline: number; expert: number },
 ): Layout {
   const { weights, gradients, optimiser, activationsPerToken } = trainingMemory(counts, precision);

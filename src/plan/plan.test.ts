@@ -176,12 +176,14 @@ describe("planTraining", () => {
 
 describe("layouts", () => {
   it("fit, use all devices, and split mixtures by experts rather than by matrices", () => {
-    const layout = chooseLayout(v3, findHardware("H800"), 2048, "fp8", 4096);
+    const layout = chooseLayout(v3, findHardware("H800"), { devices: 2048, precision: "fp8", context: 4096 });
     expect(layout.bytesPerDevice).toBeLessThan(80e9 * 0.9);
     expect(layout.tensor).toBe(1);
     expect(layout.expert).toBeGreaterThan(1);
     expect(layout.tensor * layout.pipeline * layout.data).toBe(2048);
-    expect(chooseLayout(llama70, findHardware("A100"), 1024, "bf16", 4096).tensor).toBeGreaterThan(1);
+    expect(
+      chooseLayout(llama70, findHardware("A100"), { devices: 1024, precision: "bf16", context: 4096 }).tensor,
+    ).toBeGreaterThan(1);
   });
 
   it("a given one is taken, and pays for its bubble", () => {

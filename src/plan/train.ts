@@ -82,13 +82,11 @@ export function planTraining(request: TrainRequest): TrainPlan {
     experts,
     precision,
   });
-  const layout =
-    counts && hardware.kind === "gpu" ? chooseLayout(counts, hardware, gpus, precision, context, request.layout) : null;
+  const laidOut = { devices: gpus, precision, context };
+  const layout = counts && hardware.kind === "gpu" ? chooseLayout(counts, hardware, laidOut, request.layout) : null;
   // A given layout pays for the bubble that it has beyond the one that would have been chosen.
   const waits =
-    layout && request.layout
-      ? (1 - layout.bubble) / (1 - chooseLayout(counts!, hardware, gpus, precision, context).bubble)
-      : 1;
+    layout && request.layout ? (1 - layout.bubble) / (1 - chooseLayout(counts!, hardware, laidOut).bubble) : 1;
   const midHours = timed / (hardware.bf16 * mfu * Math.min(1, waits)) / 3600;
   const range = (factor: number): Range => ({
     low: midHours * spread[0] * factor,

@@ -93,7 +93,7 @@ export class Mixture {
       // Targets of the last rows stand past the sequence's end: they are read ahead, and the next sequence begins with them.
       this.read(source, { ...this.cursors[source] }, tokens, mask);
       this.cursors[source] = this.advance(source, this.cursors[source], T);
-      this.fill(batch, s * T, T, tokens, mask, length);
+      this.fill(batch, s * T, T, tokens, mask);
     }
     const starts = Array.from({ length: sequences }, (_, s) => s * T);
     return { ...batch, segments: segmentsOf(starts, sequences * T) };
@@ -114,14 +114,8 @@ export class Mixture {
       const length = Math.min(corpus.starts[document + 1] - from, sequenceLength);
       if (row + length > rows) break;
       starts.push(row);
-      this.fill(
-        batch,
-        row,
-        length,
-        corpus.tokens.subarray(from, from + length),
-        corpus.mask.subarray(from, from + length),
-        length,
-      );
+      const mask = corpus.mask.subarray(from, from + length);
+      this.fill(batch, row, length, corpus.tokens.subarray(from, from + length), mask);
       row += length;
       this.cursors[source] = { ...this.nextDocument(source, cursor), taken: cursor.taken + length };
     }
@@ -131,15 +125,9 @@ export class Mixture {
     return { ...batch, segments: segmentsOf(starts, rows) };
   }
 
-  /** Writes one sequence of `rows` rows; tokens may go on past them (`available` in all). */
-  private fill(
-    batch: Batch,
-    row: number,
-    rows: number,
-    tokens: ArrayLike<number>,
-    mask: ArrayLike<number>,
-    available: number,
-  ): void {
+  /** Writes one sequence of `rows` rows; tokens may go on past them. */
+  private fill(batch: Batch, row: number, rows: number, tokens: ArrayLike<number>, mask: ArrayLike<number>): void {
+    const available = tokens.length;
     const everything = this.options.loss === "all";
     for (let i = 0; i < rows; i++) {
       batch.positions[row + i] = i;

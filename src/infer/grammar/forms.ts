@@ -10,8 +10,9 @@ import {
 } from "../../text/index.ts";
 import { EngineError, type ResponseFormat, type Tool } from "../engine.ts";
 import type { Constraint } from "../scheduling/request.ts";
+import { bytesOf, type Code } from "./code.ts";
 import { codesOf, Form, FormConstraint, type Made, PendingForm } from "./form.ts";
-import { ANY_OBJECT, bytesOf, type Code, literalOf, type Node } from "./grammar.ts";
+import { ANY_OBJECT, literalOf, type Node } from "./grammar.ts";
 import type { Schema } from "./keywords.ts";
 import { type SchemaForm, schemaForm } from "./schema.ts";
 import { TokenTrie } from "./token-trie.ts";

@@ -1,10 +1,8 @@
 /** Forms that a text can be held to: the nodes that schemas and the format of calls are compiled to. */
 import { ANY_CHARS, type CharAutomaton } from "./chars.ts";
+import { bytesOf, type Code } from "./code.ts";
 import { NumberForm } from "./numbers.ts";
 import { TextTrie } from "./text-trie.ts";
-
-/** A byte, or 256 + n for the n-th mark: a token that is none of text. */
-export type Code = number;
 
 export type Node =
   /** One of these texts, as symbols. */
@@ -59,12 +57,6 @@ export interface Property {
 export interface FreeKeys {
   keys: StringNode;
   value: Node;
-}
-
-const encoder = new TextEncoder();
-
-export function bytesOf(text: string): Code[] {
-  return [...encoder.encode(text)];
 }
 
 export function literalOf(texts: readonly (readonly Code[])[]): LiteralNode {

@@ -1,5 +1,6 @@
 /** Fewest symbols of a text of each node, so that a reply is complete before its tokens run out: Infinity where there is none. */
-import { type ArrayNode, bytesOf, children, type FreeKeys, type Node, type ObjectNode } from "./grammar.ts";
+import { bytesOf } from "./code.ts";
+import { type ArrayNode, children, type FreeKeys, type Node, type ObjectNode } from "./grammar.ts";
 import { TextTrie } from "./text-trie.ts";
 import { type Budget, FORM_LIMITS, type Work } from "./work.ts";
 

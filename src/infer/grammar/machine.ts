@@ -3,24 +3,12 @@
  * A state is a set of stacks, one for each reading that is still possible; equal stacks are one object, and a state remembers where each
  * symbol leads, so that what was walked once is a look-up.
  */
-import type { ArrayNode, Code, LiteralNode, Node, ObjectNode } from "./grammar.ts";
-import { bytesOf, literalOf } from "./grammar.ts";
+import { bytesOf, type Code } from "./code.ts";
+import type { Frame, Frames } from "./frame.ts";
+import { type ArrayNode, type LiteralNode, literalOf, type Node, type ObjectNode } from "./grammar.ts";
 import type { Lengths } from "./lengths.ts";
 import { keyFrame, stringFrame } from "./string-frames.ts";
 import type { TextTrie } from "./text-trie.ts";
-
-/** The top of a stack: what is being read, and what comes after it. */
-export interface Frame {
-  readonly id: number;
-  /** Fewest symbols to the end of the whole text. */
-  readonly rest: number;
-  /** Characters of any kind that may come at once, whole or begun (0 unless given). */
-  readonly room?: number;
-  /** Stacks after one more symbol; none if it cannot come. */
-  advance(symbol: Code): Frame[];
-  /** Stacks when what stood above this one is complete. */
-  resume(): Frame[];
-}
 
 export class State {
   readonly frames: readonly Frame[];
@@ -62,9 +50,9 @@ export class State {
 }
 
 /** States and stacks that are remembered before all are forgotten, a kilobyte each at most: those in use live on. */
-const MOST_REMEMBERED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
-export class Machine {
+export class Machine implements Frames {
   readonly start: State;
   /** The stack on which all is read. */
   readonly end: Frame;
@@ -93,7 +81,7 @@ export class Machine {
     const key = live.map(({ id }) => id).join();
     let state = this.states.get(key);
     if (!state) {
-      if (this.states.size + this.frames.size > MOST_REMEMBERED) {
+      if (this.states.size + this.frames.size > MAX_REMEMBERED) {
         this.states.clear();
         this.frames.clear();
         this.generation++;
@@ -104,7 +92,6 @@ export class Machine {
     return state;
   }
 
-  /** One object for equal stacks: `key` says all that tells one from another. */
   frame(key: string, make: (id: number) => Frame): Frame {
     let frame = this.frames.get(key);
     if (!frame) {
@@ -114,7 +101,6 @@ export class Machine {
     return frame;
   }
 
-  /** A number for a node or a text. */
   idOf(part: object): number {
     let id = this.ids.get(part);
     if (id === undefined) {
@@ -133,7 +119,7 @@ export class Machine {
       case "literal":
         return this.literal(node.trie, after);
       case "string":
-        return [this.text(QUOTE, 0, stringFrame(this, node, 0, 0, null, after))];
+        return [this.text(QUOTE, 0, stringFrame(this, { node, after }, { state: 0, count: 0, part: null }))];
       case "number":
         return [this.number(node, "", after)];
       case "array":
@@ -160,7 +146,6 @@ export class Machine {
     return flat;
   }
 
-  /** The rest of a fixed text. */
   text(symbols: readonly Code[], at: number, after: Frame): Frame {
     const rest = symbols.length - at + after.rest;
     const advance = (symbol: Code): Frame[] => {
@@ -311,7 +296,6 @@ export class Machine {
     return [this.frame(key, (id) => ({ id, rest: rest + 1 + after.rest, advance, resume: never }))];
   }
 
-  /** Whether a property has this name, and whether one's name begins so. */
   isName(node: ObjectNode, text: string): boolean {
     return (this.nameAt(node, text)?.next.get(QUOTE[0])?.next.get(COLON)?.text ?? -1) >= 0;
   }

@@ -85,6 +85,7 @@ export class NumberForm {
   /** As `rest`, of a number's digits. */
   private least(digits: string, negative: boolean): number {
     const [whole, part] = digits.split(".");
+    const begun = { whole, part, negative };
     const pointed = part !== undefined;
     if (whole.length > 1 && whole.startsWith("0")) return Number.POSITIVE_INFINITY;
     const most = this.digits + this.fraction;
@@ -94,7 +95,7 @@ export class NumberForm {
       for (let more = pointed ? 0 : least; more >= 0; more--) {
         const after = pointed ? length : Math.max(0, length - more - 1);
         if (!pointed && length - more === 1) continue;
-        if (this.reaches(whole, more, part ?? "", after, pointed, negative)) return length;
+        if (this.reaches(begun, more, after)) return length;
         if (pointed) break;
       }
     }
@@ -102,15 +103,10 @@ export class NumberForm {
   }
 
   /** Whether `more` digits before the point and `after` behind it can complete the number. */
-  private reaches(
-    whole: string,
-    more: number,
-    part: string,
-    after: number,
-    pointed: boolean,
-    negative: boolean,
-  ): boolean {
+  private reaches({ whole, part: behind, negative }: BegunNumber, more: number, after: number): boolean {
     const wholeDigits = whole.length + more;
+    const pointed = behind !== undefined;
+    const part = behind ?? "";
     const partDigits = part.length + after;
     if (wholeDigits === 0 || wholeDigits > this.digits || (whole === "0" && more > 0)) return false;
     if (partDigits > this.fraction || (partDigits > 0 && wholeDigits + partDigits > this.digits)) return false;
@@ -129,6 +125,14 @@ export class NumberForm {
     const last = to * unit < high ? to * unit : high;
     return ceilTo(first, step) <= last;
   }
+}
+
+/** The digits that were read before the point and behind it, without the sign. */
+interface BegunNumber {
+  whole: string;
+  /** Undefined before the point has come. */
+  part: string | undefined;
+  negative: boolean;
 }
 
 function ceilTo(x: bigint, step: bigint): bigint {

@@ -1,6 +1,7 @@
 /** Inside the quotes of a JSON string or a free key: characters in UTF-8 or as escapes, as far as they may come. */
-import type { Code, FreeKeys, ObjectNode, StringNode } from "./grammar.ts";
-import type { Frame, Machine } from "./machine.ts";
+import type { Code } from "./code.ts";
+import type { Frame, Frames } from "./frame.ts";
+import type { FreeKeys, ObjectNode, StringNode } from "./grammar.ts";
 import { CHARS, type Ranges } from "./terms.ts";
 
 /** A character of which a part has come: its bits so far, how many bytes (or hexadecimal digits) are missing, and the least that it may be. */
@@ -57,15 +58,22 @@ function reach({ kind, missing, value, least }: Part): [from: number, to: number
   return [Math.max(value * size, least), value * size + size - 1];
 }
 
-/** Inside a string that has `count` characters and stands in `state` of its automaton. */
-export function stringFrame(
-  machine: Machine,
-  node: StringNode,
-  state: number,
-  count: number,
-  part: Part | null,
-  after: Frame,
-): Frame {
+/** Which string it is, and what comes after it. */
+interface StringPlace {
+  node: StringNode;
+  after: Frame;
+}
+
+/** What has been read of a string: where its automaton stands, its characters, and the beginning of one more. */
+interface StringRead {
+  state: number;
+  count: number;
+  part: Part | null;
+}
+
+/** Inside a string. */
+export function stringFrame(frames: Frames, place: StringPlace, { state, count, part }: StringRead): Frame {
+  const { node, after } = place;
   const { chars, min, max } = node;
   // Beyond the least length, characters are counted only where there is a most.
   const counted = max === Number.POSITIVE_INFINITY ? Math.min(count, min) : count;
@@ -93,14 +101,14 @@ export function stringFrame(
     const read =
       !part && code === BACKSLASH ? ESCAPE : part && part.kind !== "utf8" ? escaped(part, code) : utf8(part, code);
     if (read === null) return [];
-    if (typeof read !== "number") return [stringFrame(machine, node, state, counted, read, after)];
+    if (typeof read !== "number") return [stringFrame(frames, place, { state, count: counted, part: read })];
     if (part?.kind === "hex" && !hex.some(([from, to]) => read >= from && read <= to)) return [];
     if (part?.kind === "escape" && !escapes.includes(read)) return [];
     const next = chars.next(state, read);
-    return next < 0 || room <= 0 ? [] : [stringFrame(machine, node, next, counted + 1, null, after)];
+    return next < 0 || room <= 0 ? [] : [stringFrame(frames, place, { state: next, count: counted + 1, part: null })];
   };
-  const key = `c${machine.idOf(node)},${state},${counted},${partKey(part)}|${after.id}`;
-  const frame: Frame = machine.frame(key, (id) => ({
+  const key = `c${frames.idOf(node)},${state},${counted},${partKey(part)}|${after.id}`;
+  const frame: Frame = frames.frame(key, (id) => ({
     id,
     rest: toEnd() + 1 + after.rest,
     room: !part && chars.any ? room : 0,
@@ -128,17 +136,17 @@ interface KeyRead {
 }
 
 /** Inside a free key of an object, written without escapes, which is none of its properties' names. */
-export function keyFrame(machine: Machine, place: KeyPlace, { text, state, length, part }: KeyRead): Frame {
+export function keyFrame(frames: Frames, place: KeyPlace, { text, state, length, part }: KeyRead): Frame {
   const { node, free, count, used, after } = place;
   const { chars, min, max } = free.keys;
-  const names = machine.lengths.names(node);
+  const names = frames.lengths.names(node);
   // While more members are needed, a free key must not come twice: the second would take the place of the first.
   const counts = count + 1 < node.min;
   const before = count < node.min ? used : [];
-  const taken = (name: string) => machine.isName(node, name) || before.includes(name);
+  const taken = (name: string) => frames.isName(node, name) || before.includes(name);
   const then = () => {
     const all = counts ? [...used, text!] : [];
-    return machine.value(free.value, machine.members(node, node.properties.length, count + 1, all, after));
+    return frames.value(free.value, frames.members(node, node.properties.length, count + 1, all, after));
   };
   const counted = max === Number.POSITIVE_INFINITY ? Math.min(length, min) : length;
   const need = Math.max(0, min - counted);
@@ -153,27 +161,27 @@ export function keyFrame(machine: Machine, place: KeyPlace, { text, state, lengt
     }
     return part.missing + chars.bytesAfter(state, ...reach(part), need, room) + (chars.any ? 1 : 0);
   };
-  const value = machine.lengths.of(free.value);
-  const members = machine.lengths.members(node, node.properties.length, count + 1);
+  const value = frames.lengths.of(free.value);
+  const members = frames.lengths.members(node, node.properties.length, count + 1);
   const rest = missing() + 2 + value + members + 1 + after.rest;
   const advance = (code: Code): Frame[] => {
-    if (!part && code === QUOTE) return ends ? [machine.text(COLON, 0, then())] : [];
+    if (!part && code === QUOTE) return ends ? [frames.text(COLON, 0, then())] : [];
     const read = !part && code === BACKSLASH ? null : utf8(part, code);
     if (read === null) return [];
     if (typeof read !== "number")
-      return isAlive(...reach(read)) ? [keyFrame(machine, place, { text, state, length: counted, part: read })] : [];
+      return isAlive(...reach(read)) ? [keyFrame(frames, place, { text, state, length: counted, part: read })] : [];
     const next = chars.next(state, read);
     if (next < 0 || room <= 0) return [];
     const longer = text === null ? null : text + String.fromCodePoint(read);
     const matters =
-      longer !== null && (counts || machine.beginsName(node, longer) || before.some((name) => name.startsWith(longer)));
-    return [keyFrame(machine, place, { text: matters ? longer : null, state: next, length: counted + 1, part: null })];
+      longer !== null && (counts || frames.beginsName(node, longer) || before.some((name) => name.startsWith(longer)));
+    return [keyFrame(frames, place, { text: matters ? longer : null, state: next, length: counted + 1, part: null })];
   };
-  const where = `${machine.idOf(free)},${count},${state},${counted},${JSON.stringify([used, text])}`;
-  const key = `k${machine.idOf(node)},${where},${partKey(part)}|${after.id}`;
+  const where = `${frames.idOf(free)},${count},${state},${counted},${JSON.stringify([used, text])}`;
+  const key = `k${frames.idOf(node)},${where},${partKey(part)}|${after.id}`;
   const anything = chars.any && min === 0 && max === Number.POSITIVE_INFINITY && !part && !counts;
   const open = anything && (text === null || (names.texts.length === 0 && before.length === 0));
-  const frame: Frame = machine.frame(key, (id) => ({
+  const frame: Frame = frames.frame(key, (id) => ({
     id,
     rest,
     room: open ? Number.POSITIVE_INFINITY : 0,

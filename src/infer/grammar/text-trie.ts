@@ -1,5 +1,5 @@
 /** Fixed texts as a tree of their codes: what may come next of many of them is one look-up. */
-import type { Code } from "./grammar.ts";
+import type { Code } from "./code.ts";
 
 export class TextTrie {
   /** The text that ends here, by its place in the list; −1: none does. */

@@ -1,7 +1,7 @@
 /** All tokens of a vocabulary as a tree of their bytes, to find those that a state of a grammar lets come without trying each. */
 import type { Tokenizer } from "../../text/index.ts";
 import type { TokenMask } from "../sampling/logits-processors.ts";
-import type { Code } from "./grammar.ts";
+import type { Code } from "./code.ts";
 import type { State } from "./machine.ts";
 import type { Work } from "./work.ts";
 

@@ -48,10 +48,10 @@ export function addResponses(app: App, deps: Deps): void {
         output.add(event);
       }
       const { usage, finishReason } = end!;
-      const length = finishOf(finishReason) === "length";
-      output.finish(length ? "incomplete" : "completed");
+      const status = finishOf(finishReason) === "length" ? "incomplete" : "completed";
+      output.finish(status);
       logUsage(c, sumUsage([usage]));
-      return c.json(envelope(newId("resp_"), body, request, length ? "incomplete" : "completed", output.items, usage));
+      return c.json(envelope({ id: newId("resp_"), body, request }, { status, output: output.items, usage }));
     },
   );
 }
@@ -61,15 +61,23 @@ const answering = (engine: Engine, { truncation }: ResponseBody, request: ChatRe
 
 type Status = "in_progress" | "completed" | "incomplete" | "failed";
 
-function envelope(
-  id: string,
-  body: ResponseBody,
-  request: ChatRequest,
-  status: Status,
-  output: readonly Item[],
-  usage: Usage | null = null,
-  error: { code: string; message: string } | null = null,
-): { [field: string]: unknown } {
+/** What was asked, under the name of its answer. */
+interface Asked {
+  id: string;
+  body: ResponseBody;
+  request: ChatRequest;
+}
+
+/** How far the answer is. */
+interface Progress {
+  status: Status;
+  output: readonly Item[];
+  usage?: Usage;
+  error?: { code: string; message: string };
+}
+
+function envelope({ id, body, request }: Asked, progress: Progress): { [field: string]: unknown } {
+  const { status, output, usage = null, error = null } = progress;
   return {
     id,
     object: "response",
@@ -113,33 +121,30 @@ async function* events(
   request: ChatRequest,
   signal: AbortSignal,
 ): AsyncGenerator<{ type: string }> {
-  const id = newId("resp_");
+  const asked = { id: newId("resp_"), body, request };
   const output = new Output(wantsLogprobs(body));
   let sequence = 0;
-  const numbered = (event: { type: string }) => ({ ...event, sequence_number: sequence++ });
-  const response = (
-    type: string,
-    status: Status,
-    ...rest: [(Usage | null)?, ({ code: string; message: string } | null)?]
-  ) => numbered({ type, response: envelope(id, body, request, status, output.items, ...rest) } as { type: string });
+  const numbered = <T extends { type: string }>(event: T) => ({ ...event, sequence_number: sequence++ });
+  const response = (type: string, progress: Omit<Progress, "output">) =>
+    numbered({ type, response: envelope(asked, { ...progress, output: output.items }) });
   try {
     for await (const event of answering(engine, body, request, signal)) {
       if (event.type === "start") {
-        yield response("response.created", "in_progress");
-        yield response("response.in_progress", "in_progress");
+        yield response("response.created", { status: "in_progress" });
+        yield response("response.in_progress", { status: "in_progress" });
       }
       for (const one of output.add(event)) yield numbered(one);
       if (event.type !== "end") continue;
       const status = finishOf(event.finishReason) === "length" ? "incomplete" : "completed";
       for (const one of output.finish(status)) yield numbered(one);
       logUsage(c, sumUsage([event.usage]));
-      yield response(`response.${status}`, status, event.usage);
+      yield response(`response.${status}`, { status, usage: event.usage });
     }
-  } catch (error) {
+  } catch (thrown) {
     // Before anything was sent the refusal has a status of its own.
-    if (sequence === 0 || signal.aborted) throw error;
-    const failure = asFailure(error);
-    const told = { code: failure.code ?? "server_error", message: failure.message };
-    yield response("response.failed", "failed", null, told);
+    if (sequence === 0 || signal.aborted) throw thrown;
+    const failure = asFailure(thrown);
+    const error = { code: failure.code ?? "server_error", message: failure.message };
+    yield response("response.failed", { status: "failed", error });
   }
 }
