@@ -34,11 +34,13 @@ Examples:
     const remarks = new Remarks();
     await withInputs(names, flags.include, async (inputs) => {
       for (const [i, input] of inputs.entries()) {
-        const source = { item: itemOf(names[i], path, flags), bytes: 0, documents: 0 };
+        const source = { item: itemOf(names[i], path, flags), bytes: 0, documents: 0, longest: 0 };
         let conversations = 0;
         for await (const { document } of input.records(flags, remarks)) {
           source.documents++;
-          source.bytes += Buffer.byteLength(textOf(document));
+          const bytes = Buffer.byteLength(textOf(document));
+          source.bytes += bytes;
+          source.longest = Math.max(source.longest, bytes);
           if ("messages" in document) conversations++;
         }
         if (source.documents === 0) throw new InputError(`${names[i]}: there is no text in it`);

@@ -11,6 +11,8 @@ export interface Source {
   /** Bytes of its text, and how many documents or conversations hold them. */
   bytes: number;
   documents: number;
+  /** Bytes of the longest of them. */
+  longest: number;
 }
 
 export interface Suggested {
@@ -30,6 +32,10 @@ const ENOUGH: [Size, number][] = [
   ["medium", 400e6],
   ["large", Infinity],
 ];
+/** Tokens of a conversation beside its words: the marks of its turns, and its beginning and end. */
+const MARKS = 4;
+/** Steps that a stage should have at least: in a handful nothing is learnt, however many passes they hold. */
+const MIN_STEPS = { text: 500, chat: 100 };
 /** Bytes of English text to a token, by the size's vocabulary. */
 const bytesPerToken = (size: Size): number => 0.95 + 0.25 * Math.log2(vocabularyOfSize(size) / 2);
 /** Documents that validation should have at least, and the share that is held otherwise. */
@@ -45,7 +51,7 @@ export function suggestRecipe(
   const chosen =
     size ?? ENOUGH.find(([of, enough]) => (TEXT_PASSES * sum(texts, "bytes")) / bytesPerToken(of) <= enough)![0];
   const textTokens = sum(texts, "bytes") / bytesPerToken(chosen);
-  const chatTokens = sum(chats, "bytes") / bytesPerToken(chosen);
+  const chatTokens = sum(chats, "bytes") / bytesPerToken(chosen) + MARKS * sum(chats, "documents");
   const documents = sum(texts, "documents") + sum(chats, "documents");
   const share = Math.min(HELD.maxShare, Math.max(HELD.share, HELD.documents / documents));
   const left = 1 - share;
@@ -54,8 +60,8 @@ export function suggestRecipe(
   const stages: Recipe["stages"] = [];
   if (texts.length > 0) {
     const tokens = round(TEXT_PASSES * textTokens * left);
-    // At least a few hundred steps, and no more sequences in one than two cores are quick with.
-    const batchSequences = Math.min(32, Math.max(4, 2 ** Math.floor(Math.log2(tokens / 256 / 500))));
+    // No more sequences in a step than two cores are quick with.
+    const batchSequences = Math.min(32, Math.max(4, powerBelow(tokens / 256 / MIN_STEPS.text)));
     stages.push({
       name: from === undefined ? "pretrain" : "text",
       tokens,
@@ -67,11 +73,15 @@ export function suggestRecipe(
     });
   }
   if (chats.length > 0) {
+    const tokens = round(CHAT_PASSES * chatTokens * left);
+    // Longer than the longest is guessed to be: what does not fit is cut.
+    const longest = (1.5 * Math.max(...chats.map((source) => source.longest))) / bytesPerToken(chosen) + MARKS;
+    const sequenceLength = Math.min(1024, Math.max(128, 2 * powerBelow(longest)));
     stages.push({
       name: "chat",
-      tokens: round(CHAT_PASSES * chatTokens * left),
-      sequenceLength: 1024,
-      batchSequences: 4,
+      tokens,
+      sequenceLength,
+      batchSequences: Math.min(4, Math.max(1, powerBelow(tokens / sequenceLength / MIN_STEPS.chat))),
       packing: "chats",
       loss: "assistant",
       mixture: mixture(chats),
@@ -89,6 +99,9 @@ export function suggestRecipe(
   };
   return { recipe, textTokens, chatTokens };
 }
+
+/** The highest power of two that is not above it. */
+const powerBelow = (value: number): number => 2 ** Math.floor(Math.log2(value));
 
 /** Two figures, never more than there are. */
 function round(tokens: number): number {
