@@ -10,6 +10,7 @@ import {
   findFiles,
   readRecords,
   reasonOf,
+  refusalOf,
 } from "../data/index.ts";
 import { StatusLine, UserAbort, untilInterrupted } from "./common.ts";
 
@@ -100,8 +101,9 @@ export async function* recordsOf(
 export function passedOverLines(name: string, passedOver: FoundFiles["passedOver"]): string[] {
   const kinds = explainPassedOver(passedOver);
   if (kinds === "") return [];
-  const ending = Object.keys(passedOver).find((kind) => kind.startsWith(".")) ?? ".rst";
-  return [`${name}: not read: ${kinds}; --include '*${ending}' reads such files as text`];
+  const ending = Object.keys(passedOver).find((kind) => kind.startsWith(".") && refusalOf(`x${kind}`) === null);
+  const hint = ending === undefined ? "" : `; --include '*${ending}' reads such files as text`;
+  return [`${name}: not read: ${kinds}${hint}`];
 }
 
 export interface Input extends FoundFiles {

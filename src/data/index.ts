@@ -42,6 +42,7 @@ export {
   findFiles,
   isText,
   type PassedOver,
+  refusalOf,
 } from "./documents/files.ts";
 export type { Turn } from "./documents/messages.ts";
 export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";

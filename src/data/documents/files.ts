@@ -46,6 +46,8 @@ const REFUSED: Record<string, string> = {
   ".bz2": UNPACK,
   ".xz": UNPACK,
   ".lz4": UNPACK,
+  ".lzma": UNPACK,
+  ".z": UNPACK,
   ".br": UNPACK,
   ".7z": UNPACK,
   ".rar": UNPACK,

@@ -68,6 +68,10 @@ describe("records that are conversations", () => {
       messages: [user("Who?\n\nAnna."), assistant("Anna")],
       slice: "qa",
     });
+    expect(documentOf({ question: "Who?", context: "Anna.", answer: "Anna" }, {})).toEqual({
+      messages: [user("Who?\n\nAnna."), assistant("Anna")],
+    });
+    expect(documentOf({ instruction: "Hi", input: null, context: " ", output: "Hello", weight: 1 }, {})).toEqual(chat);
     expect(
       documentOf({ instruction: "And?", output: "So.", history: [["Hi", "Hello"]], system: "Be brief." }, {}),
     ).toEqual({
@@ -138,16 +142,27 @@ describe("records that are conversations", () => {
     const note = (text: string) => notes.push(text);
     documentOf({ messages: [{ ...user("Hi"), name: "Ann", mood: 3 }, assistant("Hello")] }, {}, note);
     documentOf({ messages: [system("A"), ...chat.messages], system: "B" }, {}, note);
+    documentOf({ text: "a", ...chat, conversations: [], weight: 0.5 }, {}, note);
+    documentOf({ prompt: [user("Hi")], input: "x", completion: "Hello" }, {}, note);
     expect(notes).toEqual([
       "fields of messages not used: name",
       "fields of messages not used: mood",
       "a system prompt beside the messages' own: not used",
+      "weight of a record: not used",
+      "messages beside text: not used",
+      "an input beside messages: not used",
     ]);
   });
 
   it.each<[unknown, RegExp]>([
     [{ messages: [user("Hi"), assistant("")] }, /^an empty reply$/],
+    [{ messages: [user("Hi"), { ...assistant(" "), reasoning_content: "Hm." }] }, /^an empty reply$/],
+    [{ messages: [user("Hi"), { role: "narrator", content: "x" }] }, /^a message of the unknown role narrator \(/],
     [{ messages: [user(" "), assistant("Hello")] }, /^an empty message$/],
+    [{ ...chat, weight: 0 }, /^a record of weight 0$/],
+    [{ text: "a", train: false }, /^a record of train false$/],
+    [{ prompt: "Hi", completion: "Hello", label: false }, /^a reply that is labelled false$/],
+    [{ instruction: "Double it.", input: 21, output: "42" }, /^an input that is not text$/],
     [{ messages: [user("Hi"), { ...assistant("x"), weight: 0.5 }] }, /^a weight of a message that is neither 0 nor 1/],
     [{ messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] }, /^content that is not text/],
     [{ messages: [user("Hi"), { role: "assistant", tool_calls: [{ function: {} }] }] }, /^a tool call without a name/],

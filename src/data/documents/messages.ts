@@ -18,6 +18,8 @@ const ROLES: Record<string, ChatMessage["role"]> = {
   assistant: "assistant",
   gpt: "assistant",
   chatgpt: "assistant",
+  bing: "assistant",
+  bard: "assistant",
   bot: "assistant",
   ai: "assistant",
   model: "assistant",
@@ -72,7 +74,9 @@ function turnOf(value: unknown, note: OnNote): (Turn & Thinking) | string {
   const lacks = "messages without a role (system, user, assistant or tool) and a content";
   if (!isObject(value)) return lacks;
   const name = value.role ?? value.from;
-  if (typeof name !== "string" || !Object.hasOwn(ROLES, name.toLowerCase())) return lacks;
+  if (typeof name !== "string" || name === "") return lacks;
+  if (!Object.hasOwn(ROLES, name.toLowerCase()))
+    return `a message of the unknown role ${name.slice(0, 40)} (system, user, assistant and tool are known)`;
   const role = ROLES[name.toLowerCase()];
   const alone = /_call$/.test(name);
   const calls = alone
@@ -86,7 +90,8 @@ function turnOf(value: unknown, note: OnNote): (Turn & Thinking) | string {
   const reasoning = value.reasoning_content ?? value.reasoning ?? value.thinking ?? "";
   if (typeof reasoning !== "string") return "reasoning that is not text";
   if (reasoning !== "" && role !== "assistant") return "reasoning of somebody else than the assistant";
-  if (content.trim() === "" && calls.length === 0 && reasoning === "") {
+  // Reasoning alone is no reply either.
+  if (content.trim() === "" && calls.length === 0) {
     if (role === "assistant") return "an empty reply";
     if (role === "user") return "an empty message";
   }

@@ -19,9 +19,9 @@ const CONVERSATIONS = ["messages", "conversations", "conversation"];
 /** A question's field, those of replies to it, and what may stand between the question and its reply. */
 const PAIRS: readonly { prompt: string; replies: readonly string[]; inputs?: readonly string[] }[] = [
   { prompt: "instruction", replies: ["output", "response", "completion"], inputs: ["input", "context"] },
-  { prompt: "prompt", replies: ["completion", "response", "reply", "output"] },
-  { prompt: "question", replies: ["answer", "response"] },
-  { prompt: "query", replies: ["response", "answer"] },
+  { prompt: "prompt", replies: ["completion", "response", "reply", "output"], inputs: ["input", "context"] },
+  { prompt: "question", replies: ["answer", "response"], inputs: ["context", "passage"] },
+  { prompt: "query", replies: ["response", "answer"], inputs: ["context", "passage"] },
   { prompt: "problem", replies: ["solution"] },
   { prompt: "input", replies: ["output"] },
 ];
@@ -31,18 +31,22 @@ const SYSTEMS = ["system", "system_prompt"];
 const TOOLS = ["tools", "functions"];
 /** With these, a question is not whole without them. */
 const CHOICES = ["choices", "options"];
+/** Whether a record is learnt from at all, as some data sets say it of whole conversations. */
+const WANTED = ["weight", "train", "training", "trainable"];
+/** True or false of a reply: whether it is one to learn, as sets of single judged replies have it. */
+const VERDICT = "label";
 const REPLY_PAIRS = ["chosen", "rejected", "preferred_output", "non_preferred_output"];
 
 type Json = Record<string, unknown>;
 
 /** The columns of a table that a document can come from. */
 export function columnsOf({ field, promptField, replyField }: Fields): string[] {
-  const beside = [...SYSTEMS, ...TOOLS, "slice"];
+  const beside = [...SYSTEMS, ...TOOLS, ...WANTED, "slice"];
   if (promptField !== undefined || replyField !== undefined)
     return [promptField ?? "prompt", replyField ?? "reply", ...beside];
   if (field !== undefined) return [field, ...beside];
   const pairs = PAIRS.flatMap(({ prompt, replies, inputs = [] }) => [prompt, ...replies, ...inputs]);
-  return [...new Set(["text", ...CONVERSATIONS, ...pairs, "history", ...CHOICES, ...REPLY_PAIRS, ...beside])];
+  return [...new Set(["text", ...CONVERSATIONS, ...pairs, "history", VERDICT, ...CHOICES, ...REPLY_PAIRS, ...beside])];
 }
 
 /** A document, or why the record holds none. */
@@ -53,6 +57,8 @@ export function documentOf(json: unknown, fields: Fields, note: OnNote = () => {
   if (Array.isArray(json) && json.length > 0 && json.every((part) => typeof part === "object" && part !== null))
     return "a list of records in place of one (a file that is one list is named .json)";
   const record = json as Json;
+  const unwanted = unwantedOf(record, note);
+  if (unwanted !== null) return unwanted;
   const { field, promptField, replyField } = fields;
   if (promptField !== undefined || replyField !== undefined) {
     const [prompt, reply] = namesOf(fields).map((name) => record[name]);
@@ -69,10 +75,24 @@ export function documentOf(json: unknown, fields: Fields, note: OnNote = () => {
   return unnamed(record, note);
 }
 
+/** Why the record says that nothing is to be learnt from it, or null. */
+function unwantedOf(record: Json, note: OnNote): string | null {
+  for (const field of WANTED) {
+    const value = record[field];
+    if (value === false || value === 0) return `a record of ${field} ${value}`;
+    if (typeof value === "number" && value !== 1) note(`${field} of a record: not used`);
+  }
+  return null;
+}
+
 /** The document of a record whose fields nobody named. */
 function unnamed(record: Json, note: OnNote): Document | string {
-  for (const name of ["text", ...CONVERSATIONS]) {
+  const names = ["text", ...CONVERSATIONS];
+  const present = names.filter((name) => isFilled(record[name]));
+  for (const name of names) {
     const value = record[name];
+    if (present.includes(name))
+      for (const other of present) if (other !== name) note(`${other} beside ${name}: not used`);
     if (name !== "text" && typeof value === "string" && value.trim() !== "") {
       const parsed = parsedOf(value);
       return Array.isArray(parsed)
@@ -88,11 +108,18 @@ function unnamed(record: Json, note: OnNote): Document | string {
   for (const { prompt, replies, inputs = [] } of PAIRS) {
     const reply = replies.find((name) => isTurn(record[name]));
     if (!isTurn(record[prompt]) || reply === undefined) continue;
-    const input = inputs.find((name) => typeof record[name] === "string" && (record[name] as string).trim() !== "");
-    return pairOf(record[prompt], record[reply], record, note, input && (record[input] as string));
+    if (record[VERDICT] === false) return "a reply that is labelled false";
+    const given = inputs.map((name) => record[name]).filter(isFilled);
+    if (!given.every((input) => typeof input === "string")) return "an input that is not text";
+    if (given.length > 0 && typeof record[prompt] !== "string") note("an input beside messages: not used");
+    return pairOf(record[prompt], record[reply], record, note, given.join("\n\n"));
   }
   return `has no text or messages${fieldsOf(record)}`;
 }
+
+/** Whether a field says anything. */
+const isFilled = (value: unknown): boolean =>
+  Array.isArray(value) ? value.length > 0 : typeof value === "string" ? value.trim() !== "" : (value ?? null) !== null;
 
 const isTurn = (value: unknown): boolean => typeof value === "string" || looksLikeMessages(value);
 
@@ -102,9 +129,9 @@ function textOrConversation(value: string | unknown[], record: Json, note: OnNot
 }
 
 /** A question and its reply, as text or as messages, with the turns before them. */
-function pairOf(prompt: unknown, reply: unknown, record: Json, note: OnNote, input?: string): Document | string {
+function pairOf(prompt: unknown, reply: unknown, record: Json, note: OnNote, input = ""): Document | string {
   if ([prompt, reply].some((side) => typeof side === "string" && side.trim() === "")) return "empty";
-  const question = input !== undefined && typeof prompt === "string" ? `${prompt}\n\n${input}` : prompt;
+  const question = input !== "" && typeof prompt === "string" ? `${prompt}\n\n${input}` : prompt;
   const before = historyOf(record.history);
   if (before === null) return "a history that is no list of questions and replies";
   const opening = typeof question === "string" ? [{ role: "user", content: question }] : (question as unknown[]);
