@@ -2,6 +2,7 @@
 import { EngineError, type EngineEvent, type FinishReason, type TokenInfo, type Usage } from "../../infer/index.ts";
 import { finishOf } from "./finish.ts";
 import { isObject, type Json, list, number, object, text } from "./json.ts";
+import { Messages } from "./messages.ts";
 import { type ThoughtForm, Thoughts } from "./thoughts.ts";
 import { functionCall, ToolCalls } from "./tool-calls.ts";
 import { usageOf } from "./usage.ts";
@@ -9,6 +10,10 @@ import { errorIn, withoutKey } from "./words.ts";
 
 /** Characters of an answer at most, and for each token that was asked for: an upstream that does not stop is stopped. */
 export const ANSWER_LIMITS = { characters: 4 << 20, perToken: 32, least: 256 };
+/** Reports of tokens that wait for their text, rivals of a token, and parts in parts of a content. */
+const MAX_HELD_TOKENS = 1 << 16;
+const MAX_RIVALS = 20;
+const MAX_DEPTH = 8;
 
 export interface AnswerForm extends ThoughtForm {
   kind: "chat" | "completion";
@@ -16,6 +21,8 @@ export interface AnswerForm extends ThoughtForm {
   name: string;
   key: string | undefined;
   maxTokens: number | undefined;
+  /** Reports of tokens were asked for. */
+  logprobs: boolean;
   /** An estimate, for servers that do not count. */
   promptTokens: number;
 }
@@ -30,6 +37,8 @@ export class UpstreamAnswer {
   readonly thoughts: Thoughts;
   private readonly form: AnswerForm;
   private readonly calls = new ToolCalls();
+  private readonly said = new Messages();
+  private readonly thought = new Messages();
   private readonly most: number;
   private finish: FinishReason | null = null;
   /** The server's word, where it gave the answer up. */
@@ -72,6 +81,11 @@ export class UpstreamAnswer {
     else this.finish = finish;
   }
 
+  /** Its server has told why it ended. */
+  get over(): boolean {
+    return this.finish !== null;
+  }
+
   /** How much of an answer has come so far. */
   get given(): number {
     return this.pieces + (this.finish ? 1 : 0) + (this.usage ? 1 : 0);
@@ -86,7 +100,7 @@ export class UpstreamAnswer {
     yield* this.start();
     yield* this.limited(this.rest());
     if (this.tokens.length > 0) yield { type: "text", text: "", tokens: this.tokens.splice(0) };
-    yield* this.calls.end();
+    yield* this.ofCalls(() => this.calls.end(this.full));
     if (this.failure) throw new EngineError("upstream", `${name} gave its answer up (${this.failure})`);
     if (this.choices === 0 && !this.full)
       throw new EngineError("upstream", `${name} sent no choices; is it an OpenAI-compatible server?`);
@@ -150,30 +164,44 @@ export class UpstreamAnswer {
 
   private *chatDelta(choice: Json): Generator<EngineEvent> {
     const told = isObject(choice.delta) && Object.keys(choice.delta).length > 0;
-    // A server that does not stream sends the message whole; some that do send it once more at the end.
-    const whole = !told && this.pieces === 0 && isObject(choice.message);
+    // A server that does not stream sends the message whole; so do some that do, once or again and again.
+    const whole = !told && isObject(choice.message);
     const delta = told ? choice.delta : whole ? choice.message : ({} as Json);
-    const reasoning = reasoningOf(delta);
     const parts = partsOf(delta.content);
     if (!told && !whole && parts.length === 0) parts.push(...partsOf(choice.text));
-    parts.push(...partsOf(delta.refusal));
-    this.tokens.push(...list(object(choice.logprobs).content).filter(isObject).map(chatToken));
+    parts.push(...partsOf(delta.refusal), ...mediaOf(delta));
+    const reasoning = this.thought.added(reasoningOf(delta) + joined(parts, "reasoning"), whole);
+    const said = this.said.added(joined(parts, "text"), whole);
     if (reasoning !== "") this.thoughts.told();
     const pieces: Piece[] = reasoning === "" ? [] : [{ type: "reasoning", text: reasoning }];
-    for (const part of parts) pieces.push(...(part.type === "reasoning" ? [part] : this.thoughts.push(part.text)));
+    if (said !== "") pieces.push(...this.thoughts.push(said));
+    this.hold(list(object(choice.logprobs).content).filter(isObject).map(chatToken));
     // What is held back counts too.
     this.full ||= this.characters + this.thoughts.waiting > this.most;
-    if (pieces.length > 0 || parts.length > 0) this.pieces++;
+    if (reasoning !== "" || said !== "") this.pieces++;
     yield* this.withTokens(pieces);
+    if (whole && this.calls.all.length > 0) return;
     yield* this.callEvents(delta.tool_calls, whole);
     yield* this.callEvents(functionCall(delta.function_call), false);
+    yield* this.callEvents(list(delta.content).filter(isCall), whole);
+  }
+
+  private hold(tokens: readonly TokenInfo[]): void {
+    if (this.form.logprobs) this.tokens.push(...tokens);
+    this.full ||= this.tokens.length > MAX_HELD_TOKENS;
   }
 
   private *callEvents(entries: unknown, whole: boolean): Generator<EngineEvent> {
+    const events = this.ofCalls(() => this.calls.take(entries, whole));
+    this.full ||= this.characters + this.calls.waiting > this.most;
+    if (events.length > 0) this.pieces++;
+    yield* events;
+  }
+
+  /** @throws EngineError for calls that cannot be made */
+  private ofCalls<T>(work: () => T): T {
     try {
-      const events = this.calls.take(entries, whole);
-      if (events.length > 0) this.pieces++;
-      yield* events;
+      return work();
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new EngineError("upstream", `${this.form.name}: ${error.message}`);
@@ -182,7 +210,7 @@ export class UpstreamAnswer {
 
   private *completionDelta(choice: Json): Generator<EngineEvent> {
     const content = text(choice.text) || text(object(choice.delta).content) || text(object(choice.message).content);
-    this.tokens.push(...completionTokens(choice.logprobs));
+    this.hold(completionTokens(choice.logprobs));
     if (content) this.pieces++;
     yield* this.withTokens(content ? [{ type: "text", text: content }] : []);
   }
@@ -226,23 +254,38 @@ function reasoningOf(delta: Json): string {
     .join("");
 }
 
+const joined = (pieces: readonly Piece[], type: Piece["type"]): string =>
+  pieces.map((piece) => (piece.type === type ? piece.text : "")).join("");
+
+/** A call among the parts of a content. */
+const isCall = (part: unknown): boolean =>
+  isObject(part) && /^(tool_use|tool_call|function_call)$/.test(text(part.type));
+
+/** What is no text: of speech the words, of pictures that they are there. */
+function mediaOf(delta: Json): Piece[] {
+  const pictures = list(delta.images).map(() => "[image: not shown]");
+  return partsOf([object(delta.audio).transcript, ...pictures]);
+}
+
 /** Content as a text, or in parts, of which some may be thoughts. What cannot be shown is named. */
-function partsOf(content: unknown): Piece[] {
+function partsOf(content: unknown, depth = 0): Piece[] {
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
   if (typeof content === "number" || typeof content === "boolean") return [{ type: "text", text: String(content) }];
-  if (Array.isArray(content)) return content.flatMap(partsOf);
-  if (!isObject(content)) return [];
+  if (typeof content !== "object" || content === null || isCall(content)) return [];
+  if (depth > MAX_DEPTH) return [{ type: "text", text: "[a part: not shown]" }];
+  if (!isObject(content)) return list(content).flatMap((part) => partsOf(part, depth + 1));
   const kind = text(content.type);
   const thought = /think|reason|thought/.test(kind);
   const said = [content.text, content.content, content.thinking, content.reasoning, content.refusal, content.summary];
-  const inner = said.flatMap(partsOf);
+  const inner = said.flatMap((part) => partsOf(part, depth + 1));
   if (inner.length > 0) return thought ? inner.map((part) => ({ ...part, type: "reasoning" })) : inner;
   if (said.some((value) => value !== undefined) || kind === "" || kind === "text") return [];
   return [{ type: "text", text: `[${kind.replaceAll(/[^\w.-]/g, "").slice(0, 40) || "a part"}: not shown]` }];
 }
 
 function chatToken(one: Json): TokenInfo {
-  return { ...rival(one), logprob: number(one.logprob), top: list(one.top_logprobs).filter(isObject).map(rival) };
+  const rivals = list(one.top_logprobs).slice(0, MAX_RIVALS).filter(isObject).map(rival);
+  return { ...rival(one), logprob: number(one.logprob), top: rivals };
 }
 
 function rival(one: Json): TokenInfo["top"][number] {

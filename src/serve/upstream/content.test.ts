@@ -55,6 +55,24 @@ describe("words", () => {
       ],
       { content: "[image_url: not shown] so" },
     ],
+    ["as what was spoken", [{ audio: { id: "a", data: "AAAA", transcript: "spoken" } }], { content: "spoken" }],
+    [
+      "beside pictures",
+      [{ content: "so ", images: [{ type: "image_url", image_url: { url: "x" } }] }],
+      { content: "so [image: not shown]" },
+    ],
+    [
+      "beside a call among their parts",
+      [
+        {
+          content: [
+            { type: "text", text: "so" },
+            { type: "tool_use", id: "a", name: "f", input: { x: 1 } },
+          ],
+        },
+      ],
+      { content: "so", calls: [["f", '{"x":1}']], finish: "tool_calls" },
+    ],
     ["as a number", [{ content: 42 }], { content: "42" }],
     ["as a refusal", [{ refusal: "I cannot" }], { content: "I cannot" }],
     ["as a refusal in pieces", [{ content: null, refusal: "I " }, { refusal: "cannot" }], { content: "I cannot" }],
@@ -93,6 +111,8 @@ describe("words", () => {
       { reasoning: "abc\n", content: "ans" },
     ],
     ["with thoughts in other tags", [words("[THINK]abc"), words("[/THINK]ans")], { reasoning: "abc", content: "ans" }],
+    ["with a thought in Gemini's tags", [words("<thought>abc</thought>ans")], { reasoning: "abc", content: "ans" }],
+    ["with a thought in Kimi's marks", [words("◁think▷abc◁/think▷ans")], { reasoning: "abc", content: "ans" }],
     ["with thinking in tags", [words("<thinking>abc</thinking>"), words("ans")], { reasoning: "abc", content: "ans" }],
     ["with thoughts that are not closed", [words("<think>abc"), words(" def</th")], { reasoning: "abc def</th" }],
     ["with an empty thought", [words("<think>\n\n</think>\n\nans")], { content: "ans" }],
@@ -137,5 +157,48 @@ describe("words", () => {
       { headers: EVENT_STREAM, body: [data({ choices: [{ delta: words("so") }] }), repeated, data("[DONE]")] },
       { content: "so", finish: "stop" },
     );
+  });
+
+  it("of messages in a stream arrive once, whether each holds all so far or what is added", async () => {
+    for (const pieces of [
+      ["Hel", "lo", " you"],
+      ["Hel", "Hello", "Hello you", "Hello you"],
+    ]) {
+      const body = pieces.map((content) =>
+        data({ choices: [{ index: 0, message: { content }, finish_reason: null }] }),
+      );
+      const end = data({ choices: [{ index: 0, message: { content: "" }, finish_reason: "stop" }] });
+      await expectBoth({ headers: EVENT_STREAM, body: [...body, end, data("[DONE]")] }, { content: "Hello you" });
+    }
+  });
+
+  it("and calls that only the message at the end has arrive", async () => {
+    const message = { content: "so", tool_calls: [{ id: "a", function: { name: "f", arguments: "{}" } }] };
+    const end = data({ choices: [{ index: 0, delta: {}, message, finish_reason: "stop" }] });
+    await expectBoth(
+      { headers: EVENT_STREAM, body: [data({ choices: [{ delta: words("so") }] }), end, data("[DONE]")] },
+      { content: "so", calls: [["f", "{}"]], finish: "tool_calls" },
+    );
+  });
+
+  it("in parts within parts are named where they are too deep to be read", async () => {
+    for (const [open, close] of [
+      ["[", "]"],
+      ['{"text":', "}"],
+    ]) {
+      const content = `${open.repeat(5000)}"x"${close.repeat(5000)}`;
+      const body = [`data: {"choices":[{"delta":{"content":${content}},"finish_reason":"stop"}]}\n\n`];
+      await expectBoth({ headers: EVENT_STREAM, body }, { content: "[a part: not shown]" });
+    }
+  });
+
+  it("are not kept from their reader by reports of tokens that nobody asked for", async () => {
+    const content = Array.from({ length: 70_000 }, () => ({ token: "x", logprob: -1 }));
+    const body = [data({ choices: [{ delta: { content: "" }, logprobs: { content } }] })];
+    const script = streamOf([words("so")]);
+    await expectBoth({ ...script, body: [...body, ...script.body] }, { content: "so", finish: "stop" });
+    expect(await whole({ ...script, body: [...body, ...script.body] }, { logprobs: true })).toMatchObject({
+      finish: "length",
+    });
   });
 });

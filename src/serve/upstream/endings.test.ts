@@ -31,9 +31,11 @@ describe("the end of an answer", () => {
     ["MAX_TOKENS", "length"],
     ["FINISH_REASON_MAX_TOKENS", "length"],
     ["model_length", "length"],
+    ["time_limit", "length"],
     ["content_filter", "content_filter"],
     ["SAFETY", "content_filter"],
     ["sensitive", "content_filter"],
+    ["IMAGE_SAFETY", "content_filter"],
     ["tool_calls", "stop"],
     ["function_call", "stop"],
   ])("called %s is %s", async (word, finish) => {
@@ -48,17 +50,22 @@ describe("the end of an answer", () => {
     },
   );
 
-  it.each(["insufficient_system_resource", "error", "abort", "timeout", "network_error", "FinishReason.ERROR"])(
-    "called %s is an error, and what came before it stays",
-    async (word) => {
-      const got = await streamed(streamOf([words("half")], word));
-      expect(got).toMatchObject({ content: "half", finish: null, error: `up gave its answer up (${word})` });
-      expect(await whole(streamOf([words("half")], word))).toMatchObject({
-        status: 502,
-        error: expect.stringContaining(word),
-      });
-    },
-  );
+  it.each([
+    "insufficient_system_resource",
+    "error",
+    "abort",
+    "timeout",
+    "network_error",
+    "FinishReason.ERROR",
+    "MALFORMED_FUNCTION_CALL",
+  ])("called %s is an error, and what came before it stays", async (word) => {
+    const got = await streamed(streamOf([words("half")], word));
+    expect(got).toMatchObject({ content: "half", finish: null, error: `up gave its answer up (${word})` });
+    expect(await whole(streamOf([words("half")], word))).toMatchObject({
+      status: 502,
+      error: expect.stringContaining(word),
+    });
+  });
 
   const chunk = (delta: object, rest: object = {}) => data({ choices: [{ index: 0, delta, ...rest }] });
   it.each<[string, Script]>([
@@ -81,6 +88,16 @@ describe("the end of an answer", () => {
     ["a message whose reason is null", wholeOf(words("hello"), null)],
   ])("that is told by %s is an end", async (_, script) => {
     await expectBoth(script, { content: "hello", finish: "stop" });
+  });
+
+  it("is one though the connection breaks off after it", async () => {
+    const script = streamOf([words("so")]);
+    const got = await streamed({
+      ...script,
+      body: [...script.body.slice(0, -1), ": pause\n".repeat(20_000)],
+      breaks: true,
+    });
+    expect(got).toMatchObject({ content: "so", finish: "stop", error: null });
   });
 
   it("that is told by nothing is an error that says so, whichever way the connection ends", async () => {

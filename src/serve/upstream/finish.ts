@@ -27,6 +27,9 @@ const WORDS: Record<Exclude<FinishReason, "abort">, readonly string[]> = {
     "context_length",
     "context_length_exceeded",
     "model_context_window_exceeded",
+    "max_new_tokens",
+    "max_completion_tokens",
+    "time_limit",
     "limit",
   ],
   tool_calls: ["tool_calls", "tool_call", "tool_use", "function_call", "function_calls"],
@@ -41,11 +44,15 @@ const WORDS: Record<Exclude<FinishReason, "abort">, readonly string[]> = {
     "spii",
     "sensitive",
     "guardrail_intervened",
+    "image_safety",
+    "moderation",
+    "language",
   ],
 };
 
 /** Words for an answer that its server gave up. */
-const FAILED = /insufficient|error|abort|cancel|timeout|time_out|overload|unavailable|fail|preempt|interrupt/;
+const FAILED =
+  /insufficient|error|abort|cancel|timeout|time_out|overload|unavailable|fail|preempt|interrupt|malformed|unexpected/;
 
 const KNOWN = new Map(
   Object.entries(WORDS).flatMap(([reason, words]) => words.map((word) => [word, reason as FinishReason])),

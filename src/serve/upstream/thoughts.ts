@@ -7,6 +7,8 @@ import { heldBack } from "../../text/index.ts";
 const TAGS = [
   ["<think>", "</think>"],
   ["<thinking>", "</thinking>"],
+  ["<thought>", "</thought>"],
+  ["◁think▷", "◁/think▷"],
   ["<seed:think>", "</seed:think>"],
   ["[THINK]", "[/THINK]"],
 ] as const;

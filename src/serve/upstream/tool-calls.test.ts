@@ -163,6 +163,24 @@ describe("calls of tools", () => {
       [calls({ id: "a", name: "f", arguments: '{"x":1}' }), calls({ id: "b", name: "g", input: {} })],
       BOTH,
     ],
+    [
+      "whose name comes last",
+      [
+        calls(more('{"x"', { index: 0, id: "a" })),
+        calls(f(":1}", { index: 0 })),
+        calls(g("{}", { index: 1, id: "b" })),
+      ],
+      BOTH,
+    ],
+    [
+      "whose name comes in pieces",
+      [
+        calls({ index: 0, id: "a", function: { name: "get_", arguments: "" } }),
+        calls({ index: 0, function: { name: "weather", arguments: "" } }),
+        calls(more('{"x":1}', { index: 0 })),
+      ],
+      [["get_weather", '{"x":1}']],
+    ],
     ["as one object", [{ tool_calls: f('{"x":1}', { id: "a" }) }, { tool_calls: g("{}", { id: "b" }) }], BOTH],
     [
       "among nonsense",
@@ -199,5 +217,13 @@ describe("calls of tools", () => {
   it("are so many at most", async () => {
     const many = calls(...Array.from({ length: 200 }, (_, i) => f("{}", { id: `c${i}` })));
     for (const ask of [whole, streamed]) expect((await ask(wholeOf(many))).error).toMatch(/more than 128 times/);
+  });
+
+  it("have a name, and one that can be sent back", async () => {
+    for (const [call, message] of [
+      [more("{}", { id: "a" }), /calls a tool without naming it/],
+      [{ id: "a", function: { name: "f".repeat(257), arguments: "{}" } }, /name is longer than 256/],
+    ] as const)
+      for (const ask of [whole, streamed]) expect((await ask(streamOf([calls(call)]))).error).toMatch(message);
   });
 });

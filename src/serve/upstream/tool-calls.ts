@@ -8,8 +8,9 @@ import { count, isObject, type Json, list, object, text } from "./json.ts";
 
 type CallEvent = Extract<EngineEvent, { type: "tool_call" }>;
 
-/** Calls of one answer at most. */
+/** Calls of one answer at most, and characters of a name, as conversations may bring them back. */
 export const MAX_CALLS = 128;
+const MAX_NAME = 256;
 
 interface Call {
   /** Its place among the calls, from 0. */
@@ -18,6 +19,8 @@ interface Call {
   given: string;
   name: string;
   arguments: string;
+  /** Its name is whole, and was told. */
+  begun: boolean;
 }
 
 export class ToolCalls {
@@ -42,10 +45,24 @@ export class ToolCalls {
     return events;
   }
 
-  /** Calls without arguments get an empty object, which is what they mean. */
-  end(): CallEvent[] {
-    const bare = this.all.filter((call) => call.arguments.trim() === "");
-    return bare.map(({ place }) => ({ type: "tool_call", index: place, arguments: "{}" }));
+  /** Characters of calls that were not told yet, for want of a name. */
+  get waiting(): number {
+    return this.all.reduce((sum, call) => sum + (call.begun ? 0 : call.arguments.length), 0);
+  }
+
+  /**
+   * Calls without arguments get an empty object, which is what they mean.
+   * @param cut the answer was ended: a call may lack its name
+   * @throws RangeError for a call without a name
+   */
+  end(cut: boolean): CallEvent[] {
+    return this.all.flatMap((call) => {
+      if (call.name === "" && cut) return [];
+      if (call.name === "") throw new RangeError("it calls a tool without naming it");
+      if (call.arguments.trim() === "") call.arguments = "{}";
+      else if (call.begun) return [];
+      return call.begun ? [this.more(call, call.arguments)] : this.begin(call);
+    });
   }
 
   private piece(entry: Json, before: Call | null, whole: boolean, chunk: readonly Call[], events: CallEvent[]): Call {
@@ -57,17 +74,29 @@ export class ToolCalls {
     let call = whole ? null : this.found({ id, name, added, index }, before);
     // Two entries of one chunk are two calls, unless they say that they are one.
     if (call && chunk.includes(call) && name !== "") call = null;
-    if (!call) {
-      call = this.begin(id, name);
-      events.push({ type: "tool_call", index: call.place, id: this.ownId(id), name, arguments: "" });
-    } else if (name !== "" && call.name === "") {
-      call.name = name;
-      events.push({ type: "tool_call", index: call.place, name, arguments: "" });
-    }
+    call ??= this.create(id);
+    if (!call.begun && name !== call.name) call.name += name;
+    if (call.name.length > MAX_NAME) throw new RangeError(`a tool's name is longer than ${MAX_NAME} characters`);
     if (index !== null) this.byIndex.set(index, call);
     call.arguments += added;
-    if (added !== "") events.push({ type: "tool_call", index: call.place, arguments: added });
+    if (call.begun) {
+      if (added !== "") events.push(this.more(call, added));
+    } else if (call.name !== "" && call.arguments !== "") events.push(...this.begin(call));
     return call;
+  }
+
+  private more({ place }: Call, added: string): CallEvent {
+    return { type: "tool_call", index: place, arguments: added };
+  }
+
+  /** Tells of a call with all that has come of it. */
+  private begin(call: Call): CallEvent[] {
+    call.begun = true;
+    const { place, given, name } = call;
+    return [
+      { type: "tool_call", index: place, id: this.ownId(given), name, arguments: "" },
+      this.more(call, call.arguments),
+    ];
   }
 
   /** The call that a piece goes on with; null: it begins one. */
@@ -81,14 +110,16 @@ export class ToolCalls {
     if (id !== "" && at.given !== "" && id !== at.given) return null;
     if (name === "") return at;
     // A name again: of the same call, where the server repeats it, and of another, where that one is complete.
-    if (at.name !== "" && name !== at.name) return null;
+    // The rest of a name is told by its call's index, without an id, before there are arguments.
+    if (at.name !== "" && name !== at.name)
+      return index !== null && id === "" && at.given !== "" && at.arguments === "" ? at : null;
     const again = id === "" || at.given === "";
     return again && added !== "" && isComplete(at.arguments) ? null : at;
   }
 
-  private begin(given: string, name: string): Call {
+  private create(given: string): Call {
     if (this.all.length === MAX_CALLS) throw new RangeError(`an answer calls tools more than ${MAX_CALLS} times`);
-    const call: Call = { place: this.all.length, given, name, arguments: "" };
+    const call: Call = { place: this.all.length, given, name: "", arguments: "", begun: false };
     this.all.push(call);
     return call;
   }

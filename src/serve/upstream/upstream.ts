@@ -157,6 +157,7 @@ class UpstreamEngine implements Engine {
       name: this.name,
       key: this.http.key,
       maxTokens,
+      logprobs: request.topLogprobs !== undefined,
       promptTokens: estimatedPrompt(request),
       opened: this.opensThought(request),
       whole: request.whole ?? false,
@@ -164,10 +165,16 @@ class UpstreamEngine implements Engine {
     let ended = false;
     let done = false;
     try {
-      for await (const chunk of this.http.stream(path, body, left, () => answer.given)) {
-        if (chunk === DONE) done = true;
-        else for (const event of answer.take(chunk)) yield event;
-        if (answer.full) break;
+      try {
+        for await (const chunk of this.http.stream(path, body, left, () => answer.given)) {
+          if (chunk === DONE) done = true;
+          else for (const event of answer.take(chunk)) yield event;
+          if (answer.full) break;
+        }
+      } catch (error) {
+        // How a connection ends after the answer has is no matter.
+        const lost = error instanceof EngineError && (error.kind === "unavailable" || error.kind === "timeout");
+        if (!answer.over || !lost) throw error;
       }
       for (const event of answer.end(done)) {
         if (event.type === "end") {
