@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { loadRecipe, parseRecipe, recipeSchema, runFolderOf } from "../src/train/recipe/recipe.ts";
+import { loadRecipe, parseRecipe, runFolderOf } from "../src/train/recipe/recipe.ts";
 import { batchSequences, biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "../src/train/recipe/schedule.ts";
+import { recipeSchema } from "../src/train/recipe/schema.ts";
 import { tinyRecipe } from "./tiny.ts";
 
 const RECIPES = fileURLToPath(new URL("../recipes", import.meta.url));

@@ -2,8 +2,9 @@
 
 export { type StepOptions, type StepResult, Trainer } from "./optimize/trainer.ts";
 export { modelConfigOf, type Vocabulary } from "./recipe/model.ts";
-export { loadRecipe, parseRecipe, type Recipe, runFolderOf, type Stage } from "./recipe/recipe.ts";
+export { loadRecipe, parseRecipe, runFolderOf } from "./recipe/recipe.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
+export type { Recipe, Stage } from "./recipe/schema.ts";
 export { SIZES, type Size, vocabularyOfSize } from "./recipe/sizes.ts";
 export { type Source as RecipeSource, suggestRecipe } from "./recipe/suggest.ts";
 export { loadValidation, type Validation, type ValidationText, type Validator, validate } from "./run/evaluate.ts";

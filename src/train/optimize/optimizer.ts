@@ -5,7 +5,7 @@
  */
 import type { PlacedSlot, TrainingWeights } from "../../model/index.ts";
 import { Arena, allocate, type F32, type Kernels, type Precision } from "../../tensor/index.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 
 export type OptimizerSettings = Pick<Recipe, "adamw" | "muon" | "lora" | "lrScale" | "precision">;
 

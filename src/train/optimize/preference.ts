@@ -9,7 +9,7 @@ import { InputError, Random } from "../../base/index.ts";
 import type { Cursor, PreferencePair } from "../../data/index.ts";
 import { type Batch, batchOf, type RouterTrace } from "../../model/index.ts";
 import { type F32, ops, Tape, type Tensor } from "../../tensor/index.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 import type { Rewards } from "../run/ledger.ts";
 import type { StepOptions, StepResult, Trainer } from "./trainer.ts";
 

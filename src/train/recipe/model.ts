@@ -3,7 +3,7 @@
 import { InputError } from "../../base/index.ts";
 import { configToJson, type ModelConfig, parseConfig } from "../../model/index.ts";
 import { suggestion } from "./errors.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Recipe } from "./schema.ts";
 
 /** What a tokenizer (or a model to start from) says of the vocabulary. */
 export interface Vocabulary {

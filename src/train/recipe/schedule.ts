@@ -1,5 +1,5 @@
 /** How the learning rate and the other dials move over a stage (report, section 4.2). */
-import type { Stage } from "./recipe.ts";
+import type { Stage } from "./schema.ts";
 
 /** Tokens that a stage really trains on: whole steps. */
 export function stageTokens({ tokens, batchSequences, sequenceLength }: Stage): number {

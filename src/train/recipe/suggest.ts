@@ -1,6 +1,6 @@
 /** A first recipe for somebody's data: how large a model, how many tokens, which rates; by rules that docs/first-model.md tells. */
 import type { z } from "zod";
-import type { recipeSchema } from "./recipe.ts";
+import type { recipeSchema } from "./schema.ts";
 import { type Size, vocabularyOfSize } from "./sizes.ts";
 
 type Recipe = z.input<typeof recipeSchema>;

@@ -4,7 +4,7 @@ import { type CheckpointFolder, configOf, loadTrainingWeights } from "../../chec
 import { createTrainingWeights, type TrainingWeights } from "../../model/index.ts";
 import type { F32, Kernels } from "../../tensor/index.ts";
 import { checkModel, modelConfigOf, modelFieldsOf, type Vocabulary } from "../recipe/model.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 
 export interface Beginning {
   /** With the model's fields filled in. */

@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
 import { loadState, saveState } from "../../checkpoint/index.ts";
-import type { Stage } from "../recipe/recipe.ts";
+import type { Stage } from "../recipe/schema.ts";
 import { SAME } from "./course.ts";
 import type { Validation } from "./evaluate.ts";
 import type { RunState } from "./run-state.ts";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { InputError } from "../../base/index.ts";
 import type { Corpus } from "../../data/index.ts";
-import { parseRecipe, type Recipe } from "../recipe/recipe.ts";
+import { parseRecipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 import type { RunState } from "./run-state.ts";
 
 /** Fields that say nothing of what is learnt. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
 import { latestState, rotateStates, saveState, setAsideState } from "../../checkpoint/index.ts";
 import type { F32, Storage } from "../../tensor/index.ts";
-import type { Stage } from "../recipe/recipe.ts";
+import type { Stage } from "../recipe/schema.ts";
 import { pruneBest } from "./best.ts";
 import { parseState, type RunState } from "./run-state.ts";
 import { type Run, record } from "./session.ts";

@@ -1,5 +1,5 @@
 /** How a stage goes, in a few numbers that a checkpoint keeps, and what people should be told of it when it is over. */
-import type { Stage } from "../recipe/recipe.ts";
+import type { Stage } from "../recipe/schema.ts";
 import type { Best, StageCourse } from "./run-state.ts";
 
 /** Steps over about which losses are smoothed; half of them is the least that anything is said of. */

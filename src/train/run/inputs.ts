@@ -24,8 +24,8 @@ import {
   tokenizerFiles,
   trainBpe,
 } from "../../text/index.ts";
-import type { Recipe, Stage } from "../recipe/recipe.ts";
 import { stageTokens } from "../recipe/schedule.ts";
+import type { Recipe, Stage } from "../recipe/schema.ts";
 import { corpusPrint } from "./changes.ts";
 import { checkLearnable, learnableOf, remarksOn } from "./learnable.ts";
 

@@ -1,7 +1,7 @@
 /** What of a source a stage can learn from, counted before it begins: how often it is read, what is cut off, what has no target. */
 import { InputError } from "../../base/index.ts";
 import type { Corpus } from "../../data/index.ts";
-import type { Stage } from "../recipe/recipe.ts";
+import type { Stage } from "../recipe/schema.ts";
 
 /** Passes over the same text up to which nearly as much is learnt as from new text (Muennighoff et al. 2023). */
 export const MANY_PASSES = 4;

@@ -4,7 +4,7 @@ import { Chat, type GenerationConfig, generate, type Model, modelOf, wholeOf } f
 import type { Transformer } from "../../model/index.ts";
 import type { Arena, Kernels, Precision } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 
 export type SampleSettings = NonNullable<Recipe["samples"]>;
 

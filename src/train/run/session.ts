@@ -3,7 +3,7 @@ import type { Arena, F32, Kernels } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
 import type { Trainer } from "../optimize/trainer.ts";
 import type { Vocabulary } from "../recipe/model.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 import type { ValidationText } from "./evaluate.ts";
 import type { InputOptions } from "./inputs.ts";
 import type { Ledger, LedgerRecord } from "./ledger.ts";

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { trainBpe } from "../../text/index.ts";
-import { parseRecipe, type Recipe } from "../recipe/recipe.ts";
+import { parseRecipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 import { mixtureOf } from "./inputs.ts";
 import { validationTexts } from "./validation-texts.ts";
 

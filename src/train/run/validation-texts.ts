@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import { InputError } from "../../base/index.ts";
 import { labelOf, tokenise } from "../../data/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { Recipe } from "../recipe/schema.ts";
 import { evenly, loadValidation, type ValidationText, validationText } from "./evaluate.ts";
 import { cacheFolder, type InputOptions, resolveData, sourcesOf, tokeniseOptions } from "./inputs.ts";
 

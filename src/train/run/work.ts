@@ -4,8 +4,8 @@ import { type Cursor, hashShare, type PreferencePair, readPreferences } from "..
 import type { F32 } from "../../tensor/index.ts";
 import { Preferences } from "../optimize/preference.ts";
 import type { StepOptions, StepResult } from "../optimize/trainer.ts";
-import type { Stage } from "../recipe/recipe.ts";
 import { stageTokens } from "../recipe/schedule.ts";
+import type { Stage } from "../recipe/schema.ts";
 import { hasChanged, printOf } from "./changes.ts";
 import { heldShare, mixtureOf, remarkOn, resolveData, type SourceSummary } from "./inputs.ts";
 import type { Rewards } from "./ledger.ts";
