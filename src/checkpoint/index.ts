@@ -7,6 +7,9 @@ export {
   readJsonObject,
   writeFolder,
 } from "./folder.ts";
+export type { GgufMetadata, GgufTensor, GgufValue } from "./gguf/container.ts";
+export { dequantize } from "./gguf/dequantize.ts";
+export { type GgufFile, isGgufPath, openGguf } from "./gguf/gguf-file.ts";
 export {
   configOf,
   isQuantisable,
