@@ -20,6 +20,8 @@ const AT_END: Way = { chars: 0, bytes: 0 };
 
 /** States that are looked through in advance, and that there may be at all. */
 const LIMITS = { explored: 4000, states: 20_000, ways: 300_000 };
+/** Steps that are left to others by an automaton which need not be looked through in advance. */
+const LEFT = 100_000;
 
 export class CharAutomaton {
   /** Whether any character may come at any time, and the string may end at any time. */
@@ -57,14 +59,15 @@ export class CharAutomaton {
       start.max === Number.POSITIVE_INFINITY
     )
       return;
-    for (let state = 0; state < this.states.length && state < LIMITS.explored; state++) {
+    const must = need > 0 || !start.plain;
+    let state = 0;
+    for (; state < this.states.length && state < LIMITS.explored && (must || budget.rest > LEFT); state++) {
       budget.spend(1 + this.ranges(state).length);
       if (budget.due) yield;
     }
     this.terms.prepared();
-    this.explored = this.states.length <= LIMITS.explored;
-    if (!this.explored && (need > 0 || !start.plain))
-      throw new RangeError(need > 0 ? TOO_LONG : "it grows too large and");
+    this.explored = state === this.states.length;
+    if (!this.explored && must) throw new RangeError(need > 0 ? TOO_LONG : "it grows too large and");
     if (!this.explored) return;
     if (need * this.states.length > LIMITS.ways) throw new RangeError(TOO_LONG);
     this.ways.push(this.shortest());

@@ -7,8 +7,8 @@ import { complement, type Ranges, type Term, Terms } from "./terms.ts";
 import { unicodeProperty } from "./unicode-property.ts";
 import type { Budget } from "./work.ts";
 
-/** What a pattern may be: characters, one count, groups in groups. */
-const LIMITS = { length: 4000, repeats: 10_000, depth: 200 };
+/** What a pattern may be: characters, one count, groups in groups, different Unicode properties. */
+const LIMITS = { length: 4000, repeats: 10_000, depth: 200, properties: 16 };
 /** How often a group with an anchor or a look-ahead in it may be repeated. */
 const MAX_UNROLLED = 16;
 
@@ -133,6 +133,7 @@ class PatternReader {
   private readonly chars: string[];
   private at = 0;
   private depth = 0;
+  private readonly properties = new Set<string>();
 
   constructor(pattern: string) {
     this.chars = [...pattern];
@@ -261,6 +262,8 @@ class PatternReader {
       );
       if (!found) throw new RangeError(`"\\${char}" without its property`);
       this.at += found[0].length;
+      if (this.properties.add(found[1]).size > LIMITS.properties)
+        throw new RangeError(`more than ${LIMITS.properties} properties of characters`);
       const ranges = unicodeProperty(found[1]);
       return char === "p" ? ranges : complement(ranges);
     }

@@ -27,6 +27,8 @@ describe("what is held to a schema", () => {
     ["a pattern", { type: "string", pattern: "^[A-Z]{2}-\\d{1,3}(x|yy)?$" }],
     ["a pattern without anchors", { type: "string", pattern: "ab+c", maxLength: 8 }],
     ["a pattern and a length", { type: "string", pattern: "^(ab|cde)*$", minLength: 7, maxLength: 9 }],
+    ["a pattern of more states than are looked through in advance", { type: "string", pattern: "^(a|b)*a(a|b){20}$" }],
+    ["such a pattern that may begin anywhere", { type: "string", pattern: "a.{25}b" }],
     ["a pattern of quotes and backslashes", { type: "string", pattern: '^["\\\\]{2,3}\\n$' }],
     ["a pattern of CJK", { type: "string", pattern: "^[一-龥]{2,4}$" }],
     ["an enum", { enum: ["a", "ab", 1, 12, 123, null, { x: [1] }] }],

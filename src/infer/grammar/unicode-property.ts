@@ -6,14 +6,17 @@ const MAX_KNOWN = 32;
 /** Where characters stand; of each stretch beyond, one tells of all. */
 const ASSIGNED: Ranges = [
   [0, 0xd7ff],
-  [0xe000, 0x323af],
+  [0xe000, 0xffff],
+  [0x10000, 0x3ffff],
   [0xe0000, 0xe01ef],
 ];
 const UNIFORM: Ranges = [
-  [0x323b0, 0xdffff],
+  [0x40000, 0xdffff],
   [0xe01f0, 0xeffff],
   [0xf0000, 0xffffd],
+  [0xffffe, 0xfffff],
   [0x100000, 0x10fffd],
+  [0x10fffe, 0x10ffff],
 ];
 
 const known = new Map<string, Ranges>();
@@ -29,21 +32,33 @@ export function unicodeProperty(name: string): Ranges {
   return ranges;
 }
 
+/** All characters of the stretches, one after the other: an expression that runs over them is far quicker than one that is asked of each. */
+let characters: string[] | null = null;
+
+const written = ([from, to]: readonly [number, number]): string => {
+  let text = "";
+  for (let char = from; char <= to; char++) text += String.fromCodePoint(char);
+  return text;
+};
+
 function find(name: string): Ranges {
-  let test: RegExp;
+  let one: RegExp;
   try {
-    test = new RegExp(`^\\p{${name}}$`, "u");
+    one = new RegExp(`^\\p{${name}}$`, "u");
   } catch {
     throw new RangeError(`"\\p{${name}}"`);
   }
+  const runs = new RegExp(`\\p{${name}}+`, "gu");
   const out: [number, number][] = [];
-  const add = (from: number, to: number) => {
-    const before = out.at(-1);
-    if (before && before[1] + 1 === from) before[1] = to;
-    else out.push([from, to]);
-  };
-  for (const [from, to] of ASSIGNED)
-    for (let char = from; char <= to; char++) if (test.test(String.fromCodePoint(char))) add(char, char);
-  for (const [from, to] of UNIFORM) if (test.test(String.fromCodePoint(from))) add(from, to);
+  characters ??= ASSIGNED.map(written);
+  ASSIGNED.forEach(([from], i) => {
+    // In UTF-16 each character of a stretch takes as much as its first.
+    const units = from > 0xffff ? 2 : 1;
+    for (const { 0: run, index } of characters![i].matchAll(runs)) {
+      const first = from + index / units;
+      out.push([first, first + run.length / units - 1]);
+    }
+  });
+  for (const [from, to] of UNIFORM) if (one.test(String.fromCodePoint(from))) out.push([from, to]);
   return out.sort((a, b) => a[0] - b[0]);
 }

@@ -261,7 +261,7 @@ describe("while a schema is prepared", () => {
     const asked = ask(desk, schema, 100);
     desk.run();
     expect(asked.finishReason).toBeNull();
-    expect(asked.error).toMatchObject({ kind: "unfulfilled" });
+    expect(asked.error).toMatchObject({ kind: "unfulfilled", param: "responseFormat" });
     expect(asked.error!.message).toMatch(/does not satisfy #\/uniqueItems: the same item twice/);
   });
 

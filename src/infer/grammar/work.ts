@@ -35,6 +35,11 @@ export class Budget {
     this.whole = whole;
   }
 
+  /** Steps that can still be spent. */
+  get rest(): number {
+    return Math.min(this.left, this.whole?.rest ?? this.left);
+  }
+
   /** A part of it, for something that can be done in another way where it takes more. */
   part(steps: number): Budget {
     return new Budget(steps, this);

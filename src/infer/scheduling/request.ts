@@ -168,7 +168,9 @@ export class Request {
   /** The end of a text that has its form. @throws EngineError where it lacks something that it could not be held to */
   private complete(): FinishReason {
     const problem = this.prepared.constraint?.verdict() ?? null;
-    if (problem !== null) throw new EngineError("unfulfilled", problem);
+    // It begins with the field's name.
+    if (problem !== null)
+      throw new EngineError("unfulfilled", problem, { param: problem.slice(0, problem.indexOf(":")) });
     return "stop";
   }
 
