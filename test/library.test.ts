@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import * as shoal from "../src/index.ts";
 
 describe("the library", () => {
-  it("exports what the README promises, and nothing by accident", () => {
+  it("exports what docs/library.md promises, and nothing by accident", () => {
     expect(Object.keys(shoal).sort()).toEqual([
       "Chat",
       "EngineError",
@@ -20,10 +20,12 @@ describe("the library", () => {
       "createServer",
       "createUpstream",
       "encodeChat",
+      "findCachedModel",
       "findHardware",
       "generate",
       "generateTask",
       "joinEngines",
+      "listCachedModels",
       "loadModel",
       "loadRecipe",
       "loadTokenizer",
@@ -32,10 +34,13 @@ describe("the library", () => {
       "openSafetensors",
       "openStore",
       "parseConfig",
+      "parseModelName",
       "parseRecipe",
       "planBudget",
+      "planPull",
       "planServing",
       "planTraining",
+      "pullModel",
       "readDocuments",
       "readRun",
       "reportPage",
@@ -48,6 +53,7 @@ describe("the library", () => {
       "trainingFlops",
       "unseenTasks",
       "watchRun",
+      "wholeOf",
       "writeFolder",
       "writeSafetensors",
     ]);

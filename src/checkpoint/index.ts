@@ -22,6 +22,7 @@ export { loadQuantised, type OnQuantising } from "./prepared.ts";
 export {
   openSafetensors,
   SAFETENSORS_LIMITS,
+  type SafetensorsDtype,
   type SafetensorsFile,
   type TensorInfo,
   type TensorToWrite,

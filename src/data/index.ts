@@ -57,6 +57,7 @@ export {
 } from "./exercises/index.ts";
 export {
   checkTask,
+  type FunctionTest,
   generateApart,
   generateTask,
   type Outcome,
@@ -64,6 +65,7 @@ export {
   problemOf,
   runProgram,
   SANDBOX_LIMITS,
+  type SandboxLimits,
   type Split,
   TASK_KINDS,
   type Task,

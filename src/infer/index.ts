@@ -27,4 +27,6 @@ export type { EngineOptions, LocalModel } from "./local-models.ts";
 export { type LoadOptions, loadModel, type Model, modelOf } from "./model.ts";
 export { type GenerationConfig, parseGenerationConfig, readGenerationConfig } from "./sampling/generation-config.ts";
 export { SAMPLING_BOUNDS, SAMPLING_LIMITS, type SamplingDefaults, type SamplingParams } from "./sampling/params.ts";
+export type { Sampler } from "./sampling/sampler.ts";
+export type { ThreadChoice } from "./scheduling/thread-choice.ts";
 export { type Score, score } from "./score.ts";

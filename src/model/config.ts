@@ -137,7 +137,7 @@ const ROPE_FIELDS: ReadonlySet<string> = new Set([
 ]); // biome-ignore format: names, not code
 
 /** The `config.json` that Hugging Face transformers loads (both spellings of the rope settings agree there; this is the published one). */
-export function configToJson(config: ModelConfig): Json {
+export function configToJson(config: ModelConfig): Record<string, unknown> {
   const { yarn } = config;
   const eos = config.eosTokenIds;
   const family = familyOf(config);

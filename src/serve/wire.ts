@@ -26,14 +26,21 @@
  */
 import type { GenerationSettings, ModelInfo, TokenInfo, UpstreamState, Usage } from "../infer/index.ts";
 
+/** What a first visit says of one model (its id; null: of none): lines of plain text, whether it has a card, example prompts. */
+export interface Welcome {
+  model: string | null;
+  lines: string[];
+  card: boolean;
+  examples: string[];
+}
+
 export interface Info {
   version: string;
   models: ModelInfo[];
   defaultModel: string;
   /** Servers that stand behind this one; `error`: why one does not answer. */
   upstreams: UpstreamState[];
-  /** What a first visit says of one model (its id; null: of none): lines of plain text, whether it has a card, example prompts. */
-  welcome: { model: string | null; lines: string[]; card: boolean; examples: string[] };
+  welcome: Welcome;
   /** What the caller's new chats begin with. */
   defaults: ChatSettings;
   /** Whether requests need an API key (Authorization: Bearer …). */

@@ -13,12 +13,14 @@ export {
   type InputOptions,
   resolveData,
   resolveModel,
+  type SourceSummary,
   sourceOf,
   tokeniseOptions,
   tokenizerOf,
 } from "./run/inputs.ts";
 export { type Learnable, learnableOf } from "./run/learnable.ts";
 export type {
+  EventPlace,
   EventRecord,
   ExpertsRecord,
   LedgerRecord,

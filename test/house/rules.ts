@@ -48,7 +48,7 @@ export function importsOf(text: string): Import[] {
   ];
 }
 
-/** The room of a path, or null for src/index.ts and everything outside src/. */
+/** The room of a path; null for the roof (src/index.ts and the other entries of the library) and for everything outside src/. */
 export function roomOf(path: string): string | null {
   return /^src\/([^/]+)\//.exec(path)?.[1] ?? null;
 }
@@ -69,6 +69,7 @@ export function importProblems(sources: Sources): string[] {
       const target = resolve(path, specifier);
       const targetRoom = roomOf(target);
       if (!sources.has(target)) problems.push(`${path}: imports ${specifier}, which is no source file under src/`);
+      else if (targetRoom === null && room === null) continue;
       else if (targetRoom === null)
         problems.push(`${path}: imports ${specifier}; a room imports rooms below it, not the roof`);
       else if (targetRoom === room) continue;

@@ -4,5 +4,5 @@ export { addSteps, divideSteps, subtractSteps, timesSteps } from "./arithmetic.t
 export { checkTask, type Verdict } from "./check.ts";
 export { call, run } from "./functions.ts";
 export { generateTask, type Split, TASK_KINDS, TASKS_VERSION } from "./generate.ts";
-export { type Outcome, type Program, runProgram, SANDBOX_LIMITS } from "./sandbox.ts";
+export { type Outcome, type Program, runProgram, SANDBOX_LIMITS, type SandboxLimits } from "./sandbox.ts";
 export type { FunctionTest, Task, TaskKind } from "./task.ts";

@@ -8,13 +8,13 @@ import type { MiddlewareHandler } from "hono";
 import { html } from "hono/html";
 import { ApiFailure } from "../http/errors.ts";
 import type { App } from "../http/http.ts";
-import type { Info } from "../wire.ts";
+import type { Welcome } from "../wire.ts";
 
 /** From src/serve/site (a clone) and from dist/serve/site (installed) alike. */
 const BUILT = fileURLToPath(new URL("../../../dist/web", import.meta.url));
 
 export interface Card {
-  welcome: Info["welcome"];
+  welcome: Welcome;
   /** The folder whose README.md is the model's card; null: there is none. */
   folder: string | null;
 }

@@ -77,7 +77,7 @@ export interface SampleRecord {
   text: string;
 }
 
-interface EventPlace {
+export interface EventPlace {
   kind: "event";
   /** Steps and tokens done when it happened. */
   step: number;
