@@ -134,7 +134,11 @@ async function bitsOfSameText(out: string): Promise<number> {
   const { path, documents } = base.validation as { path: string; documents: number };
   const model = loadModel(join(out, "model"));
   const file = values.data ? join(values.data, path) : path;
-  const texts = await loadValidation(file, model.tokenizer, documents, Infinity, SAME_LETTERS);
+  const texts = await loadValidation(file, model.tokenizer, {
+    documents,
+    maxTokens: Infinity,
+    maxLetters: SAME_LETTERS,
+  });
   return validate({ ...model, model: model.transformer }, texts).bitsPerByte ?? Number.NaN;
 }
 

@@ -84,7 +84,10 @@ async function measure(dir: string): Promise<void> {
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
   console.log(`  format ${percent(format)}, right ${percent(right)}; ${first}`);
   if (!values.validation) return;
-  const texts = await loadValidation(values.validation, model.tokenizer, 104, model.config.maxPositionEmbeddings);
+  const texts = await loadValidation(values.validation, model.tokenizer, {
+    documents: 104,
+    maxTokens: model.config.maxPositionEmbeddings,
+  });
   const { bitsPerByte } = validate({ ...model, model: model.transformer }, texts);
   console.log(`  ${bitsPerByte?.toFixed(4)} bits per byte on ${values.validation}`);
 }

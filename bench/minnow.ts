@@ -119,7 +119,10 @@ let validation: { bitsPerByte: number; bySlice: Record<string, number>; busiest:
 if (values.data) {
   const path = join(values.data, "pretrain/validation.jsonl.zst");
   const { config, transformer, kernels } = model;
-  const texts = await loadValidation(path, model.tokenizer, 520, Math.min(1024, config.maxPositionEmbeddings));
+  const texts = await loadValidation(path, model.tokenizer, {
+    documents: 520,
+    maxTokens: Math.min(1024, config.maxPositionEmbeddings),
+  });
   const arena = new Arena();
   const { bitsPerByte = Number.NaN, bySlice } = validate(
     { model: transformer, kernels, arena, precision: "bf16" },

@@ -81,6 +81,15 @@ describe("a process of its own", () => {
   });
 });
 
+it("ended while its data are read, it ends at once, and the same command begins it", async () => {
+  const out = join(dir, "reading");
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const onMessage = () => controller.abort(reason);
+  await expect(train(recipe, { out, data, kernels, onMessage, signal: controller.signal })).rejects.toBe(reason);
+  expect((await train(recipe, { out, data, kernels, maxSteps: 1 })).steps).toBe(1);
+});
+
 /** What a run writes in all: as many checkpoints as it keeps and removes, the model, and the rest. */
 const sizeOf = (path: string) => fs.statSync(path).size;
 const CHECKPOINT = sizeOf(join(whole, "checkpoints", `step-${String(STEPS).padStart(8, "0")}`, "buffers.safetensors"));

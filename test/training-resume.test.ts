@@ -119,6 +119,18 @@ describe("data that change before a run goes on", () => {
     expect(course(out)).toEqual(course(whole));
   });
 
+  it("what of the validation is bad is told, or refused", async () => {
+    const mixed = join(dir, "mixed.jsonl");
+    writeFileSync(mixed, `${readFileSync(join(data, "validation.jsonl"), "utf8")}{broken\n`);
+    const validation = { path: mixed, everySteps: 8, documents: 4 };
+    const messages: string[] = [];
+    const options = { data, kernels, maxSteps: 1, onMessage: (line: string) => messages.push(line) };
+    await train(parseRecipe({ ...json, validation }), { ...options, out: join(dir, "mixed") });
+    expect(messages).toContain(`validation.path ${mixed}: 1 documents skipped: 1 not valid JSON`);
+    const strict = parseRecipe({ ...json, validation, onBadData: "refuse" });
+    await expect(train(strict, { ...options, out: join(dir, "strict") })).rejects.toThrow(/mixed\.jsonl:7: not valid/);
+  });
+
   it("another tokenizer is refused", async () => {
     const out = await start("tokenizer");
     const path = join(out, "tokenizer", "tokenizer_config.json");

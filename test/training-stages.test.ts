@@ -106,6 +106,22 @@ describe("from a folder", () => {
     });
   });
 
+  it("with several chat templates, it takes them along, and goes on with them", async () => {
+    const named = join(dir, "named");
+    cpSync(from, named, { recursive: true });
+    const template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}";
+    mkdirSync(join(named, "additional_chat_templates"));
+    for (const file of ["chat_template.jinja", "additional_chat_templates/tool_use.jinja"])
+      writeFileSync(join(named, file), template);
+    const recipe = parseRecipe({ name: "named", from: named, stages: [chat] });
+    const options = { out: join(dir, "with-templates"), data, kernels };
+    await train(recipe, { ...options, maxSteps: 1 });
+    await train(recipe, { ...options, resume: true });
+    expect(readFileSync(join(options.out, "model", "additional_chat_templates", "tool_use.jinja"), "utf8")).toBe(
+      template,
+    );
+  });
+
   it("without its MTP depths, training says so and does without", async () => {
     const bare = join(dir, "bare");
     cpSync(from, bare, { recursive: true });

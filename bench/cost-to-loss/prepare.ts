@@ -37,7 +37,10 @@ closeSync(file);
 
 const { validation } = recipe;
 if (!validation || !("path" in validation)) throw new Error(`${recipePath}: needs a file to validate on`);
-const texts = await loadValidation(resolveData(validation.path, options), tokenizer, validation.documents, T);
+const texts = await loadValidation(resolveData(validation.path, options), tokenizer, {
+  documents: validation.documents,
+  maxTokens: T,
+});
 writeFileSync(
   join(values.out, "validation.json"),
   JSON.stringify({

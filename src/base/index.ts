@@ -3,6 +3,7 @@ export { bytesText } from "./byte-text.ts";
 export { within } from "./deadline.ts";
 export { InputError } from "./errors.ts";
 export { type FileLock, lockFile } from "./file-lock.ts";
+export { makeFolder, whyNotWritten } from "./folders.ts";
 export { didYouMean, distance, nearestName } from "./names.ts";
 export { Random } from "./random.ts";
 export { checkRegular, isThere, readRegular, readRegularJson, readRegularText } from "./regular-file.ts";

@@ -1,8 +1,8 @@
 /** The Hugging Face folder: config.json and one safetensors file, or shards with an index. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { InputError, isThere, readRegularJson } from "../base/index.ts";
+import { InputError, isThere, makeFolder, readRegularJson } from "../base/index.ts";
 import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { contentHash } from "./content-hash.ts";
 import { f16ToF32 } from "./f16.ts";
@@ -225,7 +225,7 @@ function isFp8(name: string, shape: readonly number[]): boolean {
 /** Writes a folder that transformers, vLLM and Shoal load. Every file appears whole or not at all; config.json comes last. */
 export function writeFolder(dir: string, folder: FolderToWrite): void {
   const { dtype, kernels, maxShardBytes = FOLDER_LIMITS.shardBytes } = folder;
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   rmSync(join(dir, "config.json"), { force: true });
   const shards: TensorToWrite[][] = [[]];
   let shardBytes = 0;
@@ -252,7 +252,7 @@ export function writeFolder(dir: string, folder: FolderToWrite): void {
     writeFileSync(join(dir, INDEX), `${JSON.stringify({ metadata: { total_size: total }, weight_map }, null, 2)}\n`);
   }
   for (const [name, text] of Object.entries(folder.extraFiles ?? {})) {
-    mkdirSync(dirname(join(dir, name)), { recursive: true });
+    makeFolder(dirname(join(dir, name)));
     writeAtomically(join(dir, name), text);
   }
   const quantization_config = {

@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { checkRegular, InputError } from "../base/index.ts";
+import { checkRegular, InputError, whyNotWritten } from "../base/index.ts";
 import { mapFile } from "../tensor/index.ts";
 
 export const SAFETENSORS_LIMITS = { headerBytes: 100 * 10 ** 6, tensors: 10 ** 6, dimensions: 16 };
@@ -279,8 +279,6 @@ function writeParts(path: string, parts: readonly Part[], bytes: number): void {
     if (file !== null) closeSync(file);
     rmSync(temporary, { force: true });
     if (error instanceof InputError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "ENOSPC" ? "the disk is full" : code === "EACCES" ? "no permission" : message.split("\n")[0];
-    throw new InputError(`${path}: cannot be written (${bytes} bytes needed): ${why}`);
+    throw new InputError(`${path}: cannot be written (${bytes} bytes needed): ${whyNotWritten(error)}`);
   }
 }

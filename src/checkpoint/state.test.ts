@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -49,6 +58,20 @@ describe("a state", () => {
     ["a file cut short", (at) => truncateSync(join(at, "buffers.safetensors"), 500)],
     ["no JSON", (at) => writeFileSync(join(at, "state.json"), "{")],
     ["a missing file", (at) => rmSync(join(at, "buffers.safetensors"))],
+    [
+      "a folder in a file's place",
+      (at) => {
+        rmSync(join(at, "state.json"));
+        mkdirSync(join(at, "state.json"));
+      },
+    ],
+    [
+      "a device in a file's place",
+      (at) => {
+        rmSync(join(at, "state.json"));
+        symlinkSync("/dev/zero", join(at, "state.json"));
+      },
+    ],
   ])("with %s is passed over and reported; the one before it serves", (name, damage) => {
     const under = `damaged ${name}`;
     for (const step of [1, 2]) saveState(join(dir, under), step, stateOf(step));
@@ -68,6 +91,11 @@ describe("a state", () => {
     setAsideState(path(4, under));
     if (bad === 3) saveState(join(dir, under), 4, stateOf(4));
     else expect(latestState(join(dir, under))).toBeNull();
+  });
+
+  it("in a file's place are one line, and not none", () => {
+    writeFileSync(join(dir, "a-file"), "");
+    expect(() => latestState(join(dir, "a-file"))).toThrow(/^[^\n]*a-file: is no folder; move it away$/);
   });
 
   it("that are all damaged are not taken for none, whatever is wrong with them", () => {

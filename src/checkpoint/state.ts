@@ -3,25 +3,17 @@
  * another name, flushed, and renamed, so a folder of that name is whole unless something damages it later. Damaged ones are passed over; they are
  * never taken for none, and never kept in place of a whole one.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { InputError } from "../base/index.ts";
+import { InputError, makeFolder, readRegularJson } from "../base/index.ts";
 import { dtypeOf, type Storage, viewOf } from "../tensor/index.ts";
 import { checksum, openSafetensors, type SafetensorsDtype, writeAtomically, writeSafetensors } from "./safetensors.ts";
 
 const BUFFERS = "buffers.safetensors";
 const STATE = "state.json";
+/** It holds the recipe, positions in the data, and up to a few hundred losses. */
+const MAX_STATE_BYTES = 2 ** 26;
 const STORED = { f32: "F32", bf16: "BF16", f8e4m3: "F8_E4M3", i8: "I8", i32: "I32" } as const satisfies Record<
   string,
   SafetensorsDtype
@@ -39,7 +31,7 @@ export function saveState(dir: string, step: number, state: TrainingState): stri
   const path = join(dir, nameOf(step));
   const temporary = `${path}.tmp`;
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
+  makeFolder(temporary);
   try {
     const entries = Object.entries(state.buffers);
     writeSafetensors(
@@ -85,13 +77,7 @@ const savedSchema = z.object({
 
 /** A state's folder, checked; buffers are bytes of the mapped file. @throws InputError if a part is missing or its checksum is wrong */
 function openState(path: string) {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(join(path, STATE), "utf8"));
-  } catch (error) {
-    throw new InputError(`${path}/${STATE}: cannot be read: ${(error as Error).message.split("\n")[0]}`);
-  }
-  const parsed = savedSchema.safeParse(json);
+  const parsed = savedSchema.safeParse(readRegularJson(join(path, STATE), MAX_STATE_BYTES));
   if (!parsed.success) throw new InputError(`${path}/${STATE}: is not what Shoal wrote`);
   const { checksum: own, ...content } = parsed.data;
   if (own !== undefined && own !== checksumOf(content))
@@ -118,10 +104,20 @@ export function loadState(path: string): TrainingState & { step: number } {
   return { step, json: state, buffers: Object.fromEntries(buffers.map(copy)) };
 }
 
+/** What stands in a folder; nothing where there is none. @throws InputError if it cannot be read, or is no folder */
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    throw new InputError(`${dir}: ${code === "ENOTDIR" ? "is no folder" : `cannot be read (${code})`}; move it away`);
+  }
+}
+
 /** Every step that has a folder or file of its name under `dir`, newest first. */
 function savedSteps(dir: string): number[] {
-  if (!existsSync(dir)) return [];
-  return readdirSync(dir)
+  return namesIn(dir)
     .map((name) => /^step-(\d{8,})$/.exec(name))
     .filter((match) => match !== null)
     .map((match) => Number(match[1]))
@@ -158,8 +154,7 @@ export function latestState(
 
 /** Removes what a killed process left half written. Only who has the run's folder locked may do so. */
 export function removeUnfinishedStates(dir: string): void {
-  if (!existsSync(dir)) return;
-  for (const name of readdirSync(dir))
+  for (const name of namesIn(dir))
     if (/^step-\d+\.tmp$/.test(name)) rmSync(join(dir, name), { recursive: true, force: true });
 }
 

@@ -93,14 +93,15 @@ Examples:
           data: flags.data ?? process.env.SHOAL_DATA,
           recipeDir: dirname(names[0]),
           onMessage: (line) => status.show(line),
+          signal,
         };
         const tokenizer =
           flags.tokenizer !== undefined || recipe === null
             ? loadTokenizer(flags.tokenizer ?? MINNOW)
             : await tokenizerOf(recipe, options);
         const sources = recipe
-          ? sourcesOfRecipe(recipe, tokenizer, options, signal)
-          : sourcesOfPaths(names, flags, tokenizer, options, signal);
+          ? sourcesOfRecipe(recipe, tokenizer, options)
+          : sourcesOfPaths(names, flags, tokenizer, options);
         for await (const read of sources) {
           status.end();
           show(read, flags, tokenizer);
@@ -126,23 +127,18 @@ function recipeIn(path: string): Recipe | null {
   return loadRecipe(path);
 }
 
-async function* sourcesOfRecipe(
-  recipe: Recipe,
-  tokenizer: Tokenizer,
-  options: InputOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Read> {
+async function* sourcesOfRecipe(recipe: Recipe, tokenizer: Tokenizer, options: InputOptions): AsyncGenerator<Read> {
   for (const stage of recipe.stages) {
     if (stage.preference) {
       const path = resolveData(stage.preference.path, options);
-      const read = await pairsOf(path, tokenizer, stage, signal);
+      const read = await pairsOf(path, tokenizer, stage, options.signal);
       yield { ...read, stage: stage.name, passes: stageTokens(stage) / read.corpus.tokens.length };
       continue;
     }
     const reads: (Read & { weight: number })[] = [];
     for (const item of stage.mixture) {
       const source = sourceOf(item, heldShare(recipe), options);
-      const settings = { ...tokeniseOptions(source, recipe.onBadData, options), mayBeEmpty: true, signal };
+      const settings = { ...tokeniseOptions(source, recipe.onBadData, options), mayBeEmpty: true };
       const corpus = await tokenise(source, tokenizer, options.out, settings);
       reads.push({ name: labelOf(source), stage: stage.name, corpus, how: stage, pairs: false, weight: item.weight });
     }
@@ -156,7 +152,6 @@ async function* sourcesOfPaths(
   flags: PreviewFlags,
   tokenizer: Tokenizer,
   options: InputOptions,
-  signal: AbortSignal,
 ): AsyncGenerator<Read> {
   const { field, promptField, replyField, include, sequenceLength } = flags;
   for (const name of names) {
@@ -164,7 +159,7 @@ async function* sourcesOfPaths(
     const fields = { field, promptField, replyField };
     const source: CorpusSource =
       dataset === undefined ? { path: name, include, ...fields } : { dataset, split, ...fields };
-    const settings = { ...tokeniseOptions(source, flags.onBad, options), mayBeEmpty: true, signal };
+    const settings = { ...tokeniseOptions(source, flags.onBad, options), mayBeEmpty: true };
     const corpus = await tokenise(source, tokenizer, options.out, settings);
     const chats = corpus.mask.includes(0);
     const how: How = { packing: chats ? "chats" : "documents", loss: chats ? "assistant" : "all", sequenceLength };
@@ -173,7 +168,7 @@ async function* sourcesOfPaths(
 }
 
 /** Pairs as documents: each chosen reply with its rejected one behind it. */
-async function pairsOf(path: string, tokenizer: Tokenizer, stage: Stage, signal: AbortSignal): Promise<Read> {
+async function pairsOf(path: string, tokenizer: Tokenizer, stage: Stage, signal?: AbortSignal): Promise<Read> {
   const skippedBy: Record<string, number> = {};
   let skipped = 0;
   const onSkipped = (_: string, why: string) => {

@@ -79,6 +79,10 @@ Examples:
           onMessage: say,
           onRecord: (record, progress) =>
             options.json ? process.stdout.write(`${JSON.stringify(record)}\n`) : say(lineOf(record, progress)),
+        }).catch((error) => {
+          if (error !== signal.reason) throw error;
+          say("stopped while the data were read: the same command goes on");
+          throw new UserAbort();
         }),
       ).catch(async (error) => {
         await watch?.close();

@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { InputError } from "../../base/index.ts";
+import { InputError, whyNotWritten } from "../../base/index.ts";
 import { openSafetensors } from "../../checkpoint/index.ts";
 import type { FoundFiles } from "../documents/files.ts";
 import type { Encoded } from "./encode.ts";
@@ -131,9 +131,7 @@ export class CorpusWriter {
     try {
       return work();
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const why = code === "ENOSPC" ? "the disk is full" : code === "EACCES" ? "no permission" : message.split("\n")[0];
-      throw new InputError(`${this.path}: cannot be written after ${this.tokens} tokens: ${why}`);
+      throw new InputError(`${this.path}: cannot be written after ${this.tokens} tokens: ${whyNotWritten(error)}`);
     }
   }
 }

@@ -1,8 +1,8 @@
 /** A corpus as token ids: tokenised once, in as many threads as there are cores, kept in a file of its own, and memory-mapped from then on. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { InputError, makeFolder } from "../../base/index.ts";
 import { type Tokenizer, templateOf, tokenizerToJson } from "../../text/index.ts";
 import { reasonOf } from "../documents/documents.ts";
 import type { Document } from "../documents/records.ts";
@@ -75,7 +75,7 @@ export async function tokenise(
     .slice(0, 16);
   const cached = join(cacheDir, `${basename(label).replace(/[^\w.-]/g, "_")}-${key}.safetensors`);
   if (!existsSync(cached)) {
-    mkdirSync(cacheDir, { recursive: true });
+    makeFolder(cacheDir);
     await writeCache(cached, opened, tokenizer, options);
   }
   const corpus = { ...openCorpus(cached), passedOver: opened.passedOver };

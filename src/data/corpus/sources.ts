@@ -99,8 +99,10 @@ export async function* documentsOfOpen(
   options: DocumentOptions = {},
 ): AsyncGenerator<Document> {
   const { held } = source;
-  const wanted = (document: Document) =>
-    !held || hashShare(textOf(document)) < held.share === (held.part === "validation");
+  const wanted = (document: Document) => {
+    options.signal?.throwIfAborted();
+    return !held || hashShare(textOf(document)) < held.share === (held.part === "validation");
+  };
   if ("count" in source) {
     for (const document of generated(source)) if (wanted(document)) yield document;
     return;

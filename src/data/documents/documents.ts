@@ -161,6 +161,7 @@ async function* readTexts(path: string, options: ReadOptions): AsyncGenerator<Da
   let pieces = 0;
   try {
     for await (const bytes of splitText(chunks(path, options.onRead), most)) {
+      options.signal?.throwIfAborted();
       pieces++;
       const where = pieces === 1 ? path : `${path} (piece ${pieces})`;
       const text = bytes === null ? null : decodeUtf8(bytes);

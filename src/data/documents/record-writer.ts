@@ -3,7 +3,7 @@ import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip, createZstdCompress } from "node:zlib";
-import { InputError } from "../../base/index.ts";
+import { InputError, whyNotWritten } from "../../base/index.ts";
 
 /**
  * Writes each value as a line of `path` (.jsonl, .jsonl.gz or .jsonl.zst). If the values end in an error, nothing is left behind.
@@ -19,11 +19,8 @@ export async function writeRecords(path: string, values: AsyncIterable<unknown>)
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    const { code, syscall, message } = error as NodeJS.ErrnoException;
-    if (syscall === undefined) throw error;
-    throw new InputError(
-      `${path}: cannot be written: ${code === "ENOSPC" ? "the disk is full" : message.split("\n")[0]}`,
-    );
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new InputError(`${path}: cannot be written: ${whyNotWritten(error)}`);
   }
 }
 

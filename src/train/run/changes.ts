@@ -1,6 +1,4 @@
 /** What may be another than it was when a run is taken up again: some of the recipe, and, if that is wanted, its data. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { InputError } from "../../base/index.ts";
 import type { Corpus } from "../../data/index.ts";
@@ -79,8 +77,10 @@ export function printOf(...parts: (string | ArrayBufferView)[]): string {
 /** By the tokens themselves: what is learnt counts, not names and times of files. */
 export const corpusPrint = ({ tokens, mask, starts }: Corpus): string => printOf(tokens, mask, starts);
 
-/** By the content of all files right inside. */
-export function folderPrint(dir: string): string {
-  const names = existsSync(dir) ? readdirSync(dir).sort() : [];
-  return printOf(...names.flatMap((name) => [name, readFileSync(join(dir, name))]));
-}
+/** By the content of files, in order of their names. */
+export const filesPrint = (files: Record<string, string>): string =>
+  printOf(
+    ...Object.keys(files)
+      .sort()
+      .flatMap((name) => [name, files[name]]),
+  );

@@ -1,7 +1,7 @@
 /** Validation: how well the model predicts what it has not learnt from: bits for a byte of text, nats for a token of replies. */
 
 import { InputError } from "../../base/index.ts";
-import { type Document, encodeDocuments, readDocuments } from "../../data/index.ts";
+import { type Document, encodeDocuments, type ReadOptions, readDocuments } from "../../data/index.ts";
 import { batchOf, type Transformer } from "../../model/index.ts";
 import { type Arena, type Kernels, type Precision, Tape } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
@@ -15,17 +15,23 @@ export interface ValidationText {
   mask?: Uint8Array;
 }
 
-/** Texts and conversations of a file, each evenly over it: `documents` of either, each cut after `maxTokens`, texts before that after `maxLetters`. */
+export interface ValidationOptions extends ReadOptions {
+  /** Texts, and conversations, that are taken at most. */
+  documents: number;
+  /** Each is cut after so many, texts before that after `maxLetters`. */
+  maxTokens: number;
+  maxLetters?: number;
+}
+
+/** Texts and conversations of a file, each evenly over it. @throws InputError if there are none */
 export async function loadValidation(
   path: string,
   tokenizer: Tokenizer,
-  documents: number,
-  maxTokens: number,
-  maxLetters = Infinity,
+  { documents, maxTokens, maxLetters = Infinity, ...options }: ValidationOptions,
 ): Promise<ValidationText[]> {
   const texts: Document[] = [];
   const chats: Document[] = [];
-  for await (const document of readDocuments(path)) ("text" in document ? texts : chats).push(document);
+  for await (const document of readDocuments(path, options)) ("text" in document ? texts : chats).push(document);
   const held = [...evenly(texts, documents), ...evenly(chats, documents)].map((whole) => {
     const document = "text" in whole ? { ...whole, text: whole.text.slice(0, maxLetters) } : whole;
     const { tokens, mask } = encodeDocuments([document], tokenizer);

@@ -1,7 +1,7 @@
 /** What a run reads: its tokenizer, and each stage's corpora as a mixture of token sequences. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { InputError, makeFolder } from "../../base/index.ts";
 import {
   type Corpus,
   type CorpusSource,
@@ -37,6 +37,8 @@ export interface InputOptions {
   /** Where paths beginning with "./" or "../" begin: the recipe's own folder (default: the current folder). */
   recipeDir?: string;
   onMessage?: (message: string) => void;
+  /** Ends reading and tokenising with its reason. */
+  signal?: AbortSignal;
 }
 
 /** What the ledger is told of a source when its stage begins. */
@@ -115,7 +117,7 @@ export function sourceOf(
 export function tokeniseOptions(
   source: CorpusSource,
   onBad: "skip" | "refuse",
-  { onMessage }: InputOptions,
+  { onMessage, signal }: InputOptions,
 ): TokeniseOptions {
   let said = performance.now();
   const say = (line: string) => {
@@ -126,6 +128,7 @@ export function tokeniseOptions(
   const percent = (share: number) => `${(100 * Math.min(1, share)).toFixed(0)} %`;
   return {
     onBad,
+    signal,
     ...("mostDownloadBytes" in source && { mostDownloadBytes: source.mostDownloadBytes as number }),
     onDownload: ({ file, bytes, totalBytes }) => say(`downloading ${file}: ${percent(bytes / totalBytes)}`),
     onCompare: ({ path, share }) => say(`comparing ${path} with what was tokenised: ${percent(share)}`),
@@ -157,7 +160,7 @@ export async function tokenizerOf(recipe: Recipe, options: InputOptions): Promis
   // Under another name until it is whole: a run that is killed meanwhile finds none, and begins again.
   const unfinished = `${dir}.tmp`;
   for (const old of [unfinished, dir]) rmSync(old, { recursive: true, force: true });
-  mkdirSync(unfinished, { recursive: true });
+  makeFolder(unfinished);
   const tokenizer = await makeTokenizer(recipe, unfinished, options);
   renameSync(unfinished, dir);
   return tokenizer;
@@ -169,7 +172,7 @@ async function makeTokenizer(recipe: Recipe, dir: string, options: InputOptions)
     const from = resolveModel(settings.from, options);
     const tokenizer = loadTokenizer(from);
     for (const [name, text] of Object.entries(filesAlong(from))) {
-      mkdirSync(dirname(join(dir, name)), { recursive: true });
+      makeFolder(dirname(join(dir, name)));
       writeFileSync(join(dir, name), text);
     }
     return tokenizer;

@@ -1,6 +1,6 @@
 /** The ledger: a line of JSON for every step, every validation and whatever else happens, so that a run's whole course and bill can be read afterwards. */
 import { appendFileSync, existsSync, renameSync, statSync, truncateSync } from "node:fs";
-import { InputError } from "../../base/index.ts";
+import { InputError, whyNotWritten } from "../../base/index.ts";
 import type { SourceSummary } from "./inputs.ts";
 
 export interface StepRecord {
@@ -115,9 +115,8 @@ export class Ledger {
     try {
       appendFileSync(this.path, `${JSON.stringify(record)}\n`);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
       throw new InputError(
-        `${this.path}: cannot be written: ${code === "ENOSPC" ? "the disk is full" : message}; the last checkpoint is whole: make room and go on with --resume`,
+        `${this.path}: cannot be written: ${whyNotWritten(error)}; the last checkpoint is whole: make room and go on with --resume`,
       );
     }
   }

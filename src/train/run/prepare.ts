@@ -10,9 +10,9 @@ import { modelConfigOf } from "../recipe/model.ts";
 import { stageTokens } from "../recipe/schedule.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { fingerprintOf, modelFrom, newModel } from "./beginning.ts";
-import { folderPrint, hasChanged, printOf, recipeChanges } from "./changes.ts";
+import { filesPrint, hasChanged, printOf, recipeChanges } from "./changes.ts";
 import { checkpointsOf, newest, setAside } from "./checkpoints.ts";
-import { checkPaths, resolveModel, tokenizerFolder, tokenizerOf } from "./inputs.ts";
+import { checkPaths, filesAlong, resolveModel, tokenizerFolder, tokenizerOf } from "./inputs.ts";
 import { Ledger } from "./ledger.ts";
 import { freshState, type RunState } from "./run-state.ts";
 import type { Run, TrainOptions } from "./session.ts";
@@ -51,7 +51,7 @@ export async function prepare(given: Recipe, folder: CheckpointFolder | null, op
   // Stages that began later than others changed are held against what they are now.
   const state: RunState = { ...(saved?.state ?? freshState("")), recipe: JSON.stringify(given) };
   const prints = {
-    tokenizer: folderPrint(tokenizerFolder(out)),
+    tokenizer: filesPrint(filesAlong(tokenizerFolder(out))),
     ...(folder && { config: printOf(JSON.stringify(folder.config)) }),
   };
   const remedy = "put it back, or begin a new run with --out";

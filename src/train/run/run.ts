@@ -2,9 +2,9 @@
  * A training run: a recipe's stages one after the other, in a folder that holds everything about it:
  *   recipe.json · tokenizer/ · cache/ (tokenised corpora) · checkpoints/step-… · ledger.jsonl · model/ (the finished Hugging Face folder) · lock (while a process works in it)
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { InputError, Random } from "../../base/index.ts";
+import { InputError, makeFolder, Random } from "../../base/index.ts";
 import { Transformer } from "../../model/index.ts";
 import { countDeepseek, trainingFlops } from "../../plan/index.ts";
 import { spikeLimit } from "../optimize/spikes.ts";
@@ -46,7 +46,7 @@ const EXPERTS_EVERY = 20;
 /** Runs a recipe to its end, or until the signal. @throws InputError for anything wrong with the recipe, the data or the folder */
 export async function train(given: Recipe, options: TrainOptions): Promise<RunResult> {
   const folder = openInputs(given, options);
-  mkdirSync(options.out, { recursive: true });
+  makeFolder(options.out);
   const lock = lockRun(options.out);
   try {
     return await runRecipe(await prepare(given, folder, options));

@@ -15,7 +15,7 @@ export interface TrainOptions extends InputOptions {
   /** With resume: go on even where data or validation texts are others than before. */
   acceptChangedData?: boolean;
   kernels: Kernels;
-  /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. */
+  /** Aborted: the step at hand is finished, a checkpoint written, and the run ends. While data are read it ends at once, with the signal's reason. */
   signal?: AbortSignal;
   onRecord?: (record: LedgerRecord, progress: RunProgress) => void;
   /** Stop after this many steps, as if interrupted (for tests and trials). */

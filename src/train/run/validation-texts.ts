@@ -2,7 +2,7 @@
 
 import { relative } from "node:path";
 import { InputError } from "../../base/index.ts";
-import { labelOf, tokenise } from "../../data/index.ts";
+import { explainSkipped, labelOf, reasonOf, tokenise } from "../../data/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { evenly, loadValidation, type ValidationText, validationText } from "./evaluate.ts";
@@ -17,7 +17,7 @@ export async function validationTexts(
   options: InputOptions,
 ): Promise<ValidationText[]> {
   const { documents } = settings;
-  if ("path" in settings) return loadValidation(resolveData(settings.path, options), tokenizer, documents, maxTokens);
+  if ("path" in settings) return ofPath(settings, recipe, tokenizer, maxTokens, options);
   const held = { share: settings.share, part: "validation" as const };
   const texts: ValidationPlace[] = [];
   const chats: ValidationPlace[] = [];
@@ -45,6 +45,28 @@ export async function validationTexts(
       `validation.share: ${settings.share} of the documents is none; raise it, or name a file in validation.path`,
     );
   return all;
+}
+
+/** Those of a file, a folder or a pattern; what is left out of it is told. */
+async function ofPath(
+  { path, documents }: { path: string; documents: number },
+  recipe: Recipe,
+  tokenizer: Tokenizer,
+  maxTokens: number,
+  { onMessage, signal, ...options }: InputOptions,
+): Promise<ValidationText[]> {
+  const skippedBy: Record<string, number> = {};
+  const texts = await loadValidation(resolveData(path, options), tokenizer, {
+    documents,
+    maxTokens,
+    signal,
+    onBad: recipe.onBadData,
+    onSkipped: (_, why) => {
+      skippedBy[reasonOf(why)] = (skippedBy[reasonOf(why)] ?? 0) + 1;
+    },
+  });
+  if (Object.keys(skippedBy).length > 0) onMessage?.(`validation.path ${path}: ${explainSkipped(skippedBy)}`);
+  return texts;
 }
 
 interface ValidationPlace {

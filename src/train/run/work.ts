@@ -78,6 +78,7 @@ async function preferenceWork(
   const all = await readPreferences(resolveData(path, options), tokenizer, stage.sequenceLength, {
     onBad: recipe.onBadData,
     onSkipped: () => skipped++,
+    signal: options.signal,
   });
   const { pairs, held } = splitPairs(all, heldShare(recipe));
   const print = pairsPrint(all);
