@@ -17,8 +17,8 @@ import {
 } from "./engine.ts";
 import { loadModel, type Model } from "./model.ts";
 import { type PlainError, plain } from "./protocol.ts";
-import { charactersOf, chatAbility, ofParam, paramOf, promptLength, promptQuestion } from "./scheduling/prepare.ts";
-import { type Prompt, Prompts } from "./scheduling/prompts.ts";
+import { chatAbility, ofParam, paramOf, promptLength, promptQuestion } from "./scheduling/prepare.ts";
+import { type Prompt, Prompts, sizeOf } from "./scheduling/prompts.ts";
 import type { Request, Sink } from "./scheduling/request.ts";
 import type { Scheduler } from "./scheduling/scheduler.ts";
 
@@ -108,7 +108,7 @@ export class LocalModels {
   async count(request: ChatRequest): Promise<number> {
     const { prompts, decoder } = this.of(request.model);
     const { model } = decoder;
-    if (!prompts.takes("chat", charactersOf(request))) return promptLength(model, request);
+    if (!prompts.takes("chat", sizeOf(request.messages, request.tools))) return promptLength(model, request);
     try {
       return (await prompts.make(promptQuestion(model.tokenizer, request))).ids.length;
     } catch (error) {
@@ -242,8 +242,12 @@ function promptElsewhere(
   request: ChatRequest | CompletionRequest,
   isWanted: () => boolean,
 ): Promise<Prompt> | null {
-  if (!prompts.takes("messages" in request ? "chat" : "text", charactersOf(request))) return null;
   if ("prompt" in request && typeof request.prompt !== "string") return null;
+  const takes =
+    "messages" in request
+      ? prompts.takes("chat", sizeOf(request.messages, request.tools))
+      : prompts.takes("text", request.prompt.length);
+  if (!takes) return null;
   decoder.check(request);
   const { tokenizer } = decoder.model;
   return prompts.make(

@@ -215,8 +215,8 @@ function checkLength(tokens: number, { context, params, param }: Room, atLeast =
 
 type Texts = Pick<ChatRequest, "messages"> | Pick<CompletionRequest, "prompt">;
 
-/** Characters that a prompt is to be made of. */
-export function charactersOf(request: Texts): number {
+/** Characters that a prompt has at least. */
+function charactersOf(request: Texts): number {
   if ("messages" in request) return request.messages.reduce((sum, { content }) => sum + content.length, 0);
   return typeof request.prompt === "string" ? request.prompt.length : 0;
 }

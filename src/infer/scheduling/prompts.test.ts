@@ -6,7 +6,7 @@ import { encodeChat, loadTokenizer } from "../../text/index.ts";
 import { createEngine } from "../create-engine.ts";
 import type { Engine, EngineEvent } from "../engine.ts";
 import { MINNOW } from "../testing/ask.ts";
-import { Prompts } from "./prompts.ts";
+import { Prompts, sizeOf } from "./prompts.ts";
 
 const root = mkdtempSync(join(tmpdir(), "shoal-prompts-"));
 const engines: Engine[] = [];
@@ -62,6 +62,14 @@ it("of DeepSeek's template only long texts are", () => {
     true,
     true,
   ]);
+});
+
+it("what calls and tools say counts as what is said does", () => {
+  const long = "word ".repeat(20_000);
+  const call = { name: "f", arguments: JSON.stringify({ a: long }) };
+  expect(sizeOf(ask("hi"))).toBe(2);
+  expect(sizeOf([...ask("hi"), { role: "assistant", content: "", toolCalls: [call] }])).toBeGreaterThan(long.length);
+  expect(sizeOf(ask("hi"), [{ name: "f", description: long }])).toBeGreaterThan(long.length);
 });
 
 it("a template that takes for ever ends one request, and nobody else waits for it", async () => {

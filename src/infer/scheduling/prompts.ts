@@ -27,6 +27,12 @@ const CHARACTERS_PER_MILLISECOND = 20;
 const MEMORY_MB = 1024;
 const MAX_WAITING = 256;
 
+/** Characters of a conversation's prompt, about: of all that messages, calls and tools say. */
+export function sizeOf(messages: readonly ChatMessage[], tools: readonly unknown[] = []): number {
+  const lengthOf = (values: readonly unknown[] = []) => (values.length === 0 ? 0 : JSON.stringify(values).length);
+  return messages.reduce((sum, { content, toolCalls }) => sum + content.length + lengthOf(toolCalls), lengthOf(tools));
+}
+
 interface Asked {
   request: ToPrompt;
   characters: number;
@@ -65,10 +71,7 @@ export class Prompts {
     question: { messages: readonly ChatMessage[]; options: ChatOptions } | { text: string },
     isWanted: () => boolean = () => true,
   ): Promise<Prompt> {
-    const characters =
-      "text" in question
-        ? question.text.length
-        : question.messages.reduce((sum, { content }) => sum + content.length, 0);
+    const characters = "text" in question ? question.text.length : sizeOf(question.messages, question.options.tools);
     if (this.queue.length >= MAX_WAITING)
       throw new EngineError("overloaded", `${MAX_WAITING} requests wait for their prompts already: try again later`);
     return new Promise((resolve, reject) => {
