@@ -4,9 +4,9 @@
   "variables": {
     "openssl_fips": "",
     "kernel_sources": [
-      "native/matmul.cc", "native/norm-rope.cc", "native/attention.cc", "native/latent-attention.cc",
-      "native/experts.cc", "native/loss.cc", "native/elementwise.cc", "native/quantised.cc", "native/table.cc",
-      "native/feed-forward.cc", "native/head-loss.cc", "native/attention-step.cc", "native/feed-forward-step.cc",
+      "native/gemm/matmul.cc", "native/norm/norm-rope.cc", "native/attention/attention.cc", "native/attention/latent-attention.cc",
+      "native/moe/experts.cc", "native/loss/loss.cc", "native/elementwise/elementwise.cc", "native/quant/quantised.cc", "native/quant/convert.cc",
+      "native/fused/feed-forward.cc", "native/loss/head-loss.cc", "native/fused/attention-step.cc", "native/fused/feed-forward-step.cc",
     ],
   },
   "target_defaults": {
@@ -17,6 +17,7 @@
       "OTHER_CPLUSPLUSFLAGS": ["-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"],
       "MACOSX_DEPLOYMENT_TARGET": "11.0",
     },
+    "include_dirs": ["native"],
     "defines": ["NAPI_VERSION=8"],
     "conditions": [["OS=='linux'", {"cflags": ["-fPIC"]}]],
   },
@@ -29,7 +30,7 @@
     },
     {
       "target_name": "shoal",
-      "sources": ["native/addon.cc", "native/instruction-sets.cc", "native/pool.cc", "native/memory.cc"],
+      "sources": ["native/addon/addon.cc", "native/addon/instruction-sets.cc", "native/runtime/pool.cc", "native/runtime/memory.cc"],
       "dependencies": ["kernels_portable"],
       "conditions": [
         ["target_arch=='x64'", {
@@ -71,7 +72,7 @@
           "xcode_settings": {"OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)", "-mamx-tile", "-mamx-bf16", "-mprfchw"]},
         },
         {
-          # The AMX source over a tile unit written in C++ (native/tile.h): its logic is tested on machines that have no tiles.
+          # The AMX source over a tile unit written in C++ (native/simd/tile.h): its logic is tested on machines that have no tiles.
           "target_name": "kernels_amx_emulated",
           "type": "static_library",
           "sources": ["<@(kernel_sources)"],

@@ -30,7 +30,8 @@ function installKey() {
 
 /** What the addon should be made from. */
 function buildKey() {
-  const sources = readdirSync(join(root, "native"))
+  const sources = readdirSync(join(root, "native"), { recursive: true })
+    .map((name) => name.replaceAll("\\", "/"))
     .filter((name) => /\.(cc|h)$/.test(name))
     .sort();
   return hash(

@@ -1,10 +1,10 @@
 /** Chooses the kernels to run on: the best instruction set of this machine, or the one that SHOAL_ISA or the caller names. */
 import { availableParallelism } from "node:os";
 import { InputError } from "../base/index.ts";
+import { referenceKernels } from "./kernels/reference.ts";
 import type { Isa, Kernels } from "./kernels.ts";
 import { addon } from "./native/addon.ts";
 import { nativeKernels } from "./native/kernels.ts";
-import { referenceKernels } from "./reference/index.ts";
 
 /** Instruction sets that can be run here, the slowest first. "reference" is always among them. */
 export function availableIsas(): Isa[] {

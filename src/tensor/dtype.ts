@@ -16,7 +16,8 @@ export type Storage = F32 | Bf16 | F8 | I8 | I32;
 /** Bytes that one element takes. */
 export const dtypeBytes: Record<Dtype, number> = { f32: 4, bf16: 2, f8e4m3: 1, i8: 1, i32: 4 };
 
-const views = {
+/** The typed array of each dtype. */
+export const views = {
   f32: Float32Array,
   bf16: Uint16Array,
   f8e4m3: Uint8Array,

@@ -11,7 +11,7 @@ describe("the house", () => {
   it("is read at all", () => {
     expect(sources.has("src/tensor/kernels.ts")).toBe(true);
     expect(everything.has("scripts/setup.mjs")).toBe(true);
-    expect(everything.has("native/addon.cc")).toBe(true);
+    expect(everything.has("native/addon/addon.cc")).toBe(true);
     expect(importsOf(sources.get("src/tensor/index.ts")!).length).toBeGreaterThan(0);
   });
 

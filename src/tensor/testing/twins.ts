@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../base/index.ts";
 import type { Bf16, F32, I32 } from "../dtype.ts";
-import { f32ToBf16 } from "../dtype.ts";
+import { bf16ToF32, f32ToBf16 } from "../dtype.ts";
+import { referenceKernels } from "../kernels/reference.ts";
 import type { Isa, Kernels } from "../kernels.ts";
 import { addon } from "../native/addon.ts";
 import { nativeKernels } from "../native/kernels.ts";
-import { referenceKernels } from "../reference/index.ts";
 
 /** Every native instruction set of this machine, and the AMX code over its emulated tile unit. Empty where no addon is built. */
 export const twins: [string, Kernels][] = addon
@@ -83,4 +83,27 @@ export function expectClose(a: ArrayLike<number>, b: ArrayLike<number>, toleranc
 export function describeTwins(name: string, body: (native: Kernels) => void): void {
   if (twins.length === 0) it.skip(`${name}: no addon is built`, () => {});
   else describe.each(twins)(`${name} on %s`, (_isa, native) => body(native));
+}
+
+/** Runs a kernel on both twins on outputs that begin alike, and compares all of them. */
+export function compareTwins(
+  native: Kernels,
+  tolerance: number,
+  run: (kernels: Kernels) => Record<string, ArrayLike<number>>,
+): void {
+  const expected = run(reference);
+  const got = run(native);
+  for (const name of Object.keys(expected)) expectClose(got[name], expected[name], tolerance, name);
+}
+
+export const zeros = (length: number): F32 => new Float32Array(length);
+
+/** What is written in bf16 is what the same kernel writes in f32, rounded. Numbers about the smallest normal one may be 0. */
+export function expectRounded(write: (out: F32 | Bf16) => void, length: number): void {
+  const [halves, wide]: [Bf16, F32] = [new Uint16Array(length).fill(0x4000), zeros(length).fill(5)];
+  write(halves);
+  write(wide);
+  const tiny = 2 ** -125;
+  const values = (x: Iterable<number>) => Array.from(x, (value) => (Math.abs(value) < tiny ? 0 : value));
+  expect(values(Array.from(halves, bf16ToF32))).toEqual(values(Array.from(wide, (x) => bf16ToF32(f32ToBf16(x)))));
 }

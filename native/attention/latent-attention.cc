@@ -1,0 +1,25 @@
+// Latent attention in its absorbed form, for decoding: every head reads the same latent cache.
+#include "attention/contract.h"
+#include "attention/latent-tile.h"
+#include "runtime/pool.h"
+
+namespace SHOAL_ISA {
+void latentAttention(const call::LatentAttention& p) {
+  const ptrdiff_t Nq = p.Nq, H = p.H, R = p.R, P = p.P;
+  const CacheRows cache{p.cache, p.cacheScales, R, P};
+  // A task is one query, or half of its heads where there are few queries.
+  const ptrdiff_t parts = H > 1 && Nq < 8 ? 2 : 1;
+  parallelFor(Nq * parts, [&](ptrdiff_t task) {
+    const ptrdiff_t n = task / parts, h0 = H * (task % parts) / parts, heads = H * (task % parts + 1) / parts - h0;
+    const Tile t = tileIn((float*)scratch(0, (size_t)tileNumbers(cache, heads) * 4), cache, heads, (float)p.scale);
+    memset(t.q, 0, (size_t)(heads * t.padded) * 4);
+    for (ptrdiff_t h = 0; h < heads; h++) {
+      memcpy(t.q + h * t.padded, p.qLatent + (n * H + h0 + h) * R, (size_t)R * 4);
+      memcpy(t.q + h * t.padded + R, p.qRope + n * p.ldq + (h0 + h) * p.qHeadStride, (size_t)P * 4);
+    }
+    attend(t, cache, p.rowStart[n], p.rowCount[n], heads);
+    for (ptrdiff_t h = 0; h < heads; h++) memcpy(p.out + (n * H + h0 + h) * R, t.sums + h * t.columns, (size_t)R * 4);
+  });
+}
+
+}  // namespace SHOAL_ISA
