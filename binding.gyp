@@ -30,7 +30,7 @@
     },
     {
       "target_name": "shoal",
-      "sources": ["native/addon/addon.cc", "native/addon/instruction-sets.cc", "native/runtime/pool.cc", "native/runtime/memory.cc"],
+      "sources": ["native/addon/addon.cc", "native/addon/instruction-sets.cc", "native/runtime/pool.cc", "native/runtime/arena.cc", "native/runtime/memory.cc"],
       "dependencies": ["kernels_portable"],
       "conditions": [
         ["target_arch=='x64'", {

@@ -22,44 +22,48 @@ void packPanels(uint32_t* dst, const Source& source, int lines, int K) {
 Source rowsOf(const float* x, ptrdiff_t step) { return {x, false, step, 1}; }
 Source columnsOf(const float* x, ptrdiff_t step) { return {x, false, 1, step}; }
 
-constexpr int kRowsAhead = 8;
+constexpr int kPrefetchRows = 8;
 
 /** The keys of a head with both their parts side by side, [keys][N+P], from `key` on; their values are asked for. */
 void joinKeys(float* joined, const Shape& s, const Head& head, ptrdiff_t key, int keys) {
   for (int i = 0; i < keys; i++, joined += s.N + s.P) {
-    fetchRow(head.k + (key + i + kRowsAhead) * head.kvStep, s.N + s.V);
+    prefetchRow(head.k + (key + i + kPrefetchRows) * head.kvStep, s.N + s.V);
     copyRow(joined, head.k + (key + i) * head.kvStep, s.N);
     copyRow(joined + s.N, head.rope + (key + i) * head.ropeStep, s.P);
   }
 }
 
-/** What the queries of a tile see of the keys of another: its row r the first ahead + r + 1 of them, so far as they are there. */
-struct Sight {
-  ptrdiff_t ahead;
+/**
+ * The causal mask between a tile of queries and a tile of keys: row r sees the tile's first `offset` + r + 1 keys. `offset` is how far the tile's first query
+ * stands behind the tile's first key; below 0 it stands before it.
+ */
+struct CausalMask {
+  ptrdiff_t offset;
   int rows, keys;
 
+  /** How many keys a row sees. */
   int of(int row) const {
-    const ptrdiff_t seen = ahead + row + 1;
+    const ptrdiff_t seen = offset + row + 1;
     return (int)(seen < 0 ? 0 : seen < keys ? seen : keys);
   }
-  /** By some row of the kMR from `first` on. */
+  /** How many keys the last of the kMR rows from `first` on sees, which sees the most. */
   int ofLines(int first) const { return of((first + kMR < rows ? first + kMR : rows) - 1); }
   /** The first row that sees a key. */
-  int rowOf(int key) const { return (int)(key > ahead ? key - ahead : 0); }
+  int rowOf(int key) const { return (int)(key > offset ? key - offset : 0); }
 };
 
 /** scores[kQueries][kKeys] = packed rows of queries · packed keys, where a row of the same kMR sees the key; elsewhere they are not set. */
 template <Mode mode>
-void multiplySeen(float* scores, const Sight& sight, const uint32_t* rows, const uint32_t* keys, int units) {
-  for (int m = 0; m < sight.rows; m += kMR)
-    multiplyLines<mode, kRowStride, 1>(scores + m * kKeys, kKeys, rows + m * kRowStride, keys, units, {0, units}, sight.ofLines(m), false);
+void multiplySeen(float* scores, const CausalMask& mask, const uint32_t* rows, const uint32_t* keys, int units) {
+  for (int m = 0; m < mask.rows; m += kMR)
+    multiplyLines<mode, kRowStride, 1>({scores + m * kKeys, kMR, mask.ofLines(m), kKeys}, rows + m * kRowStride, keys, units, {0, units}, false);
 }
 
-/** out[kQueries][columns] (+)= packed rows over keys · a packed matrix of the keys' numbers, over the keys that a row of the same kMR sees. */
+/** out[kQueries][cols] (+)= packed rows over keys · a packed matrix of the keys' numbers, over the keys that a row of the same kMR sees. */
 template <Mode mode>
-void sumSeen(float* out, ptrdiff_t step, const Sight& sight, const uint32_t* rows, const uint32_t* keys, int keyUnits, int columns, bool accumulate) {
-  for (int m = 0; m < sight.rows; m += kMR)
-    multiplyLines<mode, kRowStride, 1>(out + m * step, step, rows + m * kRowStride, keys, keyUnits, {0, unitsFor(mode, sight.ofLines(m))}, columns, accumulate);
+void sumSeen(Mat out, const CausalMask& mask, const uint32_t* rows, const uint32_t* keys, int keyUnits, bool accumulate) {
+  for (int m = 0; m < mask.rows; m += kMR)
+    multiplyLines<mode, kRowStride, 1>({out.row(m), kMR, out.cols, out.stride}, rows + m * kRowStride, keys, keyUnits, {0, unitsFor(mode, mask.ofLines(m))}, accumulate);
 }
 
 /** A row's keys that it does not see, those up to `end`, become 0. */
@@ -75,9 +79,10 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
   const ptrdiff_t tiles = (head.kLen + kKeys - 1) / kKeys;
   // All of the head's keys and values, packed once: K as [tile][panel][units][kNR], V as [tile][panel][units of keys][kNR].
   const ptrdiff_t kTile = (ptrdiff_t)units * kKeys, vTile = (ptrdiff_t)unitsFor(mode, kKeys) * columns;
-  uint32_t* kPacked = (uint32_t*)scratch(0, (size_t)(tiles * (kTile + vTile)) * 4);
+  Scratch own;
+  uint32_t* kPacked = own.take<uint32_t>(tiles * (kTile + vTile));
   uint32_t* vPacked = kPacked + tiles * kTile;
-  float* joined = (float*)scratch(3, (size_t)kKeys * width * 4);
+  float* joined = own.take<float>((ptrdiff_t)kKeys * width);
   for (ptrdiff_t tile = 0; tile < tiles; tile++) {
     const ptrdiff_t key = tile * kKeys;
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
@@ -85,9 +90,9 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
     packPanels<mode>(kPacked + tile * kTile, rowsOf(joined, width), keys, width);
     packPanels<mode>(vPacked + tile * vTile, columnsOf(head.v + key * head.kvStep, head.kvStep), s.V, keys);
   }
-  uint32_t* a = (uint32_t*)scratch(1, packedABytes(kQueries) * 2);
-  uint32_t* probabilities = a + packedABytes(kQueries) / 4;
-  float* scores = (float*)scratch(2, (size_t)kQueries * (kKeys + columns) * 4);
+  uint32_t* a = own.take<uint32_t>(packedAUnits(kQueries) * 2);
+  uint32_t* probabilities = a + packedAUnits(kQueries);
+  float* scores = own.take<float>((ptrdiff_t)kQueries * (kKeys + columns));
   float* sum = scores + kQueries * kKeys;
   for (ptrdiff_t query = 0; query < head.qLen; query += kQueries) {
     const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
@@ -96,18 +101,18 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
     const ptrdiff_t seen = keysSeen(head, query, rows);
     for (ptrdiff_t key = 0; key < seen; key += kKeys) {
       const int keys = (int)(seen - key < kKeys ? seen - key : kKeys);
-      const Sight sight{keysSeen(head, query, 0) - key, rows, keys};
-      multiplySeen<mode>(scores, sight, a, kPacked + key / kKeys * kTile, units);
+      const CausalMask mask{keysSeen(head, query, 0) - key, rows, keys};
+      multiplySeen<mode>(scores, mask, a, kPacked + key / kKeys * kTile, units);
       for (int r = 0; r < rows; r++) {
         float* row = scores + (ptrdiff_t)r * kKeys;
-        const int visible = sight.of(r);
+        const int visible = mask.of(r);
         Vf top = splat(-INFINITY);
         int j = 0;
         for (; j + kLanes <= visible; j += kLanes) top = max(top, load(row + j));
         float tilePeak = lanesMax(top);
         for (; j < visible; j++) tilePeak = row[j] > tilePeak ? row[j] : tilePeak;
         tilePeak *= s.scale;
-        // Of the first tile every row sees some key.
+        // Every row sees some key of the first tile.
         if (key == 0) peak[r] = tilePeak, total[r] = 0;
         if (visible > 0) {
           const float newPeak = tilePeak > peak[r] ? tilePeak : peak[r];
@@ -130,7 +135,7 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
       packRows<mode>(probabilities, rowsOf(scores, kKeys), 0, rows, 0, keys);
       // The values' panels were packed with as many units as the whole tile has keys; the product stops at those seen.
       const int whole = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
-      sumSeen<mode>(sum, columns, sight, probabilities, vPacked + key / kKeys * vTile, unitsFor(mode, whole), s.V, key > 0);
+      sumSeen<mode>({sum, kQueries, s.V, columns}, mask, probabilities, vPacked + key / kKeys * vTile, unitsFor(mode, whole), key > 0);
     }
     for (int r = 0; r < rows; r++) {
       float* to = out + (query + r) * outStep;
@@ -144,16 +149,17 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
 // ---- backward ----
 
 /**
- * sums[keys][columns] += (numbers[kQueries][kKeys])ᵀ · a packed matrix of the queries' numbers, over the queries that see some key of the same kMR.
+ * sums[keys][cols] += (numbers[kQueries][kKeys])ᵀ · a packed matrix of the queries' numbers, over the queries that see some key of the same kMR.
  * Sums of keys that no query before has seen, from `before` on, begin here.
  */
 template <Mode mode>
-void sumOverQueries(float* sums, ptrdiff_t step, const Sight& sight, int before, const float* numbers, const uint32_t* queries, int columns) {
-  const int seen = sight.of(sight.rows - 1), units = unitsFor(mode, sight.rows);
-  uint32_t* turned = (uint32_t*)scratch(5, packedABytes(kKeysPadded));
-  packTransposedPanels<mode>(turned, columnsOf(numbers, kKeys), 0, seen, 0, sight.rows);
+void sumOverQueries(Mat sums, const CausalMask& mask, int before, const float* numbers, const uint32_t* queries) {
+  const int seen = mask.of(mask.rows - 1), units = unitsFor(mode, mask.rows);
+  Scratch own;
+  uint32_t* transposed = own.take<uint32_t>(packedAUnits(kKeysPadded));
+  packTransposedPanels<mode>(transposed, columnsOf(numbers, kKeys), 0, seen, 0, mask.rows);
   for (int m = 0; m < seen; m += kMR)
-    multiplyLines<mode, 1, kMR>(sums + m * step, step, turned + (ptrdiff_t)(m / kMR) * kUnits * kMR, queries, units, {sight.rowOf(m) / kPerUnit(mode), units}, columns, m < before);
+    multiplyLines<mode, 1, kMR>({sums.row(m), kMR, sums.cols, sums.stride}, transposed + (ptrdiff_t)(m / kMR) * kUnits * kMR, queries, units, {mask.rowOf(m) / kPerUnit(mode), units}, m < before);
 }
 
 template <Mode mode>
@@ -161,20 +167,21 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
   const int width = s.N + s.P, units = unitsFor(mode, width), vUnits = unitsFor(mode, s.V);
   const int columns = roundUp(width, kNR), vColumns = roundUp(s.V, kNR), keyColumns = columns + vColumns;
   // Packed operands. Of the key tile: keys for scores, values likewise, keys as a matrix. Of the query tile: rows, and as matrices.
-  uint32_t* kPanels = (uint32_t*)scratch(0, (size_t)((ptrdiff_t)(units + vUnits) * kKeys + (ptrdiff_t)unitsFor(mode, kKeys) * columns) * 4);
+  Scratch own;
+  uint32_t* kPanels = own.take<uint32_t>((ptrdiff_t)(units + vUnits) * kKeys + (ptrdiff_t)unitsFor(mode, kKeys) * columns);
   uint32_t* vPanels = kPanels + (ptrdiff_t)units * kKeys;
   uint32_t* kColumns = vPanels + (ptrdiff_t)vUnits * kKeys;
-  uint32_t* qRows = (uint32_t*)scratch(1, packedABytes(kQueries) * 2);
-  uint32_t* dRows = qRows + packedABytes(kQueries) / 4;
-  uint32_t* qColumns = (uint32_t*)scratch(3, (size_t)unitsFor(mode, kQueries) * keyColumns * 4);
+  uint32_t* qRows = own.take<uint32_t>(packedAUnits(kQueries) * 2);
+  uint32_t* dRows = qRows + packedAUnits(kQueries);
+  uint32_t* qColumns = own.take<uint32_t>((ptrdiff_t)unitsFor(mode, kQueries) * keyColumns);
   uint32_t* doutColumns = qColumns + (ptrdiff_t)unitsFor(mode, kQueries) * columns;
   // f32 tiles: probabilities, score gradients, keys, and the sums for a key tile (dk with dRope, dv) and a query tile (dq).
-  float* p = (float*)scratch(2, (size_t)((ptrdiff_t)2 * kQueries * kKeys + (ptrdiff_t)kKeys * width + (ptrdiff_t)kKeysPadded * keyColumns + (ptrdiff_t)kQueries * columns) * 4);
+  float* p = own.take<float>((ptrdiff_t)2 * kQueries * kKeys + (ptrdiff_t)kKeys * width + (ptrdiff_t)kKeysPadded * keyColumns + (ptrdiff_t)kQueries * columns);
   float* d = p + (ptrdiff_t)kQueries * kKeys;
   float* joined = d + (ptrdiff_t)kQueries * kKeys;
   float* keySums = joined + (ptrdiff_t)kKeys * width;
   float* querySums = keySums + (ptrdiff_t)kKeysPadded * keyColumns;
-  float* delta = (float*)scratch(4, (size_t)head.qLen * 4);
+  float* delta = own.take<float>(head.qLen);
   for (ptrdiff_t i = 0; i < head.qLen; i++) delta[i] = dot(g.dout + i * outStep, g.out + i * outStep, s.V);
   for (ptrdiff_t key = 0; key < head.kLen; key += kKeys) {
     const int keys = (int)(head.kLen - key < kKeys ? head.kLen - key : kKeys);
@@ -190,15 +197,15 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
     for (ptrdiff_t query = first / kQueries * kQueries; query < head.qLen; query += kQueries) {
       const int rows = (int)(head.qLen - query < kQueries ? head.qLen - query : kQueries);
       const float *q = head.q + query * head.qStep, *dout = g.dout + query * outStep;
-      const Sight sight{keysSeen(head, query, 0) - key, rows, keys};
-      const int seen = sight.of(rows - 1);
+      const CausalMask mask{keysSeen(head, query, 0) - key, rows, keys};
+      const int seen = mask.of(rows - 1);
       packRows<mode>(qRows, rowsOf(q, head.qStep), 0, rows, 0, width);
-      multiplySeen<mode>(p, sight, qRows, kPanels, units);
+      multiplySeen<mode>(p, mask, qRows, kPanels, units);
       packRows<mode>(dRows, rowsOf(dout, outStep), 0, rows, 0, s.V);
-      multiplySeen<mode>(d, sight, dRows, vPanels, vUnits);
+      multiplySeen<mode>(d, mask, dRows, vPanels, vUnits);
       for (int r = 0; r < rows; r++) {
         float *pr = p + (ptrdiff_t)r * kKeys, *dr = d + (ptrdiff_t)r * kKeys;
-        const int visible = sight.of(r);
+        const int visible = mask.of(r);
         const Vf lse = splat(g.lse[(query + r) * s.H]), del = splat(delta[query + r]), scale = splat(s.scale);
         for (int j = 0; j < visible; j += kLanes) {
           const Vf x = exp(load(pr + j) * scale - lse);
@@ -210,17 +217,17 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
       }
       // dq += dScore · k
       packRows<mode>(dRows, rowsOf(d, kKeys), 0, rows, 0, seen);
-      sumSeen<mode>(querySums, columns, sight, dRows, kColumns, unitsFor(mode, keys), width, false);
-      addBlock(g.dq + query * head.qStep, head.qStep, querySums, columns, rows, width, g.fresh && key == 0);
+      sumSeen<mode>({querySums, kQueries, width, columns}, mask, dRows, kColumns, unitsFor(mode, keys), false);
+      addBlock({g.dq + query * head.qStep, rows, width, head.qStep}, querySums, columns, g.fresh && key == 0);
       // dk += dScoreᵀ · q, with dRope beside it, and dv += pᵀ · dout
       packPanels<mode>(qColumns, columnsOf(q, head.qStep), width, rows);
       packPanels<mode>(doutColumns, columnsOf(dout, outStep), s.V, rows);
-      sumOverQueries<mode>(keySums, keyColumns, sight, before, d, qColumns, width);
-      sumOverQueries<mode>(keySums + columns, keyColumns, sight, before, p, doutColumns, s.V);
+      sumOverQueries<mode>({keySums, kKeysPadded, width, keyColumns}, mask, before, d, qColumns);
+      sumOverQueries<mode>({keySums + columns, kKeysPadded, s.V, keyColumns}, mask, before, p, doutColumns);
       before = seen;
     }
-    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, keyColumns, keys, s.N, g.fresh);
-    addBlock(g.dv + key * head.kvStep, head.kvStep, keySums + columns, keyColumns, keys, s.V, g.fresh);
+    addBlock({g.dk + key * head.kvStep, keys, s.N, head.kvStep}, keySums, keyColumns, g.fresh);
+    addBlock({g.dv + key * head.kvStep, keys, s.V, head.kvStep}, keySums + columns, keyColumns, g.fresh);
     for (int j = 0; j < keys; j++) copyRow(g.dRope + (key + j) * s.P, keySums + (ptrdiff_t)j * keyColumns + s.N, s.P);
   }
 }
@@ -244,7 +251,7 @@ void attention(const call::Attention& p) {
     if (bf16) {
       productsBegin<kBf16Mode>();
 #if defined(SHOAL_TILES)
-      forwardTurned(s, head, out, outStep, lse);
+      forwardTransposed(s, head, out, outStep, lse);
 #else
       forwardHead<kBf16Mode>(s, head, out, outStep, lse);
 #endif
@@ -260,10 +267,11 @@ void attentionBackward(const call::AttentionBackward& p) {
   const bool bf16 = p.precision == p.kBf16;
   const ptrdiff_t outStep = (ptrdiff_t)s.H * s.V;
   // Every head adds to the shared rotated key's gradient: each into a part of its own, summed in the order of heads.
-  ptrdiff_t* starts = (ptrdiff_t*)sharedScratch(4, (size_t)(s.S + 1) * sizeof(ptrdiff_t));
+  Scratch shared(Arena::kShared);
+  ptrdiff_t* starts = shared.take<ptrdiff_t>(s.S + 1);
   starts[0] = 0;
   for (ptrdiff_t i = 0; i < s.S; i++) starts[i + 1] = starts[i] + s.segments[i * 4 + 3];
-  float* parts = (float*)sharedScratch(5, (size_t)(starts[s.S] * s.H * s.P + 1) * 4);
+  float* parts = shared.take<float>(starts[s.S] * s.H * s.P);
   parallelFor(s.S * s.H, [&](ptrdiff_t task) {
     const ptrdiff_t i = task / s.H;
     const int32_t* segment = s.segments + i * 4;
@@ -281,7 +289,7 @@ void attentionBackward(const call::AttentionBackward& p) {
     if (bf16) {
       productsBegin<kBf16Mode>();
 #if defined(SHOAL_TILES)
-      backwardTurned(s, head, g, outStep);
+      backwardTransposed(s, head, g, outStep);
 #else
       backwardHead<kBf16Mode>(s, head, g, outStep);
 #endif

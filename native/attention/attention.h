@@ -42,10 +42,12 @@ struct Gradients {
   bool fresh;  // dq, dk and dv are overwritten
 };
 
-/** into[r][c] += from[r][c] (or =) for an array of rows `step` apart. */
-static void addBlock(float* into, ptrdiff_t step, const float* from, ptrdiff_t fromStep, int rows, int columns, bool fresh = false) {
-  for (int r = 0; r < rows; r++)
-    for (int c = 0; c < columns; c++) into[r * step + c] = fresh ? from[r * fromStep + c] : into[r * step + c] + from[r * fromStep + c];
+/** into += from, or = where it is fresh; rows of `from` are `fromStride` apart. */
+static void addBlock(Mat into, const float* from, ptrdiff_t fromStride, bool fresh) {
+  for (ptrdiff_t r = 0; r < into.rows; r++, from += fromStride) {
+    float* to = into.row(r);
+    for (ptrdiff_t c = 0; c < into.cols; c++) to[c] = fresh ? from[c] : to[c] + from[c];
+  }
 }
 
 }  // namespace SHOAL_ISA

@@ -1,6 +1,7 @@
 // Latent attention in its absorbed form, for decoding: every head reads the same latent cache.
 #include "attention/contract.h"
 #include "attention/latent-tile.h"
+#include "runtime/arena.h"
 #include "runtime/pool.h"
 
 namespace SHOAL_ISA {
@@ -11,7 +12,8 @@ void latentAttention(const call::LatentAttention& p) {
   const ptrdiff_t parts = H > 1 && Nq < 8 ? 2 : 1;
   parallelFor(Nq * parts, [&](ptrdiff_t task) {
     const ptrdiff_t n = task / parts, h0 = H * (task % parts) / parts, heads = H * (task % parts + 1) / parts - h0;
-    const Tile t = tileIn((float*)scratch(0, (size_t)tileNumbers(cache, heads) * 4), cache, heads, (float)p.scale);
+    Scratch own;
+    const Tile t = tileIn(own.take<float>(tileNumbers(cache, heads)), cache, heads, (float)p.scale);
     memset(t.q, 0, (size_t)(heads * t.padded) * 4);
     for (ptrdiff_t h = 0; h < heads; h++) {
       memcpy(t.q + h * t.padded, p.qLatent + (n * H + h0 + h) * R, (size_t)R * 4);

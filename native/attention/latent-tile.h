@@ -9,7 +9,7 @@
 namespace SHOAL_ISA {
 
 constexpr int kCacheRows = kLanes == 16 ? 64 : 32;  // rows of the cache in a tile: widened once for all heads
-constexpr int kAhead = 16;                          // rows by which reading goes ahead of widening
+constexpr int kPrefetchCacheRows = 16;                          // rows by which reading goes ahead of widening
 constexpr int kHeads = 4;                           // heads that share what is loaded of the tile
 
 /** Sums that each of some heads has in registers at once. */
@@ -38,7 +38,7 @@ struct CacheRows {
       const uint16_t* from = data.bf16() + at;
       ptrdiff_t c = 0;
       for (; c + kLanes <= width; c += kLanes) {
-        __builtin_prefetch(from + c + kAhead * width);
+        __builtin_prefetch(from + c + kPrefetchCacheRows * width);
         store(to + c, loadBf16(from + c));
       }
       for (; c < width; c++) to[c] = loadBf16One(from + c);
@@ -130,7 +130,7 @@ static inline void halveQuery(const Tile& t, ptrdiff_t width, ptrdiff_t heads) {
       _mm256_storeu_si256((__m256i*)(to + h * width + c), _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)roundBits(loadBits(t.q + h * t.padded + c)), 16)));
 }
 
-/** As above, of queries that are halved. */
+/** The same for queries in bf16. */
 template <int heads>
 static void scoresOf(const Tile& t, const HalfRows& rows, ptrdiff_t h) {
   constexpr int lines = kSumsEach<heads>;
@@ -147,7 +147,7 @@ static void scoresOf(const Tile& t, const HalfRows& rows, ptrdiff_t h) {
 
 #endif
 
-/** Turns a head's scores into weights exp(score − peak), with the running peak and total. Returns what the sums so far shrink by. */
+/** Makes weights of a head's scores, exp(score − peak), with the running peak and total. Returns what the sums so far shrink by. */
 static float weigh(const Tile& t, ptrdiff_t h) {
   float* s = t.scores + h * kCacheRows;
   for (ptrdiff_t j = t.count; j % kLanes; j++) s[j] = -INFINITY;

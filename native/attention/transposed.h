@@ -1,5 +1,5 @@
-// Latent attention turned round, for the tile unit: scores are tiles of [32 keys][32 queries]. What belongs to a query is then a lane, so that maxima and sums
-// need no turning of vectors, and the next products take probabilities as they are.
+// Latent attention with transposed scores, for the tile unit: they are tiles of [32 keys][32 queries]. What belongs to a query is then a lane, so that maxima
+// and sums need no shuffles, and the next products take probabilities as they are.
 #pragma once
 #include "attention/attention.h"
 #include "gemm/transposed.h"
@@ -29,8 +29,8 @@ static TokenRows<float> joinParts(const Parts& x, ptrdiff_t row, float* memory) 
     if (rows.at[i]) {
       const float *first = x.first + (row + i) * x.firstStep, *second = x.second + (row + i) * x.secondStep;
       if (row + kTokens + i < x.count) {
-        fetchRow(first + kTokens * x.firstStep, x.N);
-        fetchRow(second + kTokens * x.secondStep, x.P);
+        prefetchRow(first + kTokens * x.firstStep, x.N);
+        prefetchRow(second + kTokens * x.secondStep, x.P);
       }
       copyRow(to, first, x.N);
       copyRow(to + x.N, second, x.P);
@@ -49,7 +49,7 @@ SHOAL_INLINE Vf lanesFrom(int first) {
 
 // ---- forward ----
 
-/** What is known of 32 queries so far; peaks are of scores times log2 e, powers of 2 being the quicker ones. */
+/** What is known of 32 queries so far; peaks are of scores times log2 e, exp2Column of 2 being the quicker ones. */
 struct Softmax {
   alignas(64) float peak[kTokens], total[kTokens];
 };
@@ -73,7 +73,7 @@ static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale,
     }
     const Vf old = load(softmax.peak + q), peak = max(top * scale, old);
     const Vf correction = correctionOf(old, peak);
-    Vf sum = powers(scores + q, whole, scale, peak);
+    Vf sum = exp2Column(scores + q, whole, scale, peak);
     for (int r = whole; r < keys; r++) {
       float* score = scores + r * kTokens + q;
       const Vf x = load(score), p = x > nothing ? exp2(x * scale - peak) : Vf{};
@@ -86,15 +86,16 @@ static void softmaxTiles(float* scores, int keys, ptrdiff_t offset, float scale,
   }
 }
 
-static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_t outStep, float* lse) {
+static void forwardTransposed(const Shape& s, const Head& head, float* out, ptrdiff_t outStep, float* lse) {
   const int width = roundUp(s.N + s.P, 32), vWidth = roundUp(s.V, 32);
-  const bool past = goesPast(head.qLen * outStep * s.S);
+  const bool nonTemporal = isNonTemporal(head.qLen * outStep * s.S);
   const ptrdiff_t keys = (head.kLen + 31) / 32 * 32, vStep = keys + 32;
-  uint16_t* k = (uint16_t*)scratch(0, (size_t)(keys * width + vWidth * vStep) * 2);  // [keys][width]
-  uint16_t* v = k + keys * width;                                                   // [vWidth][keys]
-  float* memory = (float*)scratch(1, (size_t)kTokens * (width + 3 * vWidth + kChunk) * 4);
+  Scratch own;
+  uint16_t* k = own.take<uint16_t>(keys * width + vWidth * vStep);  // [keys][width]
+  uint16_t* v = k + keys * width;                                   // [vWidth][keys]
+  float* memory = own.take<float>(kTokens * (width + 3 * vWidth + kChunk));
   float *sums = memory + kTokens * (width + vWidth), *scores = sums + kTokens * vWidth;
-  uint32_t* panel = (uint32_t*)scratch(2, (size_t)kTokens * (width + kChunk) / 2 * 4);
+  uint32_t* panel = own.take<uint32_t>(kTokens * (width + kChunk) / 2);
   uint32_t* probabilities = panel + kTokens * width / 2;
   const Parts kRows{head.k, head.kvStep, head.rope, head.ropeStep, head.kLen, s.N, s.P, width};
   const Parts vRows{head.v, head.kvStep, nullptr, 0, head.kLen, s.V, 0, vWidth};
@@ -102,7 +103,7 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
     joinParts(kRows, key, memory);
     roundRow(k + key * width, memory, 32 * width);
     joinParts(vRows, key, memory);
-    turnRows(v + key, vStep, {memory, false, vWidth, 1}, vWidth);
+    transposeRows(v + key, vStep, {memory, false, vWidth, 1}, vWidth);
   }
   const Parts qRows{head.q, head.qStep, head.q + s.N, head.qStep, head.qLen, s.N, s.P, width};
   for (ptrdiff_t query = 0; query < head.qLen; query += kTokens) {
@@ -124,10 +125,10 @@ static void forwardTurned(const Shape& s, const Head& head, float* out, ptrdiff_
       const Vf inverse = 1.0f / load(softmax.total + q);
       for (int c = 0; c < vWidth; c++) store(sums + c * kTokens + q, load(sums + c * kTokens + q) * inverse);
     }
-    for (int c = 0; c < s.V; c += 32) turnOutPart(rowsFrom(out + query * outStep + c, outStep, count), sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false, past);
+    for (int c = 0; c < s.V; c += 32) storeTransposedPart(rowsFrom(out + query * outStep + c, outStep, count), sums + c * kTokens, s.V - c < 32 ? s.V - c : 32, false, nonTemporal);
     for (int t = 0; t < count; t++) lse[(query + t) * s.H] = softmax.peak[t] / kLog2E + logf(softmax.total[t]);
   }
-  storedPast();
+  nonTemporalFence();
 }
 
 // ---- backward ----
@@ -167,25 +168,26 @@ static void gradientTile(const float* scores, const float* gradients, ptrdiff_t 
   }
 }
 
-/** As gradientTile, of keys that none of the queries see. */
+/** What gradientTile would write for keys that none of the queries sees. */
 static void unseenTile(const ScoreOut& out) {
   for (int r = 0; r < 32; r++) memset(out.p + r * out.step, 0, kTokens * 2), memset(out.d + r * out.step, 0, kTokens * 2);
   memset(out.units, 0, 16 * kTokens * 4);
 }
 
-static void backwardTurned(const Shape& s, const Head& head, const Gradients& g, ptrdiff_t outStep) {
+static void backwardTransposed(const Shape& s, const Head& head, const Gradients& g, ptrdiff_t outStep) {
   const int width = roundUp(s.N + s.P, 32), vWidth = roundUp(s.V, 32), widest = width > vWidth ? width : vWidth;
   const ptrdiff_t keys = (head.kLen + 31) / 32 * 32, queries = (head.qLen + 31) / 32 * 32, kStep = keys + 32, across = queries / 2 * 32;
-  uint16_t* k = (uint16_t*)scratch(0, (size_t)(keys * (width + vWidth) + width * kStep) * 2);  // [keys][width]
-  uint16_t *v = k + keys * width, *kTurned = v + keys * vWidth;                                // [keys][vWidth], [width][keys]
-  float* memory = (float*)scratch(1, (size_t)(kTokens * widest + queries * (width + 2) + kChunk * (width + vWidth) + 2 * kTile) * 4);
+  Scratch own;
+  uint16_t* k = own.take<uint16_t>(keys * (width + vWidth) + width * kStep);  // [keys][width]
+  uint16_t *v = k + keys * width, *kTransposed = v + keys * vWidth;               // [keys][vWidth], [width][keys]
+  float* memory = own.take<float>(kTokens * widest + queries * (width + 2) + kChunk * (width + vWidth) + 2 * kTile);
   float *dq = memory + kTokens * widest, *lse = dq + queries * width, *delta = lse + queries;  // dq: [panels][width][32]
   float *keySums = delta + queries, *valueSums = keySums + kChunk * width, *scores = valueSums + kChunk * vWidth, *gradients = scores + kTile;
-  // Of queries and of dout: panels of 32 tokens, and panels of 32 numbers for sums over tokens.
-  uint32_t* q = (uint32_t*)scratch(2, (size_t)queries * (width + vWidth) * 4);
+  // Queries and dout are each packed twice: in panels of 32 tokens, and in panels of 32 numbers for sums over tokens.
+  uint32_t* q = own.take<uint32_t>(queries * (width + vWidth));
   uint32_t *qAcross = q + queries * width / 2, *dout = qAcross + queries * width / 2, *doutAcross = dout + queries * vWidth / 2;
   constexpr int step = kChunk + 32;
-  uint16_t* p = (uint16_t*)scratch(3, (size_t)(2 * kChunk * step + kChunk * kChunk) * 2);  // [keys][queries], and the scores' gradients likewise
+  uint16_t* p = own.take<uint16_t>(2 * kChunk * step + kChunk * kChunk);  // [keys][queries], and the scores' gradients likewise
   uint16_t* d = p + kChunk * step;
   uint32_t* units = (uint32_t*)(d + kChunk * step);  // [panels][keys / 2][32 queries]
   const Parts kRows{head.k, head.kvStep, head.rope, head.ropeStep, head.kLen, s.N, s.P, width};
@@ -193,7 +195,7 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
   for (ptrdiff_t key = 0; key < keys; key += 32) {
     joinParts(kRows, key, memory);
     roundRow(k + key * width, memory, 32 * width);
-    turnRows(kTurned + key, kStep, {memory, false, width, 1}, width);
+    transposeRows(kTransposed + key, kStep, {memory, false, width, 1}, width);
     joinParts(vRows, key, memory);
     roundRow(v + key * vWidth, memory, 32 * vWidth);
   }
@@ -220,17 +222,17 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
     }
   }
   memset(dq, 0, (size_t)(queries * width) * 4);
-  const ptrdiff_t past = head.kLen - head.qLen;
+  const ptrdiff_t cached = head.kLen - head.qLen;
   for (ptrdiff_t key = 0; key < keys; key += kChunk) {
     const int n = (int)(keys - key < kChunk ? keys - key : kChunk);
     memset(keySums, 0, (size_t)kChunk * (width + vWidth) * 4);
-    const ptrdiff_t first = key > past ? (key - past) / 32 * 32 : 0;  // the first queries that see any of these keys
+    const ptrdiff_t first = key > cached ? (key - cached) / 32 * 32 : 0;  // the first queries that see any of these keys
     for (ptrdiff_t from = first; from < queries; from += kChunk) {
       const int m = (int)(queries - from < kChunk ? queries - from : kChunk);
       for (int t = 0; t < m; t += kTokens) {
         const ptrdiff_t query = from + t;
         for (int r = 0; r < n; r += 32) {
-          const ptrdiff_t offset = past + query - key - r;
+          const ptrdiff_t offset = cached + query - key - r;
           const ScoreOut out{p + r * step + t, d + r * step + t, step, units + t * kChunk / 2 + r / 2 * kTokens};
           if (offset + kTokens <= 0) {
             unseenTile(out);
@@ -249,16 +251,16 @@ static void backwardTurned(const Shape& s, const Head& head, const Gradients& g,
       }
       for (int t = 0; t < m; t += kTokens)
         for (int c = 0; c < width; c += 32)
-          tileProduct32(dq + (from + t) * width + c * kTokens, kTokens, (const uint8_t*)(kTurned + c * kStep + key), kStep * 2, (const uint8_t*)(units + t * kChunk / 2), n / 32, true);
+          tileProduct32(dq + (from + t) * width + c * kTokens, kTokens, (const uint8_t*)(kTransposed + c * kStep + key), kStep * 2, (const uint8_t*)(units + t * kChunk / 2), n / 32, true);
     }
     const int there = (int)(head.kLen - key < n ? head.kLen - key : n);
-    addBlock(g.dk + key * head.kvStep, head.kvStep, keySums, width, there, s.N, g.fresh);
-    addBlock(g.dv + key * head.kvStep, head.kvStep, valueSums, vWidth, there, s.V, g.fresh);
+    addBlock({g.dk + key * head.kvStep, there, s.N, head.kvStep}, keySums, width, g.fresh);
+    addBlock({g.dv + key * head.kvStep, there, s.V, head.kvStep}, valueSums, vWidth, g.fresh);
     for (int j = 0; j < there; j++) memcpy(g.dRope + (key + j) * s.P, keySums + j * width + s.N, (size_t)s.P * 4);
   }
   for (ptrdiff_t query = 0; query < head.qLen; query += kTokens) {
     for (int c = 0; c < s.N + s.P; c += 32) {
-      turnOutPart(rowsFrom(g.dq + query * head.qStep + c, head.qStep, head.qLen - query), dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, !g.fresh, false);
+      storeTransposedPart(rowsFrom(g.dq + query * head.qStep + c, head.qStep, head.qLen - query), dq + query * width + c * kTokens, s.N + s.P - c < 32 ? s.N + s.P - c : 32, !g.fresh, false);
     }
   }
 }

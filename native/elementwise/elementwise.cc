@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "elementwise/contract.h"
+#include "runtime/arena.h"
 #include "runtime/pool.h"
 #include "simd/vec.h"
 
@@ -26,9 +27,9 @@ void zero(const call::Zero& p) {
   float* x = p.x;
   parallelRange(p.n, 1 << 18, [&](ptrdiff_t from, ptrdiff_t to) {
     for (; from < to && (uintptr_t)(x + from) % SHOAL_VECTOR_BYTES; from++) x[from] = 0;
-    for (; from + kLanes <= to; from += kLanes) storePast(x + from, Vf{});
+    for (; from + kLanes <= to; from += kLanes) storeNonTemporal(x + from, Vf{});
     for (; from < to; from++) x[from] = 0;
-    storedPast();
+    nonTemporalFence();
   });
 }
 
@@ -36,7 +37,8 @@ void zero(const call::Zero& p) {
 double sumSquares(const call::SumSquares& p) {
   const float* x = p.x;
   const ptrdiff_t n = p.n, blocks = (n + kGrain - 1) / kGrain;
-  double* sums = (double*)sharedScratch(3, (size_t)(blocks + 1) * 8);
+  Scratch shared(Arena::kShared);
+  double* sums = shared.take<double>(blocks);
   parallelFor(blocks, [&](ptrdiff_t block) {
     const ptrdiff_t from = block * kGrain, to = from + kGrain < n ? from + kGrain : n;
     double lanes[16] = {};

@@ -11,13 +11,13 @@ struct Absorbed {
   ptrdiff_t N, R;
 };
 
-constexpr ptrdiff_t kRowsAhead = 8;
+constexpr ptrdiff_t kPrefetchRows = 8;
 
-/** Asks for the row that comes kRowsAhead after row n of a matrix, or for one of the matrix that is read after it. */
+/** Prefetches the row that comes kPrefetchRows after row n of a matrix, or one of the matrix that is read after it. */
 template <class T>
-SHOAL_INLINE void askAhead(const Absorbed& a, const T* w, const T* next, ptrdiff_t n) {
-  const T* row = n + kRowsAhead < a.N ? w + (n + kRowsAhead) * a.R : next + (n + kRowsAhead - a.N) * a.R;
-  fetchRow(row, a.R);
+SHOAL_INLINE void prefetchNext(const Absorbed& a, const T* w, const T* next, ptrdiff_t n) {
+  const T* row = n + kPrefetchRows < a.N ? w + (n + kPrefetchRows) * a.R : next + (n + kPrefetchRows - a.N) * a.R;
+  prefetchRow(row, a.R);
 }
 
 /** `vectors` vectors of columns from r on, of M queries. */
@@ -25,7 +25,7 @@ template <int M, int vectors, class T>
 SHOAL_INLINE void absorbColumns(const Absorbed& a, const T* w, const T* next, ptrdiff_t r) {
   Vf sum[M][vectors] = {};
   for (ptrdiff_t n = 0; n < a.N; n++) {
-    if (r == 0) askAhead(a, w, next, n);
+    if (r == 0) prefetchNext(a, w, next, n);
     Vf row[vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) row[v] = loadAs(w + n * a.R + r + v * kLanes);
@@ -43,12 +43,12 @@ SHOAL_INLINE void absorbColumns(const Absorbed& a, const T* w, const T* next, pt
 }
 
 #if defined(SHOAL_BF16_DOT)
-/** As above of queries that are rounded to bf16, `pairs` · 32 columns: two rows of the matrix meet two numbers of a query at a time. */
+/** The same for queries that are rounded to bf16, `pairs` · 32 columns: two rows of the matrix meet two numbers of a query at a time. */
 template <int M, int pairs>
 SHOAL_INLINE void absorbPairs(const Absorbed& a, const uint16_t* w, const uint16_t* next, ptrdiff_t r) {
   __m512 even[M][pairs] = {}, odd[M][pairs] = {};
   for (ptrdiff_t n = 0; n < a.N; n += 2) {
-    if (r == 0) askAhead(a, w, next, n), askAhead(a, w, next, n + 1);
+    if (r == 0) prefetchNext(a, w, next, n), prefetchNext(a, w, next, n + 1);
     __m512i low[pairs], high[pairs];
 #pragma GCC unroll 8
     for (int v = 0; v < pairs; v++) {
@@ -65,7 +65,7 @@ SHOAL_INLINE void absorbPairs(const Absorbed& a, const uint16_t* w, const uint16
       }
     }
   }
-  // Of each eight columns, `even` has the first four.
+  // `even` has the first four of each eight columns.
   const __m512i front = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23), back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
 #pragma GCC unroll 4
   for (int m = 0; m < M; m++)
@@ -92,7 +92,7 @@ static void absorbFrom(const Absorbed& a, const T* w, const T* next, ptrdiff_t r
 }
 
 #if defined(SHOAL_BF16_DOT)
-/** As above of pairs; returns the first column that is left. */
+/** The same for pairs; returns the first column that is left. */
 template <int M, int pairs>
 static ptrdiff_t absorbPairsFrom(const Absorbed& a, const uint16_t* w, const uint16_t* next, ptrdiff_t r) {
   for (; r + pairs * 32 <= a.R; r += pairs * 32) absorbPairs<M, pairs>(a, w, next, r);

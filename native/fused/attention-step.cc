@@ -8,8 +8,8 @@
 namespace SHOAL_ISA {
 namespace {
 
-/** Turns P numbers in place by the angles of one position. */
-void turn(float* x, const float* cosines, const float* sines, ptrdiff_t P, bool interleaved) {
+/** Rotates P numbers in place by the angles of one position. */
+void rotate(float* x, const float* cosines, const float* sines, ptrdiff_t P, bool interleaved) {
   const ptrdiff_t half = P / 2, step = interleaved ? 2 : 1, second = interleaved ? 1 : half;
   for (ptrdiff_t i = 0; i < half; i++) {
     float *a = x + i * step, *b = a + second;
@@ -57,7 +57,7 @@ void attentionStep(const call::AttentionStep& p) {
   const bool interleaved = p.interleaved;
   const Matrix qA = matrixOf(p.qA, D), q = matrixOf(p.q, rank ? rank : D), kvA = matrixOf(p.kvA, D), o = matrixOf(p.o, H * V);
   const CacheRows cache{{p.cache.data, p.cache.dtype}, p.cacheScales, R, P};
-  const Held kvBHeld = kvB.isBf16() ? kHeldBf16 : kHeldF32;
+  const Format kvBFormat = kvB.isBf16() ? kFormatBf16 : kFormatF32;
   const ptrdiff_t qWidth = H * (N + P), perHead = (N + V) * R;
 
   Rows inputs, qInputs, latents, heads;
@@ -65,56 +65,54 @@ void attentionStep(const call::AttentionStep& p) {
   if (rank) inputs.want(qA), qInputs.want(q);
   else inputs.want(q);
   heads.want(o);
-  latents.want({kvBHeld, nullptr, nullptr, R});
+  latents.want({kvBFormat, nullptr, nullptr, R});
   const ptrdiff_t padded = cache.padded();
   const bool few = isFew(T);
-  float *qLow, *qRow, *latent, *queries, *attended;
-  cutMemory([&](Cutter& shared, Cutter& own) {
-    shared.cut(qLow, T * rank);
-    shared.cut(qRow, T * qWidth);
-    shared.cut(latent, T * (R + P));
-    shared.cut(queries, T * H * padded);
-    shared.cut(attended, T * H * V);
-    latents.cut(shared, T * H);
-    Cutter& each = few ? own : shared;
-    inputs.cut(each, T);
-    if (rank) qInputs.cut(each, T);
-    heads.cut(each, T);
-  });
+  Scratch shared(Arena::kShared), own;
+  float *qLow = shared.take<float>(T * rank), *qRow = shared.take<float>(T * qWidth), *latent = shared.take<float>(T * (R + P));
+  float *queries = shared.take<float>(T * H * padded), *attended = shared.take<float>(T * H * V);
+  latents.takeFrom(shared, T * H);
+  Scratch& each = few ? own : shared;
+  inputs.takeFrom(each, T);
+  if (rank) qInputs.takeFrom(each, T);
+  heads.takeFrom(each, T);
 
   forRows(T, [&](ptrdiff_t t) {
-    float* row = rowOfOwn(D);
+    Scratch memory;
+    float* row = memory.take<float>(D);
     normRow(x + t * D, p.norm, D, eps, row);
     inputs.set(t, 0, row, D);
   });
-  const Job first[] = {{&kvA, &inputs, R + P}, {rank ? &qA : &q, &inputs, rank ? rank : qWidth}};
-  runJobs(first, 2, T, [&](int job, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
-    float* to = job == 0 ? latent + t * (R + P) : rank ? qLow + t * rank : qRow + t * qWidth;
+  const Projection first[] = {{&kvA, &inputs, R + P}, {rank ? &qA : &q, &inputs, rank ? rank : qWidth}};
+  runProjections(first, 2, T, [&](int projection, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+    float* to = projection == 0 ? latent + t * (R + P) : rank ? qLow + t * rank : qRow + t * qWidth;
     memcpy(to + n, numbers, (size_t)columns * 4);
   });
 
   forRows(T, [&](ptrdiff_t t) {
     if (!few || member() == 0) {
-      float* row = rowOfOwn(R + P);
+      Scratch memory;
+      float* row = memory.take<float>(R + P);
       memcpy(row, latent + t * (R + P), (size_t)(R + P) * 4);
       const ptrdiff_t angle = positions[t] * (P / 2);
-      turn(row + R, cosines + angle, sines + angle, P, interleaved);
+      rotate(row + R, cosines + angle, sines + angle, P, interleaved);
       normRow(row, p.kvANorm, R, eps, row);
       writeCacheRow(p.cache, p.cacheScales, rowStart[t] + rowCount[t] - 1, row, R, row + R, P);
     }
     if (!rank) return;
-    float* row = rowOfOwn(rank);
+    Scratch memory;
+    float* row = memory.take<float>(rank);
     normRow(qLow + t * rank, p.qANorm, rank, eps, row);
     qInputs.set(t, 0, row, rank);
   });
-  const Job second{&q, &qInputs, qWidth};
+  const Projection second{&q, &qInputs, qWidth};
   if (rank)
-    runJobs(&second, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+    runProjections(&second, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
       memcpy(qRow + t * qWidth + n, numbers, (size_t)columns * 4);
     });
   else meet();  // the cache's new rows are there
 
-  // Head by head, q_nope · W_UK: what kv_b_proj makes of the latents into keys, moved to the query. Beside it q_rope, turned.
+  // Head by head, q_nope · W_UK: what kv_b_proj makes of the latents into keys, moved to the query. Beside it q_rope, rotated.
   const auto absorbHead = [&](ptrdiff_t h, ptrdiff_t from, ptrdiff_t end) {
     for (ptrdiff_t t0 = from; t0 < end; t0 += kRowsAtOnce) {
       const int M = (int)(end - t0 < kRowsAtOnce ? end - t0 : kRowsAtOnce);
@@ -123,7 +121,7 @@ void attentionStep(const call::AttentionStep& p) {
         const ptrdiff_t t = t0 + m, angle = positions[t] * (P / 2);
         float *own = qRow + t * qWidth + h * (N + P), *query = queries + (t * H + h) * padded;
         a.q[m] = own, a.out[m] = query;
-        turn(own + N, cosines + angle, sines + angle, P, interleaved);
+        rotate(own + N, cosines + angle, sines + angle, P, interleaved);
         memcpy(query + R, own + N, (size_t)P * 4);
         memset(query + R + P, 0, (size_t)(padded - R - P) * 4);
         if (kvB.isBf16())
@@ -135,7 +133,8 @@ void attentionStep(const call::AttentionStep& p) {
     }
   };
   const auto attendHeads = [&](ptrdiff_t t, ptrdiff_t h0, ptrdiff_t h1) {
-    Tile tile = tileIn((float*)scratch(0, (size_t)tileNumbers(cache, h1 - h0) * 4), cache, h1 - h0, scale);
+    Scratch memory;
+    Tile tile = tileIn(memory.take<float>(tileNumbers(cache, h1 - h0)), cache, h1 - h0, scale);
     tile.q = queries + (t * H + h0) * padded;
     attend(tile, cache, rowStart[t], rowCount[t], h1 - h0);
     for (ptrdiff_t h = h0; h < h1; h++) latents.set(t * H + h, 0, tile.sums + (h - h0) * tile.columns, R);
@@ -143,10 +142,10 @@ void attentionStep(const call::AttentionStep& p) {
   // Head by head, the sums of latents · W_UV: values.
   const auto expandHead = [&](ptrdiff_t h, ptrdiff_t from, ptrdiff_t end) {
     const ptrdiff_t at = h * perHead + N * R;
-    const Matrix values{kvBHeld, kvB.isBf16() ? (const void*)(kvB.bf16() + at) : (const void*)(kvB.f32() + at), nullptr, R};
+    const Matrix values{kvBFormat, kvB.isBf16() ? (const void*)(kvB.bf16() + at) : (const void*)(kvB.f32() + at), nullptr, R};
     for (ptrdiff_t t = from; t < end; t += kRowsAtOnce) {
       const ptrdiff_t rows[kRowsAtOnce] = {t * H + h, (t + 1) * H + h, (t + 2) * H + h, (t + 3) * H + h};
-      multiply(values, 0, (int)V, latents, rows, (int)(end - t < kRowsAtOnce ? end - t : kRowsAtOnce), attended + rows[0] * V, H * V);
+      multiply(values, 0, latents, rows, {attended + rows[0] * V, end - t < kRowsAtOnce ? end - t : kRowsAtOnce, V, H * V});
     }
   };
   if (few) {
@@ -172,8 +171,8 @@ void attentionStep(const call::AttentionStep& p) {
     forHeads(expandHead);
   }
   forRows(T, [&](ptrdiff_t t) { heads.set(t, 0, attended + t * H * V, H * V); });
-  const Job last{&o, &heads, D};
-  runJobs(&last, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
+  const Projection last{&o, &heads, D};
+  runProjections(&last, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
     for (int c = 0; c < columns; c++) out[t * D + n + c] = x[t * D + n + c] + numbers[c];
   });
 }

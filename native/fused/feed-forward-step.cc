@@ -24,22 +24,22 @@ struct Group {
 constexpr int kHiddenColumns = kBlock;
 
 /** Columns that are formed at once of few rows: weights come from memory at its best in long runs, first the gate's and then up's. */
-constexpr int kMostHiddenColumns = 256;
+constexpr int kMaxHiddenColumns = 256;
 
 /** hidden[…][f …] = silu(gate) · up of a group's rows: the numbers of units from … to−1. */
 void hiddenUnits(const Group& g, ptrdiff_t F, const Rows& inputs, Rows& hidden, ptrdiff_t from, ptrdiff_t to) {
   const ptrdiff_t end = to * kHiddenColumns < F ? to * kHiddenColumns : F;
-  // Of many rows, as many columns as stay in the nearest cache until the last of the rows has met them.
-  const int most = g.rows > kRowsAtOnce ? kHiddenColumns : kMostHiddenColumns;
-  alignas(64) float gates[kRowsAtOnce * kMostHiddenColumns], ups[kRowsAtOnce * kMostHiddenColumns];
+  // With many rows, only as many columns as stay in L1 until the last of the rows has met them.
+  const int most = g.rows > kRowsAtOnce ? kHiddenColumns : kMaxHiddenColumns;
+  alignas(64) float gates[kRowsAtOnce * kMaxHiddenColumns], ups[kRowsAtOnce * kMaxHiddenColumns];
   for (ptrdiff_t f = from * kHiddenColumns; f < end; f += most) {
     const int columns = (int)(end - f < most ? end - f : most);
     for (ptrdiff_t first = 0; first < g.rows; first += kRowsAtOnce) {
       const int M = (int)(g.rows - first < kRowsAtOnce ? g.rows - first : kRowsAtOnce);
       ptrdiff_t rows[kRowsAtOnce] = {};
       for (int m = 0; m < M; m++) rows[m] = g.inputs ? g.inputs[first + m] : first + m;
-      multiply(g.gateUp, f, columns, inputs, rows, M, gates, most);
-      multiply(g.gateUp, F + f, columns, inputs, rows, M, ups, most);
+      multiply(g.gateUp, f, inputs, rows, {gates, M, columns, most});
+      multiply(g.gateUp, F + f, inputs, rows, {ups, M, columns, most});
       for (int m = 0; m < M; m++) {
         float *gate = gates + m * most, *up = ups + m * most;
         for (int c = columns; c % kLanes; c++) gate[c] = up[c] = 0;
@@ -60,7 +60,7 @@ void addUnit(const Group& g, const Rows& hidden, const float* weights, ptrdiff_t
     const int M = (int)(g.rows - first < kRowsAtOnce ? g.rows - first : kRowsAtOnce);
     ptrdiff_t rows[kRowsAtOnce] = {};
     for (int m = 0; m < M; m++) rows[m] = g.hidden + first + m;
-    multiply(g.down, n, columns, hidden, rows, M, tile, kUnitColumns);
+    multiply(g.down, n, hidden, rows, {tile, M, columns, kUnitColumns});
     for (int m = 0; m < M; m++) {
       float* to = out + (g.inputs ? g.inputs[first + m] : first + m) * D + n;
       const float weight = weights ? weights[first + m] : 1;
@@ -79,32 +79,27 @@ void feedForwardStep(const call::FeedForwardStep& p) {
   const ptrdiff_t T = p.T, D = p.D, sharedF = p.shared.F, E = e.E, F = e.F, K = e.K;
   const Router chooser{(int)E, (int)K, (int)e.groups, (int)e.topkGroups, e.normalise != 0, (float)e.scale};
   const FeedForward shared{matrixOf(p.shared.gateUp, D), matrixOf(p.shared.down, sharedF), sharedF}, routed{matrixOf(e.gateUp, D), matrixOf(e.down, F), F};
-  const Matrix routerMatrix{kHeldF32, e.router, nullptr, D};
+  const Matrix routerMatrix{kFormatF32, e.router, nullptr, D};
   const ptrdiff_t J = E > 0 ? T * K : 0;
 
   Rows inputs, sharedHidden, hidden;
   if (sharedF) inputs.want(shared.gateUp), sharedHidden.want(shared.down);
   if (E) inputs.want(routed.gateUp), inputs.want(routerMatrix), hidden.want(routed.down);
-  float *logits, *shares, *sorted;
-  int32_t *chosen, *starts, *tokens, *next;
-  Group* groups;
-  cutMemory([&](Cutter& shared, Cutter& own) {
-    shared.cut(logits, T * E);
-    if (sharedF) sharedHidden.cut(shared, T);
-    if (E) hidden.cut(shared, J);
-    own.cut(starts, E + 1);
-    own.cut(next, E + 1);
-    own.cut(tokens, J);
-    own.cut(sorted, J);
-    own.cut(groups, E + 1);
-    Cutter& each = isFew(T) ? own : shared;
-    inputs.cut(each, T);
-    each.cut(chosen, J);
-    each.cut(shares, J);
-  });
+  Scratch all(Arena::kShared), own;
+  float* logits = all.take<float>(T * E);
+  if (sharedF) sharedHidden.takeFrom(all, T);
+  if (E) hidden.takeFrom(all, J);
+  int32_t *starts = own.take<int32_t>(E + 1), *next = own.take<int32_t>(E), *tokens = own.take<int32_t>(J);
+  float* sorted = own.take<float>(J);
+  Group* groups = own.take<Group>(E);
+  Scratch& each = isFew(T) ? own : all;
+  inputs.takeFrom(each, T);
+  int32_t* chosen = each.take<int32_t>(J);
+  float* shares = each.take<float>(J);
 
   forRows(T, [&](ptrdiff_t t) {
-    float* row = rowOfOwn(D);
+    Scratch memory;
+    float* row = memory.take<float>(D);
     normRow(x + t * D, p.norm, D, p.eps, row);
     inputs.set(t, 0, row, D);
   });
@@ -119,7 +114,7 @@ void feedForwardStep(const call::FeedForwardStep& p) {
       const ptrdiff_t e = task * kUnitColumns;
       for (ptrdiff_t t = 0; t < T; t += kRowsAtOnce) {
         const ptrdiff_t rows[kRowsAtOnce] = {t, t + 1, t + 2, t + 3};
-        multiply(routerMatrix, e, columnsOfUnit(E, task), inputs, rows, (int)(T - t < kRowsAtOnce ? T - t : kRowsAtOnce), logits + t * E + e, E);
+        multiply(routerMatrix, e, inputs, rows, {logits + t * E + e, T - t < kRowsAtOnce ? T - t : kRowsAtOnce, columnsOfUnit(E, task), E});
       }
       return;
     }
@@ -130,7 +125,8 @@ void feedForwardStep(const call::FeedForwardStep& p) {
   ptrdiff_t count = 0;
   if (E) {
     forRows(T, [&](ptrdiff_t t) {
-      float* scores = rowOfOwn(E + (ptrdiff_t)chooser.scratchNumbers());
+      Scratch memory;
+      float* scores = memory.take<float>(E + (ptrdiff_t)chooser.scratchNumbers());
       choose(chooser, logits + t * E, p.experts.bias, scores, chosen + t * K, shares + t * K, scores + E);
     });
     memset(starts, 0, (size_t)(E + 1) * 4);

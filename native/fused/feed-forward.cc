@@ -11,7 +11,7 @@ namespace SHOAL_ISA {
 namespace {
 
 /** Rows of one expert that a task takes through the products, and of which range of a round they are (the gradient's). */
-struct Block {
+struct TokenBlock {
   ptrdiff_t expert, from, count, range;
 };
 
@@ -19,15 +19,15 @@ struct Experts {
   ConstBuffer x;
   const int32_t *tokens, *offsets;  // tokens null: row j is token j
   ptrdiff_t E, D, F;
-  Block* blocks;  // with room for those of all rows
+  TokenBlock* blocks;  // with room for those of all rows
 
   ptrdiff_t tokenOf(ptrdiff_t j) const { return tokens ? tokens[j] : j; }
 };
 
 template <class Call>
-Experts expertsOf(const Call& p) {
+Experts expertsOf(const Call& p, Scratch& shared) {
   Experts s{p.x, p.rows, p.offsets, p.E, p.D, p.F, nullptr};
-  s.blocks = (Block*)sharedScratch(0, (size_t)(s.E + s.offsets[s.E] / kBlockTokens + 1) * sizeof(Block));
+  s.blocks = shared.take<TokenBlock>(s.E + s.offsets[s.E] / kBlockTokens + 1);
   return s;
 }
 
@@ -39,7 +39,7 @@ ptrdiff_t addBlocks(const Experts& s, ptrdiff_t count, ptrdiff_t expert, ptrdiff
 
 /** Rows of `matrix` [T][D] that panel p of a block reads. */
 template <class T>
-TokenRows<T> rowsOfPanel(const Experts& s, const Block& block, int p, const T* matrix) {
+TokenRows<T> rowsOfPanel(const Experts& s, const TokenBlock& block, int p, const T* matrix) {
   TokenRows<T> rows;
   for (int t = 0; t < kTokens; t++) {
     const ptrdiff_t i = p * kTokens + t;
@@ -49,32 +49,32 @@ TokenRows<T> rowsOfPanel(const Experts& s, const Block& block, int p, const T* m
 }
 
 /** Where columns n … n+31 of results [J][D] of a panel go. */
-OutRows outRows(const Block& block, int p, float* out, ptrdiff_t D, ptrdiff_t n) {
+OutRows outRows(const TokenBlock& block, int p, float* out, ptrdiff_t D, ptrdiff_t n) {
   return rowsFrom(out + (block.from + p * kTokens) * D + n, D, block.count - p * kTokens);
 }
 
-constexpr ptrdiff_t kTurnedAtOnce = 128;  // columns that a task turns
+constexpr ptrdiff_t kTransposedAtOnce = 128;  // columns that a task transposes
 
 /** Weights in bf16 as they are, or rounded into shared memory. */
-const uint16_t* roundedWeights(int slot, const ConstBuffer& w, ptrdiff_t numbers) {
+const uint16_t* roundedWeights(Scratch& shared, const ConstBuffer& w, ptrdiff_t numbers) {
   if (w.isBf16()) return w.bf16();
-  uint16_t* rounded = (uint16_t*)sharedScratch(slot, (size_t)numbers * 2);
+  uint16_t* rounded = shared.take<uint16_t>(numbers);
   const float* from = w.f32();
   parallelRange(numbers, 1 << 15, [&](ptrdiff_t first, ptrdiff_t last) { roundRow(rounded + first, from + first, last - first); });
   return rounded;
 }
 
 /** E matrices [rows][columns] as bf16 [columns][rows]. */
-const uint16_t* turnedWeights(int slot, const ConstBuffer& w, ptrdiff_t E, ptrdiff_t rows, ptrdiff_t columns) {
-  uint16_t* turned = (uint16_t*)sharedScratch(slot, (size_t)(E * rows * columns) * 2);
-  const ptrdiff_t parts = (columns + kTurnedAtOnce - 1) / kTurnedAtOnce;
+const uint16_t* transposedWeights(Scratch& shared, const ConstBuffer& w, ptrdiff_t E, ptrdiff_t rows, ptrdiff_t columns) {
+  uint16_t* transposed = shared.take<uint16_t>(E * rows * columns);
+  const ptrdiff_t parts = (columns + kTransposedAtOnce - 1) / kTransposedAtOnce;
   parallelFor(E * parts, [&](ptrdiff_t task) {
-    const ptrdiff_t e = task / parts, from = task % parts * kTurnedAtOnce, to = from + kTurnedAtOnce < columns ? from + kTurnedAtOnce : columns;
+    const ptrdiff_t e = task / parts, from = task % parts * kTransposedAtOnce, to = from + kTransposedAtOnce < columns ? from + kTransposedAtOnce : columns;
     const Source source{w.data, w.isBf16(), columns, 1};
-    uint16_t* lines = turned + (e * columns + from) * rows;
-    for (ptrdiff_t row = 0; row < rows; row += 32) turnRows(lines + row, rows, {source.at(e * rows + row, from), source.bf16, columns, 1}, (int)(to - from));
+    uint16_t* lines = transposed + (e * columns + from) * rows;
+    for (ptrdiff_t row = 0; row < rows; row += 32) transposeRows(lines + row, rows, {source.at(e * rows + row, from), source.bf16, columns, 1}, (int)(to - from));
   });
-  return turned;
+  return transposed;
 }
 
 /** silu(gate) · up of a tile, as units of a panel. */
@@ -95,44 +95,46 @@ void activate(uint32_t* units, const float* gate, const float* up) {
 }  // namespace
 
 void feedForward(const call::FeedForward& call) {
-  const Experts s = expertsOf(call);
+  Scratch shared(Arena::kShared);
+  const Experts s = expertsOf(call, shared);
   const ptrdiff_t D = s.D, F = s.F;
-  const bool past = goesPast(s.offsets[s.E] * D);
-  const uint16_t *gateUp = roundedWeights(1, call.gateUp, s.E * 2 * F * D), *down = roundedWeights(2, call.down, s.E * D * F);
+  const bool nonTemporal = isNonTemporal(s.offsets[s.E] * D);
+  const uint16_t *gateUp = roundedWeights(shared, call.gateUp, s.E * 2 * F * D), *down = roundedWeights(shared, call.down, s.E * D * F);
   ptrdiff_t blocks = 0;
   for (ptrdiff_t e = 0; e < s.E; e++) blocks = addBlocks(s, blocks, e, s.offsets[e], s.offsets[e + 1], 0);
   // The largest first, so that threads end together.
-  std::sort(s.blocks, s.blocks + blocks, [](const Block& a, const Block& b) { return a.count != b.count ? a.count > b.count : a.from < b.from; });
+  std::sort(s.blocks, s.blocks + blocks, [](const TokenBlock& a, const TokenBlock& b) { return a.count != b.count ? a.count > b.count : a.from < b.from; });
   parallelFor(blocks, [&](ptrdiff_t task) {
-    const Block& block = s.blocks[task];
+    const TokenBlock& block = s.blocks[task];
     const int panels = panelsOf(block.count);
     const ptrdiff_t xPanel = D / 2 * kTokens, hPanel = F / 2 * kTokens;
-    uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (xPanel + hPanel)) * 4);
+    Scratch own;
+    uint32_t* x = own.take<uint32_t>(kPanels * (xPanel + hPanel));
     uint32_t* hidden = x + kPanels * xPanel;
-    float* gates = (float*)scratch(1, 2 * kPanels * kTile * 4);
+    float* gates = own.take<float>(2 * kPanels * kTile);
     float* ups = gates + kPanels * kTile;
     const uint16_t *gate = gateUp + block.expert * 2 * F * D, *downs = down + block.expert * D * F;
     for (ptrdiff_t i = 0; i < kMR * D; i += 32) __builtin_prefetch(gate + i, 0, 2);
     for (int p = 0; p < panels; p++) {
       inItsType(s.x, [&](const auto* matrix) {
         const auto rows = rowsOfPanel(s, block, p, matrix);
-        fetchRows(rows, (int)D);
+        prefetchRows(rows, (int)D);
         packTokens(x + p * xPanel, rows, (int)D);
       });
     }
     productsBegin<Mode::kPair>();
     for (ptrdiff_t f = 0; f < F; f += kMR) {
       const uint16_t *g = gate + f * D, *u = g + F * D, *next = f + kMR < F ? g + kMR * D : downs;
-      multiplyRows(gates, g, x, xPanel, block.count, (int)D, u);
-      multiplyRows(ups, u, x, xPanel, block.count, (int)D, next);
+      multiplyTransposed(gates, g, x, xPanel, block.count, (int)D, u);
+      multiplyTransposed(ups, u, x, xPanel, block.count, (int)D, next);
       for (int p = 0; p < panels; p++) activate(hidden + p * hPanel + f / 2 * kTokens, gates + p * kTile, ups + p * kTile);
     }
     for (ptrdiff_t d = 0; d < D; d += kMR) {
-      multiplyRows(gates, downs + d * F, hidden, hPanel, block.count, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
-      for (int p = 0; p < panels; p++) turnOut(outRows(block, p, call.out, D, d), gates + p * kTile, false, past);
+      multiplyTransposed(gates, downs + d * F, hidden, hPanel, block.count, (int)F, d + kMR < D ? downs + (d + kMR) * F : nullptr);
+      for (int p = 0; p < panels; p++) storeTransposed(outRows(block, p, call.out, D, d), gates + p * kTile, false, nonTemporal);
     }
     productsEnd<Mode::kPair>();
-    storedPast();
+    nonTemporalFence();
   });
 }
 
@@ -169,9 +171,9 @@ struct Gradient {
   Kept kept;
   const float *dout, *weights;
   const int32_t* choices;  // [J]: where a row's weight stands; null: all weights are 1
-  const uint16_t *gateUp, *gateUpTurned, *downTurned;
+  const uint16_t *gateUp, *gateUpTransposed, *downTransposed;
   float *dx, *dWeights;
-  bool accumulate, past;
+  bool accumulate, nonTemporal;
   Range* ranges;
 };
 
@@ -212,14 +214,15 @@ void gradientTiles(const float* gate, const float* up, const float* dHidden, con
 }
 
 /** Everything of one block but the sums over tokens, whose operands it leaves in `kept`. */
-void gradientBlock(const Gradient& g, const Block& block) {
+void gradientBlock(const Gradient& g, const TokenBlock& block) {
   const Experts& s = g.s;
   const Range& range = g.ranges[block.range];
   const ptrdiff_t D = s.D, F = s.F, e = block.expert, panel = D / 2 * kTokens, dPanel = F * kTokens, at = block.from - range.from;
   const int panels = panelsOf(block.count);
-  uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (2 * panel + dPanel)) * 4);
+  Scratch own;
+  uint32_t* x = own.take<uint32_t>(kPanels * (2 * panel + dPanel));
   uint32_t *dout = x + kPanels * panel, *dGateUp = dout + kPanels * panel;
-  float* gates = (float*)scratch(1, 3 * kPanels * kTile * 4);
+  float* gates = own.take<float>(3 * kPanels * kTile);
   float *ups = gates + kPanels * kTile, *dHidden = ups + kPanels * kTile;
   alignas(64) float weights[kBlockTokens], sums[kBlockTokens];
   for (ptrdiff_t i = 0; i < kBlockTokens; i++) {
@@ -231,21 +234,21 @@ void gradientBlock(const Gradient& g, const Block& block) {
     const auto gradients = rowsOfPanel(s, block, p, g.dout);
     inItsType(s.x, [&](const auto* matrix) {
       const auto rows = rowsOfPanel(s, block, p, matrix);
-      fetchRows(rows, (int)D);
-      fetchRows(gradients, (int)D);
+      prefetchRows(rows, (int)D);
+      prefetchRows(gradients, (int)D);
       packTokens(x + p * panel, rows, (int)D);
       packAcrossTokens(g.kept.panels(g.kept.x, range) + unit, range.panelStride(), rows, (int)D);
     });
     packTokens(dout + p * panel, gradients, (int)D);
     packAcrossTokens(g.kept.panels(g.kept.dout, range) + unit, range.panelStride(), gradients, (int)D);
   }
-  const uint16_t *gateUp = g.gateUp + e * 2 * F * D, *down = g.downTurned + e * F * D, *turned = g.gateUpTurned + e * 2 * F * D;
+  const uint16_t *gateUp = g.gateUp + e * 2 * F * D, *down = g.downTransposed + e * F * D, *transposed = g.gateUpTransposed + e * 2 * F * D;
   productsBegin<Mode::kPair>();
   for (ptrdiff_t f = 0; f < F; f += kMR) {
-    const uint16_t *gate = gateUp + f * D, *up = gate + F * D, *downs = down + f * D, *next = f + kMR < F ? gate + kMR * D : turned;
-    multiplyRows(gates, gate, x, panel, block.count, (int)D, up);
-    multiplyRows(ups, up, x, panel, block.count, (int)D, downs);
-    multiplyRows(dHidden, downs, dout, panel, block.count, (int)D, next);
+    const uint16_t *gate = gateUp + f * D, *up = gate + F * D, *downs = down + f * D, *next = f + kMR < F ? gate + kMR * D : transposed;
+    multiplyTransposed(gates, gate, x, panel, block.count, (int)D, up);
+    multiplyTransposed(ups, up, x, panel, block.count, (int)D, downs);
+    multiplyTransposed(dHidden, downs, dout, panel, block.count, (int)D, next);
     for (int p = 0; p < panels; p++) {
       const auto line = [&](ptrdiff_t i) { return g.kept.line(range, block.range, i) + at + p * kTokens; };
       const auto units = [&](ptrdiff_t i) { return dGateUp + p * dPanel + i / 2 * kTokens; };
@@ -254,11 +257,11 @@ void gradientBlock(const Gradient& g, const Block& block) {
     }
   }
   for (ptrdiff_t d = 0; d < D; d += kMR) {
-    multiplyRows(gates, turned + d * 2 * F, dGateUp, dPanel, block.count, (int)(2 * F), d + kMR < D ? turned + (d + kMR) * 2 * F : nullptr);
-    for (int p = 0; p < panels; p++) turnOut(outRows(block, p, g.dx, D, d), gates + p * kTile, g.accumulate, g.past);
+    multiplyTransposed(gates, transposed + d * 2 * F, dGateUp, dPanel, block.count, (int)(2 * F), d + kMR < D ? transposed + (d + kMR) * 2 * F : nullptr);
+    for (int p = 0; p < panels; p++) storeTransposed(outRows(block, p, g.dx, D, d), gates + p * kTile, g.accumulate, g.nonTemporal);
   }
   productsEnd<Mode::kPair>();
-  storedPast();
+  nonTemporalFence();
   if (g.dWeights)
     for (ptrdiff_t i = 0; i < block.count; i++) g.dWeights[g.choices[block.from + i]] += sums[i];
 }
@@ -280,7 +283,7 @@ void sumOverTokens(const Gradient& g, ptrdiff_t index, ptrdiff_t from, ptrdiff_t
       const uint8_t* panel = (const uint8_t*)(kept.panels(kept.dout, range) + d / kNR * stride);
       for (ptrdiff_t line = from; line < to; line += kMR) {
         tileProduct32(tile, kTokens, (const uint8_t*)kept.line(range, index, line), step * 2, panel, steps, false);
-        turnOut(rowsFrom(dDown + d * F + (line - 2 * F), F, kTokens), tile, true, false);
+        storeTransposed(rowsFrom(dDown + d * F + (line - 2 * F), F, kTokens), tile, true, false);
       }
     }
   }
@@ -302,24 +305,25 @@ ptrdiff_t rangesFrom(const Experts& s, ptrdiff_t from, Range* ranges) {
 }  // namespace
 
 void feedForwardBackward(const call::FeedForwardBackward& p) {
+  Scratch shared(Arena::kShared);
   Gradient g{};
-  g.s = expertsOf(p);
+  g.s = expertsOf(p, shared);
   const ptrdiff_t E = g.s.E, D = g.s.D, F = g.s.F, J = g.s.offsets[E];
-  g.dx = p.dx, g.accumulate = p.accumulate, g.past = goesPast(J * D);
+  g.dx = p.dx, g.accumulate = p.accumulate, g.nonTemporal = isNonTemporal(J * D);
   g.dWeights = p.mixture.dWeights, g.dout = p.dout, g.weights = p.mixture.weights;
   if (g.weights) {
-    int32_t* choices = (int32_t*)sharedScratch(1, (size_t)(J + 1) * 4);
+    int32_t* choices = shared.take<int32_t>(J);
     // Rows that no choice claims read the first choice's weight, not what was in memory.
     memset(choices, 0, (size_t)J * 4);
     for (ptrdiff_t i = 0; i < J; i++) choices[p.mixture.place[i]] = (int32_t)i;
     g.choices = choices;
   }
-  g.gateUp = roundedWeights(2, p.gateUp, E * 2 * F * D);
-  g.gateUpTurned = turnedWeights(3, p.gateUp, E, 2 * F, D);
-  g.downTurned = turnedWeights(4, p.down, E, D, F);
+  g.gateUp = roundedWeights(shared, p.gateUp, E * 2 * F * D);
+  g.gateUpTransposed = transposedWeights(shared, p.gateUp, E, 2 * F, D);
+  g.downTransposed = transposedWeights(shared, p.down, E, D, F);
   // A round's ranges hold no more tokens than fit, each filled up to panels.
-  g.ranges = (Range*)sharedScratch(5, (size_t)(E + 1) * sizeof(Range));
-  g.kept = {(uint16_t*)sharedScratch(6, (size_t)(3 * F * (kRoundTokens + (E + 1) * 2 * kTokens)) * 2), (uint32_t*)sharedScratch(7, (size_t)(kRoundTokens * D) * 4), nullptr, D, F};
+  g.ranges = shared.take<Range>(E + 1);
+  g.kept = {shared.take<uint16_t>(3 * F * (kRoundTokens + (E + 1) * 2 * kTokens)), shared.take<uint32_t>(kRoundTokens * D), nullptr, D, F};
   g.kept.dout = g.kept.x + kRoundTokens / 2 * D;
   // Groups of lines do not cross from gate and up to hidden numbers.
   const ptrdiff_t wide = (2 * F + kLinesAtOnce - 1) / kLinesAtOnce, all = wide + (F + kLinesAtOnce - 1) / kLinesAtOnce;

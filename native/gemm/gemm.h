@@ -6,7 +6,10 @@
 #pragma once
 #include "gemm/pack256.h"
 #include "gemm/pack512.h"
+#include "runtime/arena.h"
+#include "runtime/assert.h"
 #include "runtime/pool.h"
+#include "simd/mat.h"
 #include "simd/tile.h"
 #include "simd/vec.h"
 
@@ -73,16 +76,16 @@ template <Mode mode, class T>
 static void packContiguous(uint32_t* dst, ptrdiff_t lineStride, ptrdiff_t unitStride, const T* src, ptrdiff_t lineStep, int lines, int K) {
   constexpr int per = kPerUnit(mode);
   const int whole = K / per;
-  int done = 0, turned = 0;  // units, and lines of which so many units are done
+  int done = 0, vectorLines = 0;  // units, and lines of which so many units are done
 #if SHOAL_VECTOR_BYTES == 32
-  for (; unitStride != 1 && turned + 8 <= lines; turned += 8)
-    done = packColumns256<mode == Mode::kRound>(dst + turned * lineStride, unitStride, src + turned * lineStep, lineStep, whole);
+  for (; unitStride != 1 && vectorLines + 8 <= lines; vectorLines += 8)
+    done = packColumns256<mode == Mode::kRound>(dst + vectorLines * lineStride, unitStride, src + vectorLines * lineStep, lineStep, whole);
 #endif
 #if defined(SHOAL_BF16_DOT)
   if (mode == Mode::kPair && unitStride != 1) {
     for (int line = 0; line < lines; line += 16)
       done = packColumns512(dst + line * lineStride, unitStride, src + line * lineStep, lineStep, lines - line, whole);
-    turned = lines;
+    vectorLines = lines;
   }
 #endif
   for (int line = 0; line < lines; line++) {
@@ -94,7 +97,7 @@ static void packContiguous(uint32_t* dst, ptrdiff_t lineStride, ptrdiff_t unitSt
 #endif
       for (int u = done; u < whole; u++) to[u] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     } else {
-      for (int u = line < turned ? done : 0; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
+      for (int u = line < vectorLines ? done : 0; u < whole; u++) to[u * unitStride] = unitOf<mode>(from[u * per], from[u * per + per - 1]);
     }
     if (per == 2 && K % 2) to[whole * unitStride] = unitOf<mode>(from[K - 1], T(0));
   }
@@ -137,6 +140,7 @@ SHOAL_INLINE int paddedUnits(Mode mode, int units) {
 template <Mode mode>
 static int packPanel(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
   const int units = unitsFor(mode, K), padded = paddedUnits(mode, units);
+  SHOAL_ASSERT(lines >= 1 && lines <= kNR);
   if (source.kStep == 1) {
     if (lines < kNR) memset(dst, 0, (size_t)units * kNR * 4);
     if (source.bf16) packContiguous<mode>(dst, 1, kNR, (const uint16_t*)source.at(line, k), source.lineStep, lines, K);
@@ -205,15 +209,16 @@ static void packTransposedPanels(uint32_t* dst, const Source& source, ptrdiff_t 
   }
 }
 
-/** Panels of lines that run contiguously, turned into rows: for the tile unit, which reads A by rows only. */
+/** Panels of lines that run contiguously, transposed into rows: for the tile unit, which reads A by rows only. */
 template <Mode mode>
 static void packTransposedRows(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
   const int units = unitsFor(mode, K), padded = paddedUnits(mode, units);
 #if defined(SHOAL_BF16_DOT)
-  if (source.bf16) turnRows512(dst, kRowStride, (const uint16_t*)source.at(line, k), source.kStep, lines, K);
-  else turnRows512(dst, kRowStride, (const float*)source.at(line, k), source.kStep, lines, K);
+  if (source.bf16) transposeRows512(dst, kRowStride, (const uint16_t*)source.at(line, k), source.kStep, lines, K);
+  else transposeRows512(dst, kRowStride, (const float*)source.at(line, k), source.kStep, lines, K);
 #else
-  uint32_t* panel = (uint32_t*)scratch(7, (size_t)kUnits * 16 * 4);
+  Scratch own;
+  uint32_t* panel = own.take<uint32_t>(kUnits * 16);
   for (int i = 0; i < lines; i += 16) {
     const int width = lines - i < 16 ? lines - i : 16;
     if (source.bf16) packInterleaved<mode>(panel, 16, (const uint16_t*)source.at(line + i, k), source.kStep, width, K);
@@ -238,11 +243,12 @@ SHOAL_INLINE bool packsInRows(const Source& source) {
 #endif
 }
 
-constexpr size_t packedABytes(ptrdiff_t lines) { return (size_t)(lines + kMR) * kRowStride * 4; }
+constexpr ptrdiff_t packedAUnits(ptrdiff_t lines) { return (lines + kMR) * kRowStride; }
 
 /** Packs `lines` rows of A, at most kUnits units deep, whichever way the source runs. */
 template <Mode mode>
 static void packA(uint32_t* dst, const Source& source, ptrdiff_t line, int lines, ptrdiff_t k, int K) {
+  SHOAL_ASSERT(lines >= 1 && K >= 1 && unitsFor(mode, K) <= kUnits);
   if (source.kStep == 1) packRows<mode>(dst, source, line, lines, k, K);
   else if (packsInRows<mode>(source)) packTransposedRows<mode>(dst, source, line, lines, k, K);
   else packTransposedPanels<mode>(dst, source, line, lines, k, K);
@@ -293,11 +299,12 @@ static inline void registerProduct(float* c, ptrdiff_t ldc, const uint32_t* a, c
     for (int v = 0; v < NV; v++) store(c + r * ldc + v * kLanes, sum[r][v]);
 }
 
-/** As registerProduct for kMR rows, by the tile unit where there is one. AMX takes A in rows only. `next`: where the next product adds its sums. */
+/** registerProduct for kMR rows, by the tile unit where there is one. AMX takes A in rows only. `next`: where the next product adds its sums. */
 template <Mode mode, int RS, int US>
 static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
 #if defined(SHOAL_TILES)
   if (mode == Mode::kPair) {
+    SHOAL_ASSERT(units % 16 == 0);
     tileProduct32(c, ldc, (const uint8_t*)a, (ptrdiff_t)RS * 4, (const uint8_t*)b, units / 16, accumulate, {nullptr, 0, next});
     return;
   }
@@ -305,41 +312,43 @@ static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const
   for (int r = 0; r < kMR; r += kHeldRows) registerProduct<mode, kHeldRows, RS, US>(c + r * ldc, ldc, a + r * RS, b, units, accumulate);
 }
 
-/** The rows × columns of a tile at the border that are there, into c or added to it. */
-static void placeTile(float* c, ptrdiff_t ldc, const float* tile, int rows, int columns, bool accumulate) {
-  for (int r = 0; r < rows; r++) {
-    float* to = c + r * ldc;
+/** The part of a tile at the border that c has, into c or added to it. */
+static void placeTile(Mat c, const float* tile, bool accumulate) {
+  for (ptrdiff_t r = 0; r < c.rows; r++) {
+    float* to = c.row(r);
     const float* from = tile + r * kNR;
-    int n = 0;
-    for (; n + kLanes <= columns; n += kLanes) store(to + n, accumulate ? load(to + n) + load(from + n) : load(from + n));
-    for (; n < columns; n++) to[n] = accumulate ? to[n] + from[n] : from[n];
+    ptrdiff_t n = 0;
+    for (; n + kLanes <= c.cols; n += kLanes) store(to + n, accumulate ? load(to + n) + load(from + n) : load(from + n));
+    for (; n < c.cols; n++) to[n] = accumulate ? to[n] + from[n] : from[n];
   }
 }
 
-/** As registerProduct of `rows` ≤ kHeldRows, without most of the rows beyond: experts have a few dozen rows, whose last would cost as much as twelve. */
+/** registerProduct for `rows` ≤ kHeldRows that leaves out most rows beyond them: experts have a few dozen rows, and a last single one would cost as much as twelve. */
 template <Mode mode, int RS, int US, int NV>
-static inline void fewRegisterRows(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, int rows) {
+static inline void partialRegisterRows(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, int rows) {
   constexpr int one = (kHeldRows + 2) / 3, two = (2 * kHeldRows + 2) / 3;  // thirds
   if (rows <= one) registerProduct<mode, one, RS, US, NV>(c, ldc, a, b, units, false);
   else if (rows <= two) registerProduct<mode, two, RS, US, NV>(c, ldc, a, b, units, false);
   else registerProduct<mode, kHeldRows, RS, US, NV>(c, ldc, a, b, units, false);
 }
 
-/** microkernel for a tile at the border: only rows × columns of c exist. */
+/** microkernel for a tile that may be at the border: c may have fewer than kMR rows and kNR columns. */
 template <Mode mode, int RS, int US>
-static inline void edgeMicrokernel(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int units, bool accumulate, int rows, int columns, const float* next = nullptr) {
-  if (rows == kMR && columns == kNR) return microkernel<mode, RS, US>(c, ldc, a, b, units, accumulate, next);
+static inline void edgeMicrokernel(Mat c, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
+  SHOAL_ASSERT(c.rows >= 1 && c.rows <= kMR && c.cols >= 1 && c.cols <= kNR);
+  if (c.rows == kMR && c.cols == kNR) return microkernel<mode, RS, US>(c.data, c.stride, a, b, units, accumulate, next);
+  const int rows = (int)c.rows, columns = (int)c.cols;
   alignas(64) float tile[kMR * kNR];
   if (kTiles && mode == Mode::kPair) {
     microkernel<mode, RS, US>(tile, kNR, a, b, units, false);
   } else {
     // A router's product is a fraction of a tile wide or high.
     for (int r = 0; r < rows; r += kHeldRows) {
-      if (columns <= kLanes) fewRegisterRows<mode, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
-      else fewRegisterRows<mode, RS, US, kNR / kLanes>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
+      if (columns <= kLanes) partialRegisterRows<mode, RS, US, 1>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
+      else partialRegisterRows<mode, RS, US, kNR / kLanes>(tile + r * kNR, kNR, a + r * RS, b, units, rows - r);
     }
   }
-  placeTile(c, ldc, tile, rows, columns, accumulate);
+  placeTile(c, tile, accumulate);
 }
 
 /** Units from … to−1 of a sum over k. */
@@ -348,16 +357,16 @@ struct Span {
 };
 
 /**
- * c[kMR][columns up to whole vectors] (+)= the kMR lines of packed A that begin at `a` · panels of B, `bUnits` deep, over a span of their units: for small
+ * c[kMR][cols up to whole vectors] (+)= the kMR lines of packed A that begin at `a` · panels of B, `bUnits` deep, over a span of their units: for small
  * products in local buffers that have room for whole tiles.
  */
 template <Mode mode, int RS, int US>
-static inline void multiplyLines(float* c, ptrdiff_t ldc, const uint32_t* a, const uint32_t* b, int bUnits, Span span, int columns, bool accumulate) {
+static inline void multiplyLines(Mat c, const uint32_t* a, const uint32_t* b, int bUnits, Span span, bool accumulate) {
   const int units = span.to - span.from;
   a += (ptrdiff_t)span.from * US, b += (ptrdiff_t)span.from * kNR;
-  for (int n = 0; n < columns; n += kNR, b += (ptrdiff_t)bUnits * kNR) {
-    if (columns - n > kLanes || (kTiles && mode == Mode::kPair)) microkernel<mode, RS, US>(c + n, ldc, a, b, units, accumulate);
-    else for (int r = 0; r < kMR; r += kHeldRows) registerProduct<mode, kHeldRows, RS, US, 1>(c + r * ldc + n, ldc, a + r * RS, b, units, accumulate);
+  for (ptrdiff_t n = 0; n < c.cols; n += kNR, b += (ptrdiff_t)bUnits * kNR) {
+    if (c.cols - n > kLanes || (kTiles && mode == Mode::kPair)) microkernel<mode, RS, US>(c.data + n, c.stride, a, b, units, accumulate);
+    else for (int r = 0; r < kMR; r += kHeldRows) registerProduct<mode, kHeldRows, RS, US, 1>(c.row(r) + n, c.stride, a + r * RS, b, units, accumulate);
   }
 }
 

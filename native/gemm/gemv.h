@@ -26,7 +26,7 @@ struct Product {
 
 constexpr ptrdiff_t ceilDiv(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
-constexpr ptrdiff_t kFewRows = 8;
+constexpr ptrdiff_t kGemvRows = 8;
 
 /** Rows of A, contiguous: as f32 (rounded to bf16 where asked), or in bf16. */
 static void copyRows(const Product& p, bool round, float* rows) {
@@ -48,7 +48,7 @@ SHOAL_INLINE float loadOne(const uint16_t* p, bool) { return loadBf16One(p); }
 
 /** Columns from … to−1 of the product, where k runs contiguously in B. */
 template <class Dot>
-static void fewRowsContiguous(const Product& p, const typename Dot::Number* a, ptrdiff_t from, ptrdiff_t to) {
+static void gemvContiguous(const Product& p, const typename Dot::Number* a, ptrdiff_t from, ptrdiff_t to) {
   constexpr int kColumns = 16;
   alignas(64) float tile[4 * kColumns];
   for (ptrdiff_t n = from; n < to; n += kColumns) {
@@ -57,10 +57,11 @@ static void fewRowsContiguous(const Product& p, const typename Dot::Number* a, p
     for (ptrdiff_t m = 0; m < p.M; m += 4) {
       const int M = (int)(p.M - m < 4 ? p.M - m : 4);
       const ptrdiff_t rows[4] = {m, m + 1, m + 2, m + 3};
-      if (M == 1) dots<1, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
-      else if (M == 2) dots<2, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
-      else if (M == 3) dots<3, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
-      else dots<4, Dot>(a, p.K, rows, b, p.b.lineStep, columns, tile, kColumns);
+      const Mat sums{tile, M, columns, kColumns};
+      if (M == 1) dots<1, Dot>(a, p.K, rows, b, p.b.lineStep, sums);
+      else if (M == 2) dots<2, Dot>(a, p.K, rows, b, p.b.lineStep, sums);
+      else if (M == 3) dots<3, Dot>(a, p.K, rows, b, p.b.lineStep, sums);
+      else dots<4, Dot>(a, p.K, rows, b, p.b.lineStep, sums);
       for (int i = 0; i < M; i++) {
         float* out = p.out + (m + i) * p.ldo + n;
         for (int c = 0; c < columns; c++) out[c] = tile[i * kColumns + c] + (p.accumulate ? out[c] : 0);
@@ -86,7 +87,7 @@ SHOAL_INLINE void columnsOf(const Product& p, float* out, const float* a, const 
 
 /** Columns from … to−1 of the product, where B's columns run contiguously at each k. */
 template <class T>
-static void fewRowsInterleaved(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
+static void gemvInterleaved(const Product& p, const float* a, const T* b, bool round, ptrdiff_t from, ptrdiff_t to) {
   for (ptrdiff_t m = 0; m < p.M; m++) {
     float* out = p.out + m * p.ldo;
     ptrdiff_t n = from;
@@ -102,23 +103,24 @@ static void fewRowsInterleaved(const Product& p, const float* a, const T* b, boo
 }
 
 /** Columns that a task takes: about 128 KB of B. */
-static ptrdiff_t fewRowsGrain(const Product& p) {
+static ptrdiff_t gemvGrain(const Product& p) {
   if (p.b.kStep == 1) return 1 + 65536 / (p.K + 1);
   constexpr ptrdiff_t width = kWide * kLanes;
   return width * (1 + 65536 / (width * (p.K + 1)));
 }
 
 /** Runs products of a few rows side by side, in one go of all threads. */
-static void runFewRows(Product* products, ptrdiff_t count, bool bf16) {
+static void runGemv(Product* products, ptrdiff_t count, bool bf16) {
   ptrdiff_t numbers = 0, tasks = 0;
   for (ptrdiff_t i = 0; i < count; i++) {
     Product& p = products[i];
     p.packed = numbers;
     numbers += p.M * p.K + 16;
     p.firstTask = tasks;
-    tasks += ceilDiv(p.N, fewRowsGrain(p));
+    tasks += ceilDiv(p.N, gemvGrain(p));
   }
-  float* rows = (float*)sharedScratch(1, (size_t)(numbers + 64) * 4);
+  Scratch shared(Arena::kShared);
+  float* rows = shared.take<float>(numbers + 64);
   for (ptrdiff_t i = 0; i < count; i++) copyRows(products[i], bf16, rows + products[i].packed);
   parallelFor(tasks, [&](ptrdiff_t task) {
     // The last product whose first task is not after this one.
@@ -130,17 +132,17 @@ static void runFewRows(Product* products, ptrdiff_t count, bool bf16) {
     }
     const Product& p = products[low];
     const float* a = rows + p.packed;
-    const ptrdiff_t grain = fewRowsGrain(p), from = (task - p.firstTask) * grain, to = from + grain < p.N ? from + grain : p.N;
+    const ptrdiff_t grain = gemvGrain(p), from = (task - p.firstTask) * grain, to = from + grain < p.N ? from + grain : p.N;
     if (p.b.kStep == 1) {
 #if defined(SHOAL_BF16_DOT)
-      if (p.inHalves(bf16)) return fewRowsContiguous<HalvesDot>(p, (const uint16_t*)a, from, to);
+      if (p.inHalves(bf16)) return gemvContiguous<HalvesDot>(p, (const uint16_t*)a, from, to);
 #endif
-      if (p.b.bf16) fewRowsContiguous<WideDot<uint16_t>>(p, a, from, to);
-      else if (bf16) fewRowsContiguous<RoundedDot>(p, a, from, to);
-      else fewRowsContiguous<WideDot<float>>(p, a, from, to);
+      if (p.b.bf16) gemvContiguous<WideDot<uint16_t>>(p, a, from, to);
+      else if (bf16) gemvContiguous<RoundedDot>(p, a, from, to);
+      else gemvContiguous<WideDot<float>>(p, a, from, to);
     } else {
-      if (p.b.bf16) fewRowsInterleaved(p, a, (const uint16_t*)p.b.data, bf16, from, to);
-      else fewRowsInterleaved(p, a, (const float*)p.b.data, bf16, from, to);
+      if (p.b.bf16) gemvInterleaved(p, a, (const uint16_t*)p.b.data, bf16, from, to);
+      else gemvInterleaved(p, a, (const float*)p.b.data, bf16, from, to);
     }
   });
 }

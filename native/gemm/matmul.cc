@@ -49,7 +49,8 @@ void multiplyBlock(const Product& p, const uint32_t* base, ptrdiff_t mb, ptrdiff
   const ptrdiff_t panels = ceilDiv(p.N, kNR);
   const ptrdiff_t panelFrom = panels * nb / p.nBlocks, panelTo = panels * (nb + 1) / p.nBlocks;
   const bool inRows = packsInRows<mode>(p.a);
-  uint32_t* a = (uint32_t*)scratch(0, packedABytes(kBlockRows));
+  Scratch own;
+  uint32_t* a = own.take<uint32_t>(packedAUnits(kBlockRows));
   productsBegin<mode>();
   const uint32_t* block = base + p.packed;
   for (ptrdiff_t k = 0; k < p.K; k += kBlockK<mode>) {
@@ -64,8 +65,9 @@ void multiplyBlock(const Product& p, const uint32_t* base, ptrdiff_t mb, ptrdiff
       for (int r = 0; r < rows; r += kMR) {
         const int height = rows - r < kMR ? rows - r : kMR;
         const float* next = !accumulate ? nullptr : r + 2 * kMR <= rows ? c + (r + kMR) * p.ldo : panel + 1 < panelTo && rows >= kMR && (panel + 2) * kNR <= p.N ? c + kNR : c;
-        if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)r * kRowStride, b, units, accumulate, height, columns, next);
-        else edgeMicrokernel<mode, 1, kMR>(c + r * p.ldo, p.ldo, a + (ptrdiff_t)(r / kMR) * kUnits * kMR, b, units, accumulate, height, columns, next);
+        const Mat tile{c + r * p.ldo, height, columns, p.ldo};
+        if (inRows) edgeMicrokernel<mode, kRowStride, 1>(tile, a + (ptrdiff_t)r * kRowStride, b, units, accumulate, next);
+        else edgeMicrokernel<mode, 1, kMR>(tile, a + (ptrdiff_t)(r / kMR) * kUnits * kMR, b, units, accumulate, next);
       }
     }
     block += panels * units * kNR;
@@ -82,7 +84,8 @@ void runPiece(Product* products, ptrdiff_t count) {
     packed += packedUnits<mode>(products[i]);
     panelTotal += ceilDiv(products[i].N, kNR);
   }
-  uint32_t* base = (uint32_t*)sharedScratch(0, (size_t)packed * 4);
+  Scratch shared(Arena::kShared);
+  uint32_t* base = shared.take<uint32_t>(packed);
   const int workers = threads();
   for (ptrdiff_t i = 0; i < count; i++) {
     Product& p = products[i];
@@ -122,7 +125,8 @@ void runPacked(Product* products, ptrdiff_t count) {
   constexpr ptrdiff_t depth = 4 * kBlockK<mode>;
   ptrdiff_t longest = 0;
   for (ptrdiff_t i = 0; i < count; i++) longest = products[i].K > longest ? products[i].K : longest;
-  Product* pieces = (Product*)sharedScratch(5, (size_t)(count + 1) * sizeof(Product));
+  Scratch shared(Arena::kShared);
+  Product* pieces = shared.take<Product>(count);
   for (ptrdiff_t k = 0; k < longest; k += depth) {
     ptrdiff_t left = 0;
     for (ptrdiff_t i = 0; i < count; i++) {
@@ -147,18 +151,19 @@ constexpr ptrdiff_t blocksOfK(ptrdiff_t K) { return ceilDiv(K, kBlockK<mode>); }
 /** Where block `block` of k of a product's packed rows begins. */
 template <Mode mode>
 uint32_t* packedRows(const Product& p, uint32_t* base, ptrdiff_t block) {
-  return base + p.packed + block * (ptrdiff_t)(packedABytes(p.M) / 4);
+  return base + p.packed + block * packedAUnits(p.M);
 }
 
 template <Mode mode>
-bool fitsCache(const Product& p) { return packedABytes(p.M) * (size_t)blocksOfK<mode>(p.K) <= kCachedBytes; }
+bool fitsCache(const Product& p) { return (size_t)(packedAUnits(p.M) * blocksOfK<mode>(p.K)) * 4 <= kCachedBytes; }
 
 /** One panel of C's columns. Between its tiles, what the next panel will be packed from is asked for. */
 template <Mode mode>
 void multiplyPanel(const Product& p, uint32_t* base, ptrdiff_t panel) {
   const int columns = (int)(p.N - panel * kNR < kNR ? p.N - panel * kNR : kNR);
   const bool inRows = packsInRows<mode>(p.a);
-  uint32_t* b = (uint32_t*)scratch(0, (size_t)kUnits * kNR * 4);
+  Scratch own;
+  uint32_t* b = own.take<uint32_t>(kUnits * kNR);
   productsBegin<mode>();
   for (ptrdiff_t block = 0; block < blocksOfK<mode>(p.K); block++) {
     const ptrdiff_t k = block * kBlockK<mode>;
@@ -174,9 +179,9 @@ void multiplyPanel(const Product& p, uint32_t* base, ptrdiff_t panel) {
           for (ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch((const char*)p.b.at((panel + 1) * kNR + i, k) + byte, 0, 2);
       }
       const int height = (int)(p.M - r < kMR ? p.M - r : kMR);
-      float* c = p.out + r * p.ldo + panel * kNR;
-      if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c, p.ldo, a + r * kRowStride, b, units, p.accumulate || k > 0, height, columns);
-      else edgeMicrokernel<mode, 1, kMR>(c, p.ldo, a + r / kMR * kUnits * kMR, b, units, p.accumulate || k > 0, height, columns);
+      const Mat c{p.out + r * p.ldo + panel * kNR, height, columns, p.ldo};
+      if (inRows) edgeMicrokernel<mode, kRowStride, 1>(c, a + r * kRowStride, b, units, p.accumulate || k > 0);
+      else edgeMicrokernel<mode, 1, kMR>(c, a + r / kMR * kUnits * kMR, b, units, p.accumulate || k > 0);
     }
   }
   productsEnd<mode>();
@@ -188,11 +193,12 @@ void runCached(Product* products, ptrdiff_t count) {
   for (ptrdiff_t i = 0; i < count; i++) {
     Product& p = products[i];
     p.packed = packed, p.firstTask = tasks, p.mBlocks = pieces;
-    packed += (ptrdiff_t)(packedABytes(p.M) / 4) * blocksOfK<mode>(p.K);
+    packed += packedAUnits(p.M) * blocksOfK<mode>(p.K);
     tasks += ceilDiv(p.N, kNR);
     pieces += ceilDiv(p.M, kBlockRows) * blocksOfK<mode>(p.K);
   }
-  uint32_t* base = (uint32_t*)sharedScratch(0, (size_t)packed * 4);
+  Scratch shared(Arena::kShared);
+  uint32_t* base = shared.take<uint32_t>(packed);
   parallelFor(pieces, [&](ptrdiff_t piece) {
     ptrdiff_t i = count - 1;
     while (products[i].mBlocks > piece) i--;
@@ -211,7 +217,8 @@ void runCached(Product* products, ptrdiff_t count) {
 template <Mode mode>
 void runWide(Product* products, ptrdiff_t count) {
   // Those whose rows fit the cache come first; both kinds stay in their order.
-  Product* large = (Product*)sharedScratch(6, (size_t)(count + 1) * sizeof(Product));
+  Scratch shared(Arena::kShared);
+  Product* large = shared.take<Product>(count);
   ptrdiff_t cached = 0, others = 0;
   for (ptrdiff_t i = 0; i < count; i++) {
     if (fitsCache<mode>(products[i])) products[cached++] = products[i];
@@ -225,19 +232,20 @@ void runWide(Product* products, ptrdiff_t count) {
 void run(Product* products, ptrdiff_t count, bool bf16) {
   // Products of a few rows are put aside; the others stay in their order.
   ptrdiff_t kept = 0, few = 0;
-  Product* aside = (Product*)sharedScratch(7, (size_t)(count + 1) * sizeof(Product));
+  Scratch shared(Arena::kShared);
+  Product* aside = shared.take<Product>(count);
   for (ptrdiff_t i = 0; i < count; i++) {
     const Product& p = products[i];
     if (p.M == 0 || p.N == 0) continue;
     if (p.K == 0) {
       if (!p.accumulate) zeroRows(p);
-    } else if (p.M <= kFewRows && p.a.kStep == 1) {
+    } else if (p.M <= kGemvRows && p.a.kStep == 1) {
       aside[few++] = p;
     } else {
       products[kept++] = p;
     }
   }
-  if (few > 0) runFewRows(aside, few, bf16);
+  if (few > 0) runGemv(aside, few, bf16);
 #if defined(SHOAL_TILES)
   if (bf16) kept = runSums(products, kept);
 #endif
@@ -264,7 +272,8 @@ void matmul(const call::Matmul& p) {
   first.a = rowsOf(p.a, p.aT, p.lda);
   first.b = rowsOf(p.b, !p.bT, p.ldb);
   first.accumulate = p.accumulate;
-  Product* products = (Product*)sharedScratch(2, (size_t)(p.batch.count + 1) * sizeof(Product));
+  Scratch shared(Arena::kShared);
+  Product* products = shared.take<Product>(p.batch.count);
   for (ptrdiff_t i = 0; i < p.batch.count; i++) {
     products[i] = first;
     products[i].a = offset(first.a, i * p.batch.a);
@@ -277,7 +286,8 @@ void matmul(const call::Matmul& p) {
 void groupedMatmul(const call::GroupedMatmul& call) {
   float* out = call.out;
   const ptrdiff_t E = call.E, N = call.N, K = call.K;
-  Product* products = (Product*)sharedScratch(2, (size_t)(E + 1) * sizeof(Product));
+  Scratch shared(Arena::kShared);
+  Product* products = shared.take<Product>(E);
   for (ptrdiff_t e = 0; e < E; e++) {
     const ptrdiff_t from = call.offsets[e], rows = call.offsets[e + 1] - from;
     Product& p = products[e];

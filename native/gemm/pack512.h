@@ -31,7 +31,7 @@ static inline __m512i pairsAcross(const uint16_t* first, const uint16_t* second,
   return _mm512_or_si512(a, _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lines, second)), 16));
 }
 
-/** Turns 16 rows of 16 units into 16 columns. */
+/** Transposes 16 rows of 16 units. */
 static inline void transpose16(__m512i r[16]) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 2) {
@@ -92,11 +92,11 @@ static inline void packAcross512(uint32_t* dst, int width, const T* first, const
 }
 
 /**
- * Lines that run contiguously at each k, turned into rows of units: dst[line·stride + unit], lines and units up to multiples of 16 becoming 0. Whole rows of
+ * Lines that run contiguously at each k, transposed into rows of units: dst[line·stride + unit], lines and units up to multiples of 16 becoming 0. Whole rows of
  * the source are read, because lines of a wide matrix lie far apart from one k to the next.
  */
 template <class T>
-static inline void turnRows512(uint32_t* dst, ptrdiff_t stride, const T* src, ptrdiff_t kStep, int lines, int K) {
+static inline void transposeRows512(uint32_t* dst, ptrdiff_t stride, const T* src, ptrdiff_t kStep, int lines, int K) {
   for (int k = 0; k < K; k += 32) {
     for (int line = 0; line < lines; line += 16) {
       const int width = lines - line < 16 ? lines - line : 16;

@@ -1,5 +1,5 @@
-// Products turned round, for the tile unit: outᵀ = w · xᵀ. Tiles take A by rows, and weights are stored in such rows, so they are multiplied as they
-// are; tokens are what is packed, in panels of 32. Sums come out as tiles of [32 numbers][32 tokens], which the next product takes without turning.
+// Transposed products, for the tile unit: outᵀ = w · xᵀ. Tiles take A by rows, and weights are stored in such rows, so they are multiplied as they
+// are; tokens are what is packed, in panels of 32. Sums come out as tiles of [32 numbers][32 tokens], which the next product takes as they are.
 #pragma once
 #if defined(SHOAL_TILES)
 #include "gemm/gemm.h"
@@ -12,7 +12,7 @@ constexpr int kPanels = 8;                  // panels that weights pass by toget
 constexpr int kBlockTokens = kPanels * kTokens;
 constexpr int kDepth = 384;                 // numbers of k at a time, at most: 32 rows of weights stay in L1 beside a panel
 
-constexpr ptrdiff_t kPastCache = (ptrdiff_t)1 << 20;  // numbers
+constexpr ptrdiff_t kNonTemporalNumbers = (ptrdiff_t)1 << 20;  // numbers
 constexpr float kLog2E = 1.44269504f;
 
 /** Where the rows of 32 tokens begin; null beyond the last one. */
@@ -32,10 +32,10 @@ static Rows32<T> rowsFrom(T* first, ptrdiff_t step, ptrdiff_t count) {
   return rows;
 }
 
-/** Asks for rows in the order of memory: what turns them goes across, line by line, which the processor does not foresee. */
+/** Prefetches rows in the order of memory: transposing goes across them, line by line, which the processor does not foresee. */
 template <class T>
-static void fetchRows(const TokenRows<T>& rows, int K) {
-  for (int t = 0; t < kTokens && rows.at[t]; t++) fetchRow(rows.at[t], K);
+static void prefetchRows(const TokenRows<T>& rows, int K) {
+  for (int t = 0; t < kTokens && rows.at[t]; t++) prefetchRow(rows.at[t], K);
 }
 
 /** Rows of K numbers (a multiple of 32) as a panel [K/2 units][32 tokens]. */
@@ -73,22 +73,22 @@ static void packAcrossTokens(uint32_t* dst, ptrdiff_t panelStride, const TokenRo
 }
 
 /**
- * rows[t][0 … 31] (+)= tile[0 … 31][t]. What is not added goes `past` the cache, which would read each line before it
- * is overwritten: `storedPast` before others read it.
+ * rows[t][0 … 31] (+)= tile[0 … 31][t]. What is not added goes `nonTemporal` the cache, which would read each line before it
+ * is overwritten: `nonTemporalFence` before others read it.
  */
-static void turnOut(const OutRows& rows, const float* tile, bool accumulate, bool past) {
+static void storeTransposed(const OutRows& rows, const float* tile, bool accumulate, bool nonTemporal) {
   float* const* out = rows.at;
 #if defined(SHOAL_BF16_DOT)
   for (int t = 0; t < kTokens && out[t]; t += 16) {
     for (int n = 0; n < kMR; n += 16) {
-      __m512i turned[16];
-      for (int i = 0; i < 16; i++) turned[i] = _mm512_loadu_si512(tile + (n + i) * kTokens + t);
-      transpose16(turned);
+      __m512i rows16[16];
+      for (int i = 0; i < 16; i++) rows16[i] = _mm512_loadu_si512(tile + (n + i) * kTokens + t);
+      transpose16(rows16);
       for (int i = 0; i < 16 && out[t + i]; i++) {
         float* to = out[t + i] + n;
-        if (accumulate) store(to, load(to) + (Vf)turned[i]);
-        else if (past && ((uintptr_t)to & 63) == 0) storePast(to, (Vf)turned[i]);
-        else store(to, (Vf)turned[i]);
+        if (accumulate) store(to, load(to) + (Vf)rows16[i]);
+        else if (nonTemporal && ((uintptr_t)to & 63) == 0) storeNonTemporal(to, (Vf)rows16[i]);
+        else store(to, (Vf)rows16[i]);
       }
     }
   }
@@ -104,10 +104,10 @@ constexpr int panelsOf(ptrdiff_t tokens) { return (int)((tokens + kTokens - 1) /
  * tiles[p] (+)= 32 rows of K numbers · panels[p], of the panels of so many tokens. Meanwhile the rows that come next (or null) are fetched. `step`: numbers from row to row where they are
  * parts of wider ones.
  */
-static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, ptrdiff_t tokens, int K, const uint16_t* next, ptrdiff_t step = 0, bool accumulate = false) {
+static void multiplyTransposed(float* tiles, const uint16_t* rows, const uint32_t* panels, ptrdiff_t panelStride, ptrdiff_t tokens, int K, const uint16_t* next, ptrdiff_t step = 0, bool accumulate = false) {
   // In the order of memory, which the processor's own prefetching then joins in. Of few tokens it has the rest to itself: more at a time is in the way.
   const int count = panelsOf(tokens);
-  Ahead ahead{(const uint8_t*)next, next ? kMR / (count < 4 ? 4 : count) : 0};
+  Prefetch ahead{(const uint8_t*)next, next ? kMR / (count < 4 ? 4 : count) : 0};
   const int blocks = (K + kDepth - 1) / kDepth, each = (K / 32 + blocks - 1) / blocks * 32;
   for (int k = 0; k < K; k += each) {
     const int depth = K - k < each ? K - k : each;
@@ -117,19 +117,19 @@ static void multiplyRows(float* tiles, const uint16_t* rows, const uint32_t* pan
   }
 }
 
-/** Whether results of so many numbers are better written past the cache: they would not stay in it until they are read. */
-static bool goesPast(ptrdiff_t numbers) { return numbers > kPastCache; }
+/** Whether results of so many numbers are better stored around the cache: they would not stay in it until they are read. */
+static bool isNonTemporal(ptrdiff_t numbers) { return numbers > kNonTemporalNumbers; }
 
 /** The same into the first `columns` ≤ 32 places of each row only. */
-static void turnOutPart(const OutRows& rows, const float* tile, int columns, bool accumulate, bool past) {
-  if (columns == kMR) return turnOut(rows, tile, accumulate, past);
+static void storeTransposedPart(const OutRows& rows, const float* tile, int columns, bool accumulate, bool nonTemporal) {
+  if (columns == kMR) return storeTransposed(rows, tile, accumulate, nonTemporal);
   alignas(64) float whole[kTile];
-  turnOut(rowsFrom(whole, kMR, kTokens), tile, false, false);
-  for (int t = 0; t < kTokens && rows.at[t]; t++) placeTile(rows.at[t], 0, whole + t * kMR, 1, columns, accumulate);
+  storeTransposed(rowsFrom(whole, kMR, kTokens), tile, false, false);
+  for (int t = 0; t < kTokens && rows.at[t]; t++) placeTile({rows.at[t], 1, columns, 0}, whole + t * kMR, accumulate);
 }
 
 /** A column of vectors x becomes 2^(scale · x − peak). Returns the sum. */
-SHOAL_INLINE Vf powers(float* column, int count, float scale, Vf peak) {
+SHOAL_INLINE Vf exp2Column(float* column, int count, float scale, Vf peak) {
   Vf sum = {};
   for (int r = 0; r < count; r++) {
     float* at = column + r * kTokens;
@@ -140,7 +140,7 @@ SHOAL_INLINE Vf powers(float* column, int count, float scale, Vf peak) {
   return sum;
 }
 
-/** What sums of powers are multiplied by when the peak rises. The first time there is nothing to correct: 2^−∞ would be no number on every machine. */
+/** What sums of exp2Column are multiplied by when the peak rises. The first time there is nothing to correct: 2^−∞ would be no number on every machine. */
 SHOAL_INLINE Vf correctionOf(Vf old, Vf peak) { return old > splat(-__builtin_inff()) ? exp2(old - peak) : Vf{}; }
 
 constexpr int kRowVectors = kTokens / kLanes;  // vectors of one number of 32 tokens
@@ -170,10 +170,10 @@ SHOAL_INLINE void packPair(uint32_t* units, const Vf* first, const Vf* second) {
 static void roundRow(uint16_t* dst, const float* src, ptrdiff_t count) { packContiguous<Mode::kPair>((uint32_t*)dst, 0, 1, src, 0, 1, (int)count); }
 
 /** 32 rows of `columns` numbers (a multiple of 32) as lines of 32 tokens, `step` numbers apart: dst[column·step + row]. */
-static void turnRows(uint16_t* dst, ptrdiff_t step, const Source& rows, int columns) {
+static void transposeRows(uint16_t* dst, ptrdiff_t step, const Source& rows, int columns) {
 #if defined(SHOAL_BF16_DOT)
-  if (rows.bf16) turnRows512((uint32_t*)dst, step / 2, (const uint16_t*)rows.data, rows.lineStep, columns, 32);
-  else turnRows512((uint32_t*)dst, step / 2, (const float*)rows.data, rows.lineStep, columns, 32);
+  if (rows.bf16) transposeRows512((uint32_t*)dst, step / 2, (const uint16_t*)rows.data, rows.lineStep, columns, 32);
+  else transposeRows512((uint32_t*)dst, step / 2, (const float*)rows.data, rows.lineStep, columns, 32);
 #else
   for (int column = 0; column < columns; column++) {
     for (int row = 0; row < 32; row++) {

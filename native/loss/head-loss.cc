@@ -20,12 +20,12 @@ struct HeadLoss {
   float *losses, *dx, *dw;
   ptrdiff_t T, D, V;
   float scale;
-  const uint16_t *w, *wTurned;  // [V][D], [D][V + 32]
+  const uint16_t *w, *wTransposed;  // [V][D], [D][V + 32]
   uint16_t* lines;              // [V][kRound + 32]: gradients of logits
   uint32_t* xAcross;            // [D / 32][kRound / 2][32]
 
   ptrdiff_t lineStep() const { return kRound + 32; }
-  ptrdiff_t turnedStep() const { return V + 32; }
+  ptrdiff_t transposedStep() const { return V + 32; }
 };
 
 /** What is known of the tokens of a block. */
@@ -40,7 +40,7 @@ void exponentiate(float* tile, float* peak, float* total, float* peaks) {
     Vf top = load(tile + i);
     for (int r = 1; r < kMR; r++) top = max(load(tile + r * kTokens + i), top);
     const Vf old = load(peak + i), now = max(top * kLog2E, old);
-    const Vf sum = powers(tile + i, kMR, kLog2E, now);
+    const Vf sum = exp2Column(tile + i, kMR, kLog2E, now);
     store(total + i, load(total + i) * correctionOf(old, now) + sum);
     store(peak + i, now);
     store(peaks + i, now);
@@ -65,11 +65,12 @@ void scaleTile(const float* tile, const float* factors, uint16_t* line, ptrdiff_
 void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t at) {
   const ptrdiff_t D = h.D, V = h.V, groups = V / kMR, xPanel = D / 2 * kTokens, idPanel = kIdsAtOnce / 2 * kTokens;
   const int panels = panelsOf(count);
-  uint32_t* x = (uint32_t*)scratch(0, (size_t)(kPanels * (xPanel + idPanel)) * 4);
+  Scratch own;
+  uint32_t* x = own.take<uint32_t>(kPanels * (xPanel + idPanel));
   uint32_t* units = x + kPanels * xPanel;
-  float* tiles = (float*)scratch(1, (size_t)(groups * kPanels * kTile + groups * kBlockTokens + D * kBlockTokens) * 4);
+  float* tiles = own.take<float>(groups * kPanels * kTile + groups * kBlockTokens + D * kBlockTokens);
   float *peaks = tiles + groups * kPanels * kTile, *dx = peaks + groups * kBlockTokens;
-  int* first = (int*)scratch(2, (size_t)groups * sizeof(int));
+  int* first = own.take<int>(groups);
   Tokens tokens;
   for (ptrdiff_t g = 0; g < groups; g++) first[g] = -1;
   for (int t = 0; t < kBlockTokens; t++) {
@@ -81,7 +82,7 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
   }
   for (int p = 0; p < panels; p++) {
     const auto rows = rowsFrom(h.x + (from + p * kTokens) * D, D, count - p * kTokens);
-    fetchRows(rows, (int)D);
+    prefetchRows(rows, (int)D);
     packTokens(x + p * xPanel, rows, (int)D);
     packAcrossTokens(h.xAcross + (at + p * kTokens) / 2 * kNR, kRound / 2 * kNR, rows, (int)D);
   }
@@ -89,7 +90,7 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
   productsBegin<Mode::kPair>();
   for (ptrdiff_t g = 0; g < groups; g++) {
     float* group = tiles + g * kPanels * kTile;
-    multiplyRows(group, h.w + g * kMR * D, x, xPanel, count, (int)D, g + 1 < groups ? h.w + (g + 1) * kMR * D : nullptr);
+    multiplyTransposed(group, h.w + g * kMR * D, x, xPanel, count, (int)D, g + 1 < groups ? h.w + (g + 1) * kMR * D : nullptr);
     for (int t = first[g]; t >= 0; t = tokens.next[t]) tokens.own[t] = *place(g, t);
     for (int p = 0; p < panels; p++) exponentiate(group + p * kTile, tokens.peak + p * kTokens, tokens.total + p * kTokens, peaks + g * kBlockTokens + p * kTokens);
   }
@@ -115,10 +116,10 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
         ((uint16_t*)(units + t / kTokens * idPanel + (target - id) / 2 * kTokens + t % kTokens))[target % 2] = gradient;
       }
     }
-    for (ptrdiff_t d = 0; d < D; d += kMR) multiplyRows(dx + d * kBlockTokens, h.wTurned + d * h.turnedStep() + id, units, idPanel, count, (int)(end - id), nullptr, h.turnedStep(), id > 0);
+    for (ptrdiff_t d = 0; d < D; d += kMR) multiplyTransposed(dx + d * kBlockTokens, h.wTransposed + d * h.transposedStep() + id, units, idPanel, count, (int)(end - id), nullptr, h.transposedStep(), id > 0);
   }
   for (ptrdiff_t d = 0; d < D; d += kMR)
-    for (int p = 0; p < panels; p++) turnOut(rowsFrom(h.dx + (from + p * kTokens) * D + d, D, count - p * kTokens), dx + d * kBlockTokens + p * kTile, true, false);
+    for (int p = 0; p < panels; p++) storeTransposed(rowsFrom(h.dx + (from + p * kTokens) * D + d, D, count - p * kTokens), dx + d * kBlockTokens + p * kTile, true, false);
   productsEnd<Mode::kPair>();
 }
 
@@ -127,15 +128,16 @@ void lossOfBlock(const HeadLoss& h, ptrdiff_t from, ptrdiff_t count, ptrdiff_t a
 void headLoss(const call::HeadLoss& p) {
   HeadLoss h{p.x, p.targets, p.losses, p.dx, p.dw, p.T, p.D, p.V, (float)p.gradScale, nullptr, nullptr, nullptr, nullptr};
   const ptrdiff_t D = h.D, V = h.V;
-  uint16_t* w = (uint16_t*)sharedScratch(0, (size_t)(V * D + D * h.turnedStep()) * 2);
-  uint16_t* turned = w + V * D;
-  h.w = w, h.wTurned = turned;
-  h.lines = (uint16_t*)sharedScratch(1, (size_t)(V * h.lineStep()) * 2);
-  h.xAcross = (uint32_t*)sharedScratch(2, (size_t)(kRound * D) * 2);
+  Scratch shared(Arena::kShared);
+  uint16_t* w = shared.take<uint16_t>(V * D + D * h.transposedStep());
+  uint16_t* transposed = w + V * D;
+  h.w = w, h.wTransposed = transposed;
+  h.lines = shared.take<uint16_t>(V * h.lineStep());
+  h.xAcross = shared.take<uint32_t>(kRound * D / 2);
   const float* source = p.w;
   parallelFor(V / 32, [&](ptrdiff_t block) {
     roundRow(w + block * 32 * D, source + block * 32 * D, 32 * D);
-    turnRows(turned + block * 32, h.turnedStep(), {source + block * 32 * D, false, D, 1}, (int)D);
+    transposeRows(transposed + block * 32, h.transposedStep(), {source + block * 32 * D, false, D, 1}, (int)D);
   });
   for (ptrdiff_t from = 0; from < h.T; from += kRound) {
     const ptrdiff_t count = h.T - from < kRound ? h.T - from : kRound;

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "moe/contract.h"
+#include "runtime/arena.h"
 #include "runtime/pool.h"
 #include "moe/router.h"
 
@@ -80,7 +81,8 @@ void route(const call::Route& p) {
   const Router router{(int)p.E, (int)p.K, (int)p.groups, (int)p.topkGroups, p.normalise != 0, (float)p.scale};
   const ptrdiff_t E = router.E, K = router.K;
   parallelRange(p.T, rowsPerTask(8 * E), [&](ptrdiff_t from, ptrdiff_t to) {
-    float* memory = (float*)scratch(2, router.scratchNumbers() * 4);
+    Scratch own;
+    float* memory = own.take<float>((ptrdiff_t)router.scratchNumbers());
     for (ptrdiff_t t = from; t < to; t++) choose(router, p.logits + t * E, p.bias, p.scores + t * E, p.indices + t * K, p.weights + t * K, memory);
   });
 }
@@ -113,14 +115,16 @@ double balanceLoss(const call::BalanceLoss& p) {
   const int32_t* segments = p.segments;
   const ptrdiff_t S = p.S, E = p.E, K = p.K;
   memset(p.dScores, 0, (size_t)(p.T * E) * 4);
-  double* losses = (double*)sharedScratch(3, (size_t)(S + 1) * 8);
+  Scratch shared(Arena::kShared);
+  double* losses = shared.take<double>(S);
   ptrdiff_t tokens = 0;
   for (ptrdiff_t s = 0; s < S; s++) tokens += segments[s * 4 + 1];
   parallelFor(S, [&](ptrdiff_t s) {
     const ptrdiff_t start = segments[s * 4], length = segments[s * 4 + 1];
     losses[s] = 0;
     if (length == 0) return;
-    float* f = (float*)scratch(2, (size_t)E * 4);
+    Scratch own;
+    float* f = own.take<float>(E);
     memset(f, 0, (size_t)E * 4);
     for (ptrdiff_t i = start * K; i < (start + length) * K; i++) f[p.indices[i]] += 1;
     for (ptrdiff_t e = 0; e < E; e++) f[e] *= (float)E / (float)(K * length);
@@ -151,7 +155,8 @@ void dispatch(const call::Dispatch& p) {
   memset(offsets, 0, (size_t)(E + 1) * 4);
   for (ptrdiff_t i = 0; i < T * K; i++) offsets[indices[i] + 1]++;
   for (ptrdiff_t e = 0; e < E; e++) offsets[e + 1] += offsets[e];
-  int32_t* next = (int32_t*)sharedScratch(3, (size_t)(E + 1) * 4);
+  Scratch shared(Arena::kShared);
+  int32_t* next = shared.take<int32_t>(E);
   memcpy(next, offsets, (size_t)E * 4);
   for (ptrdiff_t t = 0; t < T; t++) {
     for (ptrdiff_t i = t * K; i < (t + 1) * K; i++) {

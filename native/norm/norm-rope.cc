@@ -1,15 +1,16 @@
 // RMSNorm and rotary embedding.
 #include "norm/contract.h"
 #include "norm/norm.h"
+#include "runtime/arena.h"
 #include "runtime/pool.h"
 
 namespace SHOAL_ISA {
 namespace {
 
-/** A norm's weight as f32: itself, or converted into shared scratch. */
-const float* weightOf(const ConstBuffer& w, ptrdiff_t D) {
+/** A norm's weight as f32: itself, or converted into shared memory. */
+const float* weightOf(const ConstBuffer& w, ptrdiff_t D, Scratch& shared) {
   if (!w.isBf16()) return w.f32();
-  float* copy = (float*)sharedScratch(3, (size_t)D * 4);
+  float* copy = shared.take<float>(D);
   for (ptrdiff_t d = 0; d < D; d++) copy[d] = loadBf16One(w.bf16() + d);
   return copy;
 }
@@ -19,7 +20,8 @@ ptrdiff_t rowsPerTask(ptrdiff_t D) { return 1 + 16384 / (D + 1); }
 }  // namespace
 
 void rmsNorm(const call::RmsNorm& p) {
-  const float* w = weightOf(p.w, p.D);
+  Scratch shared(Arena::kShared);
+  const float* w = weightOf(p.w, p.D, shared);
   inItsType(p.out, [&](auto* out) {
     parallelRange(p.T, rowsPerTask(p.D), [&](ptrdiff_t from, ptrdiff_t to) {
       for (ptrdiff_t t = from; t < to; t++) p.rstd[t] = normRow(p.x + t * p.ldx, w, p.D, p.eps, out + t * p.ldo);
@@ -36,7 +38,8 @@ constexpr ptrdiff_t kWeightBlocks = 32;  // partial sums of dw: a fixed number, 
 void rmsNormBackward(const call::RmsNormBackward& p) {
   const ptrdiff_t T = p.T, D = p.D;
   const float* w = p.w;
-  float* partial = (float*)sharedScratch(3, (size_t)(kWeightBlocks * D + 1) * 4);
+  Scratch shared(Arena::kShared);
+  float* partial = shared.take<float>(kWeightBlocks * D);
   parallelFor(kWeightBlocks, [&](ptrdiff_t block) {
     float* sums = partial + block * D;
     for (ptrdiff_t d = 0; d < D; d++) sums[d] = 0;
@@ -72,9 +75,10 @@ void rope(const call::Rope& p) {
   const float sign = p.inverse ? -1.0f : 1.0f;
   const ptrdiff_t pairStep = interleaved ? 2 : 1, second = interleaved ? 1 : half;
   parallelRange(p.T, 1 + 8192 / (H * half + 1), [&](ptrdiff_t from, ptrdiff_t to) {
-    // Of interleaved pairs, what each number and what its neighbour is multiplied by: the same for every head.
-    float* own = (float*)scratch(2, (size_t)(4 * half + 2 * kLanes) * 4);
-    float* neighbour = own + 2 * half + kLanes;
+    // What each number of an interleaved pair, and what its neighbor, is multiplied by: the same for every head.
+    Scratch memory;
+    float* own = memory.take<float>(2 * half + kLanes);
+    float* neighbour = memory.take<float>(2 * half + kLanes);
     for (ptrdiff_t t = from; t < to; t++) {
       const float *c = p.cos + p.positions[t] * half, *s = p.sin + p.positions[t] * half;
       ptrdiff_t whole = 0;

@@ -1,5 +1,6 @@
 // Products with weights in 8 or 4 bits, and how weights are brought into that form.
 #include "quant/contract.h"
+#include "runtime/arena.h"
 #include "runtime/pool.h"
 #include "quant/quantised.h"
 
@@ -22,17 +23,17 @@ void groupRows(const Group<bits>& g, ptrdiff_t panel, ptrdiff_t count, ptrdiff_t
   panelsRows<bits, M>(g.codes + bytesOf<bits>(panel * kPanel * g.K), g.scales + panel * kPanel * (g.K / kBlock), count, g.a, rows, g.K, g.out + row * g.N + panel * kPanel, g.N);
 }
 
-constexpr ptrdiff_t kRowsAtOnce = 32;  // rows whose codes stay in the nearest cache while a task's panels meet them
+constexpr ptrdiff_t kCodeRows = 32;  // rows whose codes stay in the nearest cache while a task's panels meet them
 
 template <int bits>
 void panels(const Group<bits>& g, ptrdiff_t from, ptrdiff_t to) {
-  constexpr ptrdiff_t together = kPanelsAtOnce<kMostRows>;
-  for (ptrdiff_t first = 0; first < g.M; first += kRowsAtOnce) {
-    const ptrdiff_t end = first + kRowsAtOnce < g.M ? first + kRowsAtOnce : g.M;
+  constexpr ptrdiff_t together = kPanelsAtOnce<kMaxRows>;
+  for (ptrdiff_t first = 0; first < g.M; first += kCodeRows) {
+    const ptrdiff_t end = first + kCodeRows < g.M ? first + kCodeRows : g.M;
     for (ptrdiff_t panel = from; panel < to; panel += together) {
       const ptrdiff_t count = panel + together < to ? together : to - panel;
       ptrdiff_t m = first;
-      for (; m + kMostRows <= end; m += kMostRows) groupRows<bits, kMostRows>(g, panel, count, m);
+      for (; m + kMaxRows <= end; m += kMaxRows) groupRows<bits, kMaxRows>(g, panel, count, m);
       if (end - m == 3) groupRows<bits, 3>(g, panel, count, m);
       if (end - m == 2) groupRows<bits, 2>(g, panel, count, m);
       if (end - m == 1) groupRows<bits, 1>(g, panel, count, m);
@@ -41,11 +42,11 @@ void panels(const Group<bits>& g, ptrdiff_t from, ptrdiff_t to) {
 }
 
 template <int bits>
-Activations roundActivations(const float* x, ptrdiff_t J, ptrdiff_t K) {
+Activations roundActivations(const float* x, ptrdiff_t J, ptrdiff_t K, Scratch& shared) {
   const ptrdiff_t blocks = J * K / kBlock;
-  float* scales = (float*)sharedScratch(5, (size_t)(blocks + 16) * 8 + (size_t)(J * K + 64));
-  int32_t* starts = (int32_t*)(scales + blocks);
-  int8_t* codes = (int8_t*)(starts + blocks);
+  float* scales = shared.take<float>(blocks);
+  int32_t* starts = shared.take<int32_t>(blocks);
+  int8_t* codes = shared.take<int8_t>(J * K);
   parallelRange(blocks, 1024, [&](ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t b = from; b < to; b++) starts[b] = -kOffset<bits> * roundBlock(x + b * kBlock, codes + b * kBlock, scales + b);
   });
@@ -60,8 +61,9 @@ void product(const call::QuantisedMatmul& p) {
     memset(p.out, 0, (size_t)(J * N) * 4);
     return;
   }
-  const Activations a = roundActivations<bits>(p.a, J, K);
-  Group<bits>* groups = (Group<bits>*)sharedScratch(6, (size_t)(E + 1) * sizeof(Group<bits>));
+  Scratch shared(Arena::kShared);
+  const Activations a = roundActivations<bits>(p.a, J, K, shared);
+  Group<bits>* groups = shared.take<Group<bits>>(E);
   ptrdiff_t count = 0;
   for (ptrdiff_t e = 0; e < E; e++) {
     const ptrdiff_t from = offsets ? offsets[e] : 0, rows = offsets ? offsets[e + 1] - from : J;

@@ -9,7 +9,7 @@ constexpr int kBlock = 32;               // numbers of k that share a scale
 constexpr int kPanel = 16;               // rows of a panel
 constexpr int kQuads = kBlock / 4;       // a quad is 4 numbers of k: 4 bytes of each row stand together
 constexpr int kParts = kPanel / kLanes;  // vectors of sums of a panel
-constexpr int kMostRows = 4;             // rows of activations that share a block's weights in registers
+constexpr int kMaxRows = 4;             // rows of activations that share a block's weights in registers
 
 template <int bits>
 constexpr ptrdiff_t bytesOf(ptrdiff_t weights) { return bits == 8 ? weights : weights / 2; }
@@ -122,7 +122,7 @@ SHOAL_INLINE int32_t roundBlock(const float* block, int8_t* codes, float* scale)
 
 /** Panels of which M rows of activations share what is loaded of them, where registers suffice for their sums. Few rows wait for memory: it comes panel by panel. */
 template <int M>
-constexpr int kPanelsAtOnce = M == kMostRows && kLanes == 16 ? 2 : 1;
+constexpr int kPanelsAtOnce = M == kMaxRows && kLanes == 16 ? 2 : 1;
 
 /**
  * out[m][16 p …] (rows ldo apart) = rows[m] of the activations with the panels that begin at `codes`. Their sums run side by side, so that one does
@@ -142,7 +142,7 @@ SHOAL_INLINE void panelRows(const uint8_t* codes, const uint16_t* scales, const 
     // One row with 8 bits waits for nothing but memory, and the processor's own prefetching does as well.
     if (bits == 4 || M > 1)
       for (int p = 0; p < panels; p++)
-        for (int line = 0; line < blockBytes; line += 64) __builtin_prefetch(block + p * blocks * blockBytes + kFetchAhead + line);
+        for (int line = 0; line < blockBytes; line += 64) __builtin_prefetch(block + p * blocks * blockBytes + kPrefetchBytes + line);
 #pragma GCC unroll 4
     for (int part = 0; part < kParts; part++) {
       Vi whole[panels][M];
@@ -186,7 +186,7 @@ SHOAL_INLINE void panelRows(const uint8_t* codes, const uint16_t* scales, const 
       for (int part = 0; part < kParts; part++) store(out + m * ldo + p * kPanel + part * kLanes, sum[p][m][part]);
 }
 
-/** As panelRows, of `count` panels one after the other. */
+/** panelRows for `count` panels one after the other. */
 template <int bits, int M>
 static void panelsRows(const uint8_t* codes, const uint16_t* scales, ptrdiff_t count, const Activations& a, const ptrdiff_t* rows, ptrdiff_t K, float* out, ptrdiff_t ldo) {
   const ptrdiff_t bytes = bytesOf<bits>(kPanel * K), numbers = kPanel * (K / kBlock);

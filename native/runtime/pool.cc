@@ -1,7 +1,5 @@
 #include "runtime/pool.h"
 
-#include "runtime/memory.h"
-
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -16,11 +14,11 @@
 
 namespace {
 
-constexpr int kMostThreads = 256;
+constexpr int kMaxThreads = 256;
 constexpr int kSpins = 4000;       // 50 µs and more: longer than the gap between two kernels of a step
 // In ticks, some 2 to 4 to a nanosecond on x86, 1 or fewer elsewhere:
 constexpr uint64_t kLong = 20000;  // work that is over before is not worth a look at what others have left
-constexpr uint64_t kLate = 4000;   // who has not begun by now does not have a processor
+constexpr uint64_t kLate = 4000;   // a thread that has not begun by now does not have a processor
 
 // A team whose members do not all have a processor is much slower than a caller who gives out tasks. So after a wait of this length there is no
 // team for four times as long, and if it soon happens again, for twice as long as the last time.
@@ -93,12 +91,26 @@ struct Round {
   uint64_t end(int owner) const { return first(owner + 1); }
 };
 
+/** Says that a thread is at work on tasks, for assertions. */
+struct TaskScope {
+#if defined(SHOAL_DEBUG)
+  TaskScope() { depth++; }
+  ~TaskScope() { depth--; }
+  static thread_local int depth;
+#else
+  TaskScope() {}
+#endif
+};
+#if defined(SHOAL_DEBUG)
+thread_local int TaskScope::depth = 0;
+#endif
+
 // Leaked on purpose: workers may still wait on it while the process exits.
 struct Pool {
   Job job;
-  Share shares[kMostThreads];
-  State states[kMostThreads];
-  Arrival arrivals[kMostThreads];
+  Share shares[kMaxThreads];
+  State states[kMaxThreads];
+  Arrival arrivals[kMaxThreads];
   std::mutex mutex;
   std::condition_variable wake;
   int workers = 0;  // they are 1 … workers; the caller is 0
@@ -122,6 +134,7 @@ struct Pool {
 
   /** Whether any task was left of a share that is now finished. */
   bool finish(int self, int owner, const Round& r) {
+    const TaskScope scope;
     bool any = false;
     for (ptrdiff_t task = take(self, owner, r); task >= 0; task = take(self, owner, r)) r.run(r.context, task), any = true;
     return any;
@@ -135,7 +148,7 @@ struct Pool {
   /** A thread's own share, and where that took long, what others have left of theirs. */
   void work(int self, const Round& r) {
     const uint64_t began = ticks();
-    // Who had none of its own is not waited for, and must not take others'.
+    // A thread without tasks of its own is not waited for, and must not take others'.
     if (finish(self, self, r) && ticks() - began > kLong) help(self, r);
   }
 
@@ -242,7 +255,12 @@ void Pool::start(TaskFunction run, void* context, ptrdiff_t tasks, bool team) {
   shares[0].word.store(r.number << 32 | kBegun | (r.first(0) + 1), std::memory_order_relaxed);
   job.round.store(r.number, std::memory_order_release);
   waking = callSleepers();
-  run(context, 0);
+  if (team) {
+    run(context, 0);
+  } else {
+    const TaskScope scope;
+    run(context, 0);
+  }
   callSleepers();  // whoever fell asleep without having seen the job
   if (team) {
     for (int i = 1; i < wanted; i++) await([&] { return saysDone(i, r); });
@@ -277,7 +295,7 @@ void meetAt(uint64_t round) {
 
 void setThreads(int count) {
   if (count < 1) count = 1;
-  if (count > kMostThreads) count = kMostThreads;
+  if (count > kMaxThreads) count = kMaxThreads;
   Pool& p = *pool();
   p.wanted = count;
   // Shares that are nobody's for long must not come to look like those of a later round. As of the last one nothing is left of them.
@@ -290,6 +308,8 @@ void workAlone(bool on) { alone = on; }
 
 int member() { return place < 0 ? 0 : place; }
 
+int teamThreads() { return teamSize; }
+
 void meet() {
   if (teamSize > 1) meetAt(++teamRound);
 }
@@ -300,6 +320,7 @@ void parallelRun(ptrdiff_t tasks, TaskFunction run, void* context) {
     pool()->work(place, round);
     meetAt(round.number);
   } else if (tasks == 1 || threads() == 1) {
+    const TaskScope scope;
     for (ptrdiff_t task = 0; task < tasks; task++) run(context, task);
   } else {
     pool()->start(run, context, tasks, false);
@@ -333,35 +354,6 @@ void teamRun(TaskFunction run, void* context) {
   p.pauseEnds = now + p.pausedFor;
 }
 
-namespace {
-
-// From here on a buffer gets huge pages: products walk over it in long strides.
-constexpr size_t kLarge = (size_t)256 << 10, kHugePage = (size_t)2 << 20;
-
-struct Buffer {
-  Block block{nullptr, 0, false};
-  void* take(size_t wanted) {
-    if (wanted > block.bytes) {
-      freeBlock(block);
-      const size_t roomy = (wanted + wanted / 4 + 4095) / 4096 * 4096;
-      block = allocateBlock(wanted >= kLarge && roomy < kHugePage ? kHugePage : roomy);
-      if (!block.data) abort();
-    }
-    return block.data;
-  }
-};
-thread_local Buffer own[8];
-Buffer shared[8];
-}  // namespace
-
-void* scratch(int slot, size_t bytes) { return own[slot].take(bytes); }
-
-void* sharedScratch(int slot, size_t bytes) {
-  if (place >= 0 && bytes > shared[slot].block.bytes) {
-    // Nobody is still at work in the old memory, and all see the new.
-    meet();
-    if (place == 0) shared[slot].take(bytes);
-    meet();
-  }
-  return shared[slot].take(bytes);
-}
+#if defined(SHOAL_DEBUG)
+bool insideTask() { return TaskScope::depth > 0; }
+#endif

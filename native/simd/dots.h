@@ -1,6 +1,7 @@
 // Dot products of a few rows of activations with rows of weights, of short rows as many at once as there are registers for their sums. A sum is added up
 // in the same order whichever others are formed with it.
 #pragma once
+#include "simd/mat.h"
 #include "simd/vec.h"
 
 namespace SHOAL_ISA {
@@ -28,7 +29,7 @@ struct WideDot {
   SHOAL_INLINE Vf add(Vf sum, Vf x, Vf w) { return sum + x * w; }
 };
 
-/** As WideDot, of weights that are rounded to bf16 on the way. */
+/** WideDot for weights that are rounded to bf16 on the way. */
 struct RoundedDot : WideDot<float> {
   SHOAL_INLINE Vf weights(const float* w) { return roundToBf16(load(w)); }
   SHOAL_INLINE Vf weightsPart(const float* w, int n) { return roundToBf16(loadPart(w, n)); }
@@ -55,7 +56,7 @@ constexpr ptrdiff_t kLongRow = 1024;  // rows of so many bytes come from memory 
 template <int M, int lines, class Dot>
 SHOAL_INLINE void dotsOfLines(const typename Dot::Number* const* x, ptrdiff_t K, const typename Dot::Weight* w, ptrdiff_t ldw, float* out, ptrdiff_t ldo) {
   constexpr ptrdiff_t size = sizeof(*w);
-  const char* ahead = (const char*)w + (lines * ldw * size > kFetchAhead ? lines * ldw * size : kFetchAhead);
+  const char* ahead = (const char*)w + (lines * ldw * size > kPrefetchBytes ? lines * ldw * size : kPrefetchBytes);
   Vf sums[kTogether] = {};
   ptrdiff_t k = 0;
   for (; k + Dot::step <= K; k += Dot::step) {
@@ -97,7 +98,7 @@ SHOAL_INLINE void dotsOfLine(const typename Dot::Number* const* x, ptrdiff_t K, 
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
       const ptrdiff_t at = k + i * Dot::step;
-      if (i == 0 || Dot::step * sizeof(*w) == 64) __builtin_prefetch((const char*)(w + at) + kFetchAhead);
+      if (i == 0 || Dot::step * sizeof(*w) == 64) __builtin_prefetch((const char*)(w + at) + kPrefetchBytes);
       const typename Dot::Vector weights = Dot::weights(w + at);
 #pragma GCC unroll 4
       for (int m = 0; m < M; m++) sums[m][i] = Dot::add(sums[m][i], Dot::activations(x[m] + at), weights);
@@ -111,18 +112,17 @@ SHOAL_INLINE void dotsOfLine(const typename Dot::Number* const* x, ptrdiff_t K, 
   for (int m = 0; m < M; m++) out[m * ldo] = lanesSum(sums[m][0] + sums[m][1]);
 }
 
-/** out[m][c] = rows[m] of the activations [.,K] · row c of the weights, which are ldw numbers apart, c = 0 … columns−1. */
+/** out[m][c] = rows[m] of the activations [.,K] · row c of the weights, which are ldw numbers apart. out has M rows. */
 template <int M, class Dot>
-__attribute__((noinline)) void dots(const typename Dot::Number* activations, ptrdiff_t K, const ptrdiff_t* rows, const typename Dot::Weight* w, ptrdiff_t ldw,
-                                    int columns, float* out, ptrdiff_t ldo) {
+__attribute__((noinline)) void dots(const typename Dot::Number* activations, ptrdiff_t K, const ptrdiff_t* rows, const typename Dot::Weight* w, ptrdiff_t ldw, const Mat& out) {
   constexpr int lines = kTogether / (M == 3 ? 4 : M);
   const typename Dot::Number* x[M];
   for (int m = 0; m < M; m++) x[m] = activations + rows[m] * K;
-  int c = 0;
+  ptrdiff_t c = 0;
   if (K * (ptrdiff_t)sizeof(*w) >= kLongRow)
-    for (; c < columns; c++) dotsOfLine<M, Dot>(x, K, w + c * ldw, out + c, ldo);
-  for (; c + lines <= columns; c += lines) dotsOfLines<M, lines, Dot>(x, K, w + c * ldw, ldw, out + c, ldo);
-  for (; c < columns; c++) dotsOfLines<M, 1, Dot>(x, K, w + c * ldw, ldw, out + c, ldo);
+    for (; c < out.cols; c++) dotsOfLine<M, Dot>(x, K, w + c * ldw, out.data + c, out.stride);
+  for (; c + lines <= out.cols; c += lines) dotsOfLines<M, lines, Dot>(x, K, w + c * ldw, ldw, out.data + c, out.stride);
+  for (; c < out.cols; c++) dotsOfLines<M, 1, Dot>(x, K, w + c * ldw, ldw, out.data + c, out.stride);
 }
 
 }  // namespace SHOAL_ISA

@@ -10,7 +10,7 @@ namespace SHOAL_ISA {
 constexpr int kTileColumns = 16;  // of a tile
 
 /** What later products will read: memory of which each step asks for some lines, and the tile of sums that the next one adds to (null: it does not). */
-struct Ahead {
+struct Prefetch {
   const uint8_t* at = nullptr;
   int lines = 0;
   const float* sums = nullptr;
@@ -51,7 +51,7 @@ static inline void tilesEnd() { _tile_release(); }
  * c[32][32] (row stride ldc floats) (+)= a[32 rows][32·steps] (row stride lda bytes) · b[16·steps pair rows][32 columns] (128 bytes a row).
  * Meanwhile `ahead` is fetched. Of b only the first `columns` are anything but 0: of no more than half of them the others' products are left out.
  */
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& ahead = {}, int columns = 32) {
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Prefetch& ahead = {}, int columns = 32) {
   SHOAL_TILE_BARRIER(a);
   SHOAL_TILE_BARRIER(b);
   if (accumulate) {
@@ -111,7 +111,7 @@ static inline float emulatedBf16(const uint8_t* p) {
   return x;
 }
 
-static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Ahead& = {}, int columns = 32) {
+static inline void tileProduct32(float* c, ptrdiff_t ldc, const uint8_t* a, ptrdiff_t lda, const uint8_t* b, int steps, bool accumulate, const Prefetch& = {}, int columns = 32) {
   for (int m = 0; m < 32; m++) {
     for (int n = 0; n < 32; n++) {
       float sum = accumulate ? c[m * ldc + n] : 0;

@@ -17,7 +17,7 @@
 namespace SHOAL_ISA {
 
 constexpr int kLanes = SHOAL_VECTOR_BYTES / 4;
-constexpr ptrdiff_t kFetchAhead = 4096;  // bytes by which memory is asked for ahead
+constexpr ptrdiff_t kPrefetchBytes = 4096;  // bytes by which memory is asked for ahead
 
 typedef float Vf __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
 typedef int32_t Vi __attribute__((vector_size(SHOAL_VECTOR_BYTES)));
@@ -30,8 +30,8 @@ typedef uint16_t VhAny __attribute__((vector_size(SHOAL_VECTOR_BYTES / 2), align
 
 SHOAL_INLINE Vf load(const float* p) { return *(const VfAny*)p; }
 SHOAL_INLINE void store(float* p, Vf v) { *(VfAny*)p = v; }
-/** As store, to a place on the border of a vector, past the cache where the instruction set can: `storedPast` before others read it. */
-SHOAL_INLINE void storePast(float* p, Vf v) {
+/** As store, to a place on the border of a vector, around the cache (non-temporal) where the instruction set can: `nonTemporalFence` before others read it. */
+SHOAL_INLINE void storeNonTemporal(float* p, Vf v) {
 #if SHOAL_VECTOR_BYTES == 64
   _mm512_stream_ps(p, (__m512)v);
 #elif SHOAL_VECTOR_BYTES == 32
@@ -40,7 +40,7 @@ SHOAL_INLINE void storePast(float* p, Vf v) {
   store(p, v);
 #endif
 }
-SHOAL_INLINE void storedPast() {
+SHOAL_INLINE void nonTemporalFence() {
 #if SHOAL_VECTOR_BYTES >= 32
   _mm_sfence();
 #endif
@@ -283,7 +283,7 @@ SHOAL_INLINE void copyRow(T* to, const float* from, ptrdiff_t count) {
 
 /** Asks for a row ahead of time: rows that lie apart the processor does not foresee. */
 template <class T>
-SHOAL_INLINE void fetchRow(const T* row, ptrdiff_t count) {
+SHOAL_INLINE void prefetchRow(const T* row, ptrdiff_t count) {
   for (ptrdiff_t i = 0; i < count; i += 64 / (ptrdiff_t)sizeof(T)) __builtin_prefetch(row + i);
 }
 

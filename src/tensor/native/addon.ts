@@ -51,6 +51,8 @@ function find(): Addon | null {
   // From src/tensor/native (a clone) and from dist/tensor/native (installed) alike.
   const root = fileURLToPath(new URL("../../../", import.meta.url));
   const candidates = [
+    // An addon that was built to be tested (scripts/test-native.mjs).
+    ...(process.env.SHOAL_ADDON ? [process.env.SHOAL_ADDON] : []),
     `${root}build/Release/shoal.node`,
     `${root}prebuilds/${process.platform}-${process.arch}/shoal.node`,
   ];
