@@ -61,7 +61,7 @@ void multiplySeen(float* scores, const CausalMask& mask, const uint32_t* rows, c
 
 /** out[kQueries][cols] (+)= packed rows over keys · a packed matrix of the keys' numbers, over the keys that a row of the same kMR sees. */
 template <Mode mode>
-void sumSeen(Mat out, const CausalMask& mask, const uint32_t* rows, const uint32_t* keys, int keyUnits, bool accumulate) {
+void sumSeen(const Mat& out, const CausalMask& mask, const uint32_t* rows, const uint32_t* keys, int keyUnits, bool accumulate) {
   for (int m = 0; m < mask.rows; m += kMR)
     multiplyLines<mode, kRowStride, 1>({out.row(m), kMR, out.cols, out.stride}, rows + m * kRowStride, keys, keyUnits, {0, unitsFor(mode, mask.ofLines(m))}, accumulate);
 }
@@ -153,7 +153,7 @@ void forwardHead(const Shape& s, const Head& head, float* out, ptrdiff_t outStep
  * Sums of keys that no query before has seen, from `before` on, begin here.
  */
 template <Mode mode>
-void sumOverQueries(Mat sums, const CausalMask& mask, int before, const float* numbers, const uint32_t* queries) {
+void sumOverQueries(const Mat& sums, const CausalMask& mask, int before, const float* numbers, const uint32_t* queries) {
   const int seen = mask.of(mask.rows - 1), units = unitsFor(mode, mask.rows);
   Scratch own;
   uint32_t* transposed = own.take<uint32_t>(packedAUnits(kKeysPadded));

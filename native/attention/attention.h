@@ -43,7 +43,7 @@ struct Gradients {
 };
 
 /** into += from, or = where it is fresh; rows of `from` are `fromStride` apart. */
-static void addBlock(Mat into, const float* from, ptrdiff_t fromStride, bool fresh) {
+static void addBlock(const Mat& into, const float* from, ptrdiff_t fromStride, bool fresh) {
   for (ptrdiff_t r = 0; r < into.rows; r++, from += fromStride) {
     float* to = into.row(r);
     for (ptrdiff_t c = 0; c < into.cols; c++) to[c] = fresh ? from[c] : to[c] + from[c];

@@ -313,7 +313,7 @@ static inline void microkernel(float* c, ptrdiff_t ldc, const uint32_t* a, const
 }
 
 /** The part of a tile at the border that c has, into c or added to it. */
-static void placeTile(Mat c, const float* tile, bool accumulate) {
+static void placeTile(const Mat& c, const float* tile, bool accumulate) {
   for (ptrdiff_t r = 0; r < c.rows; r++) {
     float* to = c.row(r);
     const float* from = tile + r * kNR;
@@ -334,7 +334,7 @@ static inline void partialRegisterRows(float* c, ptrdiff_t ldc, const uint32_t* 
 
 /** microkernel for a tile that may be at the border: c may have fewer than kMR rows and kNR columns. */
 template <Mode mode, int RS, int US>
-static inline void edgeMicrokernel(Mat c, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
+static inline void edgeMicrokernel(const Mat& c, const uint32_t* a, const uint32_t* b, int units, bool accumulate, const float* next = nullptr) {
   SHOAL_ASSERT(c.rows >= 1 && c.rows <= kMR && c.cols >= 1 && c.cols <= kNR);
   if (c.rows == kMR && c.cols == kNR) return microkernel<mode, RS, US>(c.data, c.stride, a, b, units, accumulate, next);
   const int rows = (int)c.rows, columns = (int)c.cols;
@@ -361,7 +361,7 @@ struct Span {
  * products in local buffers that have room for whole tiles.
  */
 template <Mode mode, int RS, int US>
-static inline void multiplyLines(Mat c, const uint32_t* a, const uint32_t* b, int bUnits, Span span, bool accumulate) {
+static inline void multiplyLines(const Mat& c, const uint32_t* a, const uint32_t* b, int bUnits, Span span, bool accumulate) {
   const int units = span.to - span.from;
   a += (ptrdiff_t)span.from * US, b += (ptrdiff_t)span.from * kNR;
   for (ptrdiff_t n = 0; n < c.cols; n += kNR, b += (ptrdiff_t)bUnits * kNR) {

@@ -24,9 +24,6 @@
 
 namespace {
 
-constexpr size_t kAlign = 64;
-/** Vectors that begin inside of what was taken may end beyond it. */
-constexpr size_t kSlack = 64;
 /** Products walk over memory in long strides, which huge pages make cheap: no chunk is smaller than one. */
 constexpr size_t kChunk = (size_t)2 << 20;
 constexpr int kMaxChunks = 40;
@@ -59,50 +56,61 @@ struct Chunks {
   }
 };
 
-/** Leaked on purpose where a thread ends: the pool's threads never do. */
-thread_local Chunks own;
-Chunks shared;
-/** Where this thread stands in either arena. Of the shared one, all threads of a team stand at the same place. */
-thread_local ArenaMark ownAt{0, 0}, sharedAt{0, 0};
+/** A thread's own chunks, and where it stands in either arena. Of the shared one, all threads of a team stand at the same place. */
+struct ThreadArenas {
+  Chunks chunks;
+  ArenaState own, shared;
+};
+/** Leaked where a thread ends: the pool's threads never do. */
+thread_local ThreadArenas arenas;
+Chunks sharedChunks;
+
+Chunks& chunksOf(Arena arena) { return arena == Arena::kThread ? arenas.chunks : sharedChunks; }
 
 }  // namespace
 
-Scratch::Scratch(Arena arena) : arena(arena), mark(arena == Arena::kThread ? ownAt : sharedAt) {
+ArenaState& Scratch::stateOf(Arena arena) {
+#if defined(SHOAL_DEBUG)
   SHOAL_ASSERT(arena == Arena::kThread || !insideTask());
-}
-
-Scratch::~Scratch() {
-  ArenaMark& at = arena == Arena::kThread ? ownAt : sharedAt;
-  SHOAL_ASSERT(mark.chunk < at.chunk || (mark.chunk == at.chunk && mark.used <= at.used));
-#if defined(SHOAL_ASAN)
-  // Others of a team may still be at work in what they share.
-  const Chunks& chunks = arena == Arena::kThread ? own : shared;
-  if (arena == Arena::kThread || teamThreads() == 1)
-    for (int i = mark.chunk; i <= at.chunk && i < chunks.count; i++) {
-      const size_t from = i == mark.chunk ? mark.used : 0;
-      SHOAL_POISON((char*)chunks.blocks[i].data + from, chunks.blocks[i].bytes - from);
-    }
 #endif
-  at = mark;
+  return arena == Arena::kThread ? arenas.own : arenas.shared;
 }
 
-void* Scratch::takeBytes(size_t wanted) {
+void* Scratch::takeMore(size_t bytes, size_t wanted) {
   const bool isOwn = arena == Arena::kThread;
-  Chunks& chunks = isOwn ? own : shared;
-  ArenaMark& at = isOwn ? ownAt : sharedAt;
-  const size_t bytes = (wanted + kSlack + kAlign - 1) / kAlign * kAlign;
-  if (at.chunk == 0 && at.used == 0 && chunks.count > 1 && (isOwn || teamThreads() == 1)) chunks.merge();
-  while (at.chunk < chunks.count && at.used + bytes > chunks.blocks[at.chunk].bytes) at.chunk++, at.used = 0;
-  if (at.chunk == chunks.count && isOwn) {
-    chunks.add(bytes);
-  } else if (at.chunk == chunks.count) {
-    // All threads of a team have come to the same place: nobody looks at the list while it grows, and all see that it has grown.
-    meet();
-    if (member() == 0) chunks.add(bytes);
-    meet();
+  Chunks& chunks = chunksOf(arena);
+  // Outside of every Scratch a thread stands nowhere: nothing is in use, and another thread may have changed the list.
+  if (state.chunk < 0 && chunks.count > 1 && (isOwn || teamThreads() == 1)) chunks.merge();
+  while (state.chunk < chunks.count && bytes > (size_t)(state.end - state.at)) {
+    if (++state.chunk == chunks.count) break;
+    state.at = (char*)chunks.blocks[state.chunk].data;
+    state.end = state.at + chunks.blocks[state.chunk].bytes;
   }
-  char* data = (char*)chunks.blocks[at.chunk].data + at.used;
-  at.used += bytes;
-  SHOAL_UNPOISON(data, wanted + kSlack);
+  if (state.chunk == chunks.count) {
+    // All threads of a team have come to the same place: nobody looks at the list while it grows, and all see that it has grown.
+    if (!isOwn) meet();
+    if (isOwn || member() == 0) chunks.add(bytes);
+    if (!isOwn) meet();
+    state.at = (char*)chunks.blocks[state.chunk].data;
+    state.end = state.at + chunks.blocks[state.chunk].bytes;
+  }
+  char* data = state.at;
+  state.at += bytes;
+  SHOAL_UNPOISON(data, wanted);
   return data;
 }
+
+#if defined(SHOAL_DEBUG)
+void Scratch::checkEnd() {
+  SHOAL_ASSERT(mark.chunk < state.chunk || (mark.chunk == state.chunk && mark.at <= state.at));
+#if defined(SHOAL_ASAN)
+  // Others of a team may still be at work in what they share.
+  const Chunks& chunks = chunksOf(arena);
+  if (arena == Arena::kShared && teamThreads() > 1) return;
+  for (int i = mark.chunk < 0 ? 0 : mark.chunk; i <= state.chunk; i++) {
+    char *start = (char*)chunks.blocks[i].data, *from = i == mark.chunk ? mark.at : start;
+    SHOAL_POISON(from, start + chunks.blocks[i].bytes - from);
+  }
+#endif
+}
+#endif

