@@ -4,8 +4,7 @@
  *
  * A contract is made into two functions without loops, because a small model's kernels take no longer than looking their arguments up one by one would.
  */
-import type { Storage } from "../dtype.ts";
-import { views } from "../dtype.ts";
+import { type Dtype, type Storage, views } from "../dtype.ts";
 import type { BufferField, Contract, HeldMatrix, MatrixField, SizeField } from "./contract.ts";
 import { lettersOf, scanOf } from "./indices.ts";
 import { type BufferSlot, type Layout, layoutOf, type NumberSlot } from "./layout.ts";
@@ -35,7 +34,7 @@ export class Checker {
   /** Letters that buffers give their values. */
   private readonly free = new Set<string>();
   private readonly own: Checked;
-  private readonly checkAll: Check;
+  private readonly checkCall: Check;
   private readonly checkContents: Recheck;
 
   constructor(kernel: string, contract: Contract) {
@@ -57,9 +56,8 @@ export class Checker {
       new Function("r", "views", "scans", "partOf", `return (${parameters}) => {\n${body}\n};`)(
         refusals, views, scans, partOf,
       ); // biome-ignore format: what the source names
-    const contents = this.contentsSource();
-    this.checkAll = make("p, n, b, g", `${this.callSource()}\n${contents}`) as Check;
-    this.checkContents = make("n, b, g", contents) as Recheck;
+    this.checkCall = make("p, n, b, g", this.callSource()) as Check;
+    this.checkContents = make("n, b, g", this.contentsSource()) as Recheck;
     this.own = this.room();
   }
 
@@ -82,11 +80,19 @@ export class Checker {
    * @throws InputError for a size or an index that does not fit, TypeError for a missing buffer or one of another kind
    */
   check(call: object, into = this.own): Checked {
-    this.checkAll(call, into.numbers, into.buffers, into.present);
+    this.checkCall(call, into.numbers, into.buffers, into.present);
+    this.checkContents(into.numbers, into.buffers, into.present);
     return into;
   }
 
-  /** The same for a call that was checked before, of which only what indices hold has changed, and numbers that the caller set. */
+  /** `check` for a call that will run later: all but what hangs on the numbers that indices hold, which is left to `recheck`. */
+  prepare(call: object): Checked {
+    const into = this.room();
+    this.checkCall(call, into.numbers, into.buffers, into.present);
+    return into;
+  }
+
+  /** Checks what indices hold, of a call that was prepared; numbers may have been set since. */
   recheck({ numbers, buffers, present }: Checked): void {
     this.checkContents(numbers, buffers, present);
   }
@@ -182,11 +188,14 @@ export class Checker {
     ];
   }
 
-  private bufferSource({ scope, key, name, part, dtypes }: BufferSlot, i: number): string {
+  private bufferSource({ scope, key, name, part, dtypes, field }: BufferSlot, i: number): string {
     const value = scope === 0 ? `p.${key} ?? null` : `g[${scope}] ? s${scope}.${key} ?? null : null`;
     const data = `b[${i}] = ${part === "whole" ? value : `partOf(${value}, "${part}")`};`;
     const others = dtypes.map((dtype) => `d${i}.constructor !== views.${dtype}`).join(" && ");
-    return `const d${i} = ${data}\nif (d${i} !== null && ${others}) r.kind(d${i}, ${JSON.stringify(name)}, ${JSON.stringify(dtypes)});`;
+    const kind = `if (d${i} !== null && ${others}) r.kind(d${i}, ${JSON.stringify(name)}, ${JSON.stringify(dtypes)});`;
+    const only = field.kind === "buffer" ? field.options.onlyWith : undefined;
+    // The kernel goes by whether there are scales, so they are passed on only with codes.
+    return [`const d${i} = ${data}`, kind, only ? `if (!(${this.isWith(only)})) b[${i}] = null;` : ""].join("\n");
   }
 
   /** Refuses a buffer that is too short, or missing. */
@@ -205,9 +214,13 @@ export class Checker {
       overlap ? `if (${overlap}) r.overlap(${named});` : "",
       `${missing}if (${nullable ? `b[${i}] !== null && ` : ""}b[${i}].length < ${needed}) r.short(${named}, b[${i}].length, ${needed});`,
     ].join("\n");
-    if (!onlyWith) return within(slot, lines);
-    const other = this.layout.buffers.findIndex((candidate) => candidate.name === onlyWith.buffer);
-    return within(slot, `if (!(b[${other}] instanceof views.${onlyWith.dtype})) b[${i}] = null; else {\n${lines}\n}`);
+    return within(slot, onlyWith ? `if (${this.isWith(onlyWith)}) {\n${lines}\n}` : lines);
+  }
+
+  /** Source that says whether another buffer has a dtype. */
+  private isWith({ buffer, dtype }: { buffer: string; dtype: Dtype }): string {
+    const other = this.layout.buffers.findIndex(({ name }) => name === buffer);
+    return `b[${other}] instanceof views.${dtype}`;
   }
 
   private matrixSource(

@@ -93,7 +93,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
 
   const prepareStep = (kernel: "attentionStep" | "feedForwardStep", call: object): PreparedStep => {
     const checker = checkerOf(kernel, contracts[kernel]);
-    const checked = checker.check(call, checker.room());
+    const checked = checker.prepare(call);
     const block = new ArrayBuffer(checker.layout.bytes);
     packer(checker)(block)(checked);
     const place = checker.layout.numbers.find(({ name }) => name === "T")!.place;

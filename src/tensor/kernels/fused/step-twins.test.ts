@@ -367,6 +367,18 @@ describeTwins("prepareLayers", (native) => {
     expect(got[1].feedForward.experts!.offsets).toEqual(expected[1].feedForward.experts!.offsets);
   });
 
+  it("takes buffers whose rows and positions are filled in later", () => {
+    const layers = make();
+    const filled = layers.map(({ attention }) => attention.rowCount.slice());
+    for (const { attention } of layers) attention.rowCount.fill(0);
+    const run = native.prepareLayers(layers);
+    expect(() => run(5)).toThrow("attentionStep: rowCount: entry 0 is 0 rows from row 0 on");
+    layers.forEach(({ attention }, i) => {
+      attention.rowCount.set(filled[i]);
+    });
+    run(5);
+  });
+
   it("refuses more tokens than its buffers hold, and rows that the cache lacks", () => {
     const layers = make();
     const run = native.prepareLayers(layers);
