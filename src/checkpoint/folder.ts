@@ -6,6 +6,8 @@ import { InputError, isThere, makeFolder, readRegularJson } from "../base/index.
 import { type Bf16, type F8, type F32, type Kernels, releaseMapped } from "../tensor/index.ts";
 import { contentHash } from "./content-hash.ts";
 import { f16ToF32 } from "./f16.ts";
+import { ggufOf } from "./gguf/gguf-file.ts";
+import { openGgufFolder } from "./gguf/gguf-folder.ts";
 import {
   bytesIn,
   openSafetensors,
@@ -15,6 +17,7 @@ import {
   writeAtomically,
   writeSafetensors,
 } from "./safetensors.ts";
+import { type CheckpointFolder, findStored } from "./stored.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
@@ -23,24 +26,13 @@ export const FOLDER_LIMITS = { jsonBytes: 100 * 2 ** 20, shards: 10_000, shardBy
 
 type Json = Record<string, unknown>;
 
-export interface CheckpointFolder {
-  dir: string;
-  config: Json;
-  tensors: Map<string, TensorInfo>;
-  has(name: string): boolean;
-  /** Reads a tensor of exactly this shape, converted to the dtype of `into`. @throws InputError naming the tensor and both shapes */
-  read(name: string, shape: readonly number[], into: F32 | Bf16, kernels: Kernels): void;
-  /** These tensors' numbers where they are mapped, if they are bf16 and stand one after the other in one file; else null. */
-  view(tensors: readonly { name: string; shape: readonly number[] }[]): Bf16 | null;
-  /** Tells this folder's weights from others: a hash of its configuration and of its files' names and contents. */
-  fingerprint(): string;
-}
-
 /** Reads a JSON file that must hold an object. @throws InputError */
 export const readJsonObject = (path: string): Json => readRegularJson(path, FOLDER_LIMITS.jsonBytes);
 
-/** Opens a model's folder: its configuration and the place of every tensor. Weights are read when asked for. */
+/** Opens a model's folder, or a GGUF file: its configuration and the place of every tensor. Weights are read when asked for. */
 export function openFolder(dir: string): CheckpointFolder {
+  const gguf = ggufOf(dir);
+  if (gguf !== null) return openGgufFolder(gguf);
   if (!existsSync(dir))
     throw new InputError(
       `${dir}: there is no such folder; name a model's folder with config.json and model.safetensors`,
@@ -50,21 +42,14 @@ export function openFolder(dir: string): CheckpointFolder {
   const tensors =
     isThere(join(dir, INDEX)) && !isThere(join(dir, SINGLE)) ? openShards(dir, files) : openSingle(dir, files);
   const blockSize = fp8BlockSize(config, dir);
-  const find = (name: string, shape: readonly number[]) => {
-    const info = tensors.get(name);
-    if (!info) throw new InputError(`${dir}: tensor "${name}" is missing${nearest(name, tensors)}`);
-    if (info.shape.length !== shape.length || info.shape.some((extent, i) => extent !== shape[i])) {
-      throw new InputError(
-        `${info.path}: tensor "${name}" has shape [${info.shape.join(", ")}], but the configuration asks for [${shape.join(", ")}]`,
-      );
-    }
-    return info;
-  };
+  const find = (name: string, shape: readonly number[]) => findStored(tensors, name, shape, dir);
   return {
     dir,
+    configPath: join(dir, "config.json"),
     config,
     tensors,
     has: (name) => tensors.has(name),
+    copyPath: (name) => join(dir, ".shoal", name),
     read(name, shape, into, kernels) {
       const info = find(name, shape);
       const bytesOf = (stored: TensorInfo) => files.get(stored.path)!.bytes(stored.name);
@@ -133,18 +118,6 @@ function fp8BlockSize(config: Json, dir: string): [number, number] {
   throw new InputError(
     `${dir}/config.json: quantization_config.weight_block_size ${JSON.stringify(size)} is not supported; known is [${FP8_BLOCK}, ${FP8_BLOCK}]`,
   );
-}
-
-/** A hint for a misspelt or misplaced name: the stored name with the longest common ending. */
-function nearest(name: string, tensors: Map<string, TensorInfo>): string {
-  const common = (other: string) => {
-    let n = 0;
-    while (n < name.length && n < other.length && name[name.length - 1 - n] === other[other.length - 1 - n]) n++;
-    return n;
-  };
-  let best = "";
-  for (const other of tensors.keys()) if (common(other) > common(best)) best = other;
-  return common(best) > 6 ? ` (the nearest is "${best}")` : "";
 }
 
 /** What a folder's files hold. */

@@ -1,6 +1,5 @@
 /** Checkpoints: safetensors, the Hugging Face folder with FP8 blocks, and training state that can be resumed. */
 export {
-  type CheckpointFolder,
   FOLDER_LIMITS,
   type FolderToWrite,
   openFolder,
@@ -9,7 +8,7 @@ export {
 } from "./folder.ts";
 export type { GgufMetadata, GgufTensor, GgufValue } from "./gguf/container.ts";
 export { dequantize } from "./gguf/dequantize.ts";
-export { type GgufFile, isGgufPath, openGguf } from "./gguf/gguf-file.ts";
+export { type GgufFile, ggufOf, openGguf } from "./gguf/gguf-file.ts";
 export {
   configOf,
   isQuantisable,
@@ -38,3 +37,4 @@ export {
   setAsideState,
   type TrainingState,
 } from "./state.ts";
+export type { CheckpointFolder, StoredInfo } from "./stored.ts";

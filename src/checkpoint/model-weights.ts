@@ -20,11 +20,11 @@ import {
   viewOf,
   type Weight,
 } from "../tensor/index.ts";
-import type { CheckpointFolder } from "./folder.ts";
+import type { CheckpointFolder } from "./stored.ts";
 
 /** The folder's configuration, with as many MTP depths as it really holds: published configs name some that files leave out. */
 export function configOf(folder: CheckpointFolder): ModelConfig {
-  const config = parseConfig(folder.config, `${folder.dir}/config.json`);
+  const config = parseConfig(folder.config, folder.configPath);
   let depths = 0;
   while (
     depths < config.numNextnPredictLayers &&

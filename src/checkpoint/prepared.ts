@@ -4,11 +4,10 @@
  * folder's fingerprint, and to itself by a CRC-32 of every tensor. A copy that does not fit, or is damaged, is made again.
  */
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { InputError } from "../base/index.ts";
 import { buildWeights, type ModelConfig, type ModelWeights, modelSlots, type Slot } from "../model/index.ts";
 import { Arena, type Kernels, size, type Weight } from "../tensor/index.ts";
-import type { CheckpointFolder } from "./folder.ts";
 import { isQuantisable, loadWeight, loadWeights } from "./model-weights.ts";
 import {
   bytesIn,
@@ -19,6 +18,7 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors.ts";
+import type { CheckpointFolder } from "./stored.ts";
 
 /** Moves when the layout of quantised weights does: older copies are then made again. */
 const LAYOUT = "4";
@@ -36,13 +36,13 @@ export function loadQuantised(
   kernels: Kernels,
   onQuantising?: OnQuantising,
 ): ModelWeights {
-  const path = join(folder.dir, ".shoal", `${dtype}.safetensors`);
+  const path = folder.copyPath(`${dtype}.safetensors`);
   const source = `${LAYOUT} ${folder.fingerprint()}`;
   const read = () => (existsSync(path) ? readCopy(path, source, config, dtype) : null);
   const copy = read();
   if (copy) return copy;
   try {
-    mkdirSync(join(folder.dir, ".shoal"), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     writeSafetensors(path, quantisedTensors(folder, config, dtype, kernels, onQuantising), { source });
   } catch {
     // A folder that cannot be written, or a full disk: the model runs without a copy.

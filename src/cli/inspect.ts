@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { configOf, openFolder, readJsonObject, type TensorInfo } from "../checkpoint/index.ts";
+import { configOf, openFolder, readJsonObject, type StoredInfo } from "../checkpoint/index.ts";
 import { countParameters, type ModelConfig, modelSlots, parseConfig } from "../model/index.ts";
 import { MINNOW } from "./common.ts";
 
@@ -84,7 +84,7 @@ function inspectFolder(dir: string): Report {
     return inspectConfig(parseConfig(readJsonObject(join(dir, "config.json")), join(dir, "config.json")));
   const folder = openFolder(dir);
   const stored: NonNullable<Report["stored"]> = {};
-  const bytesOf = ({ begin, end }: TensorInfo) => end - begin;
+  const bytesOf = ({ begin, end }: StoredInfo) => end - begin;
   for (const info of folder.tensors.values()) {
     stored[info.dtype] ??= { tensors: 0, bytes: 0 };
     stored[info.dtype].tensors++;

@@ -1,4 +1,5 @@
 /** A GGUF file, or the shards of one (`name-00001-of-00003.gguf`), mapped: tensors are read when asked for. */
+import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { checkRegular, InputError, isThere } from "../../base/index.ts";
 import { mapFile } from "../../tensor/index.ts";
@@ -18,8 +19,22 @@ export interface GgufFile {
   bytes(tensor: GgufTensor, begin?: number, end?: number): Uint8Array<ArrayBuffer>;
 }
 
-/** Whether a path is that of a GGUF file by its name. */
-export const isGgufPath = (path: string): boolean => /\.gguf$/i.test(path);
+const EXTENSION = /\.gguf$/i;
+
+/**
+ * The GGUF file that a model's path means: one by its name, or the only one of a folder without config.json; null for other folders.
+ * @throws InputError where such a folder holds several models
+ */
+export function ggufOf(path: string): string | null {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isDirectory()) return EXTENSION.test(path) ? path : null;
+  if (isThere(join(path, "config.json"))) return null;
+  const files = readdirSync(path).filter((name) => EXTENSION.test(name));
+  const models = files.filter((name) => Number(SHARD.exec(name)?.[2] ?? 1) === 1).sort();
+  if (models.length > 1)
+    throw new InputError(`${path}: holds ${models.length} models; name one, ${join(path, models[0])} say`);
+  return models.length === 1 ? join(path, models[0]) : null;
+}
 
 /**
  * Opens and checks a file with all its shards; any of them may be named.
