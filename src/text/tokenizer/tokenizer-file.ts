@@ -2,8 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, isThere, readRegularJson, readRegularText } from "../../base/index.ts";
+import { ggufOf } from "../../checkpoint/index.ts";
 import { templateFiles, templatesOf } from "../chat/template-files.ts";
 import { bytesToChars, charsToBytes } from "./byte-level.ts";
+import { readGgufTokenizer } from "./gguf-tokenizer.ts";
 import { MergeTable } from "./merges.ts";
 import { parsePreTokenizer } from "./pre-tokenizer.ts";
 import { type AddedToken, Tokenizer } from "./tokenizer.ts";
@@ -17,8 +19,13 @@ export const TOKENIZER_LIMITS = {
 
 type Json = Record<string, unknown>;
 
-/** Loads the tokenizer of a Hugging Face folder. @throws InputError naming file and field */
+/** Loads the tokenizer of a Hugging Face folder, or of a GGUF file. @throws InputError naming file and field */
 export function loadTokenizer(dir: string): Tokenizer {
+  const gguf = ggufOf(dir);
+  if (gguf !== null) {
+    const { json, where, config, ...templates } = readGgufTokenizer(gguf);
+    return new Tokenizer({ ...parseTokenizer(json, where, config).parts, ...templates });
+  }
   const path = join(dir, "tokenizer.json");
   const configPath = join(dir, "tokenizer_config.json");
   if (!isThere(path))
