@@ -39,6 +39,17 @@ struct AttentionBackward {
 static_assert(sizeof(AttentionBackward) == 160, "");
 constexpr BufferPlace kAttentionBackwardBuffers[] = {{0, -1, takes(Dtype::i32)}, {80, -1, takes(Dtype::f32)}, {88, -1, takes(Dtype::f32)}, {96, -1, takes(Dtype::f32)}, {112, -1, takes(Dtype::f32)}, {120, -1, takes(Dtype::f32)}, {128, -1, takes(Dtype::f32)}, {136, -1, takes(Dtype::f32)}, {144, -1, takes(Dtype::f32)}, {152, -1, takes(Dtype::f32)}};
 
+struct WriteLatents {
+  Buffer cache;  // f32|bf16|i8 [rows×(R+P)]
+  float* cacheScales;  // f32 [rows×2]
+  const float* cKv;  // f32 [T×R]
+  const float* kRope;  // f32 [T:ldk×P]
+  const int32_t* places;  // i32 [T]
+  int64_t T, R, P, ldk;
+};
+static_assert(sizeof(WriteLatents) == 80, "");
+constexpr BufferPlace kWriteLatentsBuffers[] = {{0, 8, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {16, -1, takes(Dtype::f32)}, {24, -1, takes(Dtype::f32)}, {32, -1, takes(Dtype::f32)}, {40, -1, takes(Dtype::i32)}};
+
 struct LatentAttention {
   float* out;  // f32 [Nq×H×R]
   const float* qLatent;  // f32 [Nq×H×R]
@@ -59,6 +70,7 @@ constexpr BufferPlace kLatentAttentionBuffers[] = {{0, -1, takes(Dtype::f32)}, {
 #define SHOAL_ATTENTION_KERNELS(each) \
   each(attention, Attention, void) \
   each(attentionBackward, AttentionBackward, void) \
+  each(writeLatents, WriteLatents, void) \
   each(latentAttention, LatentAttention, void)
 #define SHOAL_ATTENTION_TILE_KERNELS(each)
 

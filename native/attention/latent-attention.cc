@@ -1,10 +1,19 @@
 // Latent attention in its absorbed form, for decoding: every head reads the same latent cache.
+#include "attention/cache-row.h"
 #include "attention/contract.h"
 #include "attention/latent-tile.h"
 #include "runtime/arena.h"
 #include "runtime/pool.h"
 
 namespace SHOAL_ISA {
+
+void writeLatents(const call::WriteLatents& p) {
+  const CacheWriter rows{p.cache, p.cacheScales, p.R, p.P};
+  parallelRange(p.T, 1 + 16384 / (p.R + p.P + 1), [&](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t t = from; t < to; t++) rows.write(p.places[t], p.cKv + t * p.R, p.kRope + t * p.ldk);
+  });
+}
+
 void latentAttention(const call::LatentAttention& p) {
   const ptrdiff_t Nq = p.Nq, H = p.H, R = p.R, P = p.P;
   const CacheRows cache{p.cache, p.cacheScales, R, P};

@@ -2,6 +2,7 @@
 // attention in the absorbed form, and the residual stream. For a team of threads, which meet four times.
 #include "fused/absorb.h"
 #include "fused/contract.h"
+#include "attention/cache-row.h"
 #include "attention/latent-tile.h"
 #include "fused/rows.h"
 
@@ -19,31 +20,6 @@ void rotate(float* x, const float* cosines, const float* sines, ptrdiff_t P, boo
   }
 }
 
-/** Codes of one part of a cache row: scale = largest / 127, to the nearest, halves up. */
-float roundPart(const float* x, ptrdiff_t n, int8_t* codes) {
-  float largest = 0;
-  for (ptrdiff_t i = 0; i < n; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-  const double inverse = largest == 0 ? 0 : 127.0 / (double)largest;
-  for (ptrdiff_t i = 0; i < n; i++) codes[i] = (int8_t)floor((double)x[i] * inverse + 0.5);
-  return (float)((double)largest / 127.0);
-}
-
-void writeCacheRow(const Buffer& cache, float* scales, ptrdiff_t row, const float* cKv, ptrdiff_t R, const float* kRope, ptrdiff_t P) {
-  const ptrdiff_t at = row * (R + P);
-  if (scales) {
-    int8_t* codes = cache.i8() + at;
-    scales[row * 2] = roundPart(cKv, R, codes);
-    scales[row * 2 + 1] = roundPart(kRope, P, codes + R);
-  } else if (cache.isBf16()) {
-    uint16_t* to = cache.bf16() + at;
-    for (ptrdiff_t i = 0; i < R; i++) store(to + i, cKv[i]);
-    for (ptrdiff_t i = 0; i < P; i++) store(to + R + i, kRope[i]);
-  } else {
-    memcpy(cache.f32() + at, cKv, (size_t)R * 4);
-    memcpy(cache.f32() + at + R, kRope, (size_t)P * 4);
-  }
-}
-
 }  // namespace
 
 void attentionStep(const call::AttentionStep& p) {
@@ -56,6 +32,7 @@ void attentionStep(const call::AttentionStep& p) {
   const float scale = (float)p.scale;
   const bool interleaved = p.interleaved;
   const Matrix qA = matrixOf(p.qA, D), q = matrixOf(p.q, rank ? rank : D), kvA = matrixOf(p.kvA, D), o = matrixOf(p.o, H * V);
+  const CacheWriter newRows{p.cache, p.cacheScales, R, P};
   const CacheRows cache{{p.cache.data, p.cache.dtype}, p.cacheScales, R, P};
   const Format kvBFormat = kvB.isBf16() ? kFormatBf16 : kFormatF32;
   const ptrdiff_t qWidth = H * (N + P), perHead = (N + V) * R;
@@ -96,13 +73,13 @@ void attentionStep(const call::AttentionStep& p) {
       memcpy(row, latent + t * (R + P), (size_t)(R + P) * 4);
       const ptrdiff_t angle = positions[t] * (P / 2);
       rotate(row + R, cosines + angle, sines + angle, P, interleaved);
-      normRow(row, p.kvANorm, R, eps, row);
-      writeCacheRow(p.cache, p.cacheScales, rowStart[t] + rowCount[t] - 1, row, R, row + R, P);
+      normRow(row, p.kvANorm, R, p.latentEps, row);
+      newRows.write(rowStart[t] + rowCount[t] - 1, row, row + R);
     }
     if (!rank) return;
     Scratch memory;
     float* row = memory.take<float>(rank);
-    normRow(qLow + t * rank, p.qANorm, rank, eps, row);
+    normRow(qLow + t * rank, p.qANorm, rank, p.latentEps, row);
     qInputs.set(t, 0, row, rank);
   });
   const Projection second{&q, &qInputs, qWidth};

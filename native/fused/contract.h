@@ -54,16 +54,18 @@ struct FeedForwardStep {
     const float* bias;  // f32 [E]
     HeldMatrix gateUp;  // [E·2F×D]
     HeldMatrix down;  // [E·D×F]
-    int64_t E, F, K, groups, topkGroups;
-    Flag normalise;
+    int64_t F, E, K, groups, topkGroups;
+    enum Scoring : int64_t { kSigmoid, kSoftmax } scoring;
+    enum GroupScore : int64_t { kTopTwo, kMax } groupScore;
+    Flag normalize;
     double scale;
     int32_t* indices;  // i32 [T×K]
     float* weights;  // f32 [T×K]
     int32_t* offsets;  // i32 [E+1]
   } experts;
 };
-static_assert(sizeof(FeedForwardStep) == 280, "");
-constexpr BufferPlace kFeedForwardStepBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::f32)}, {16, -1, takes(Dtype::f32)}, {48, 56, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {64, -1, takes(Dtype::bf16)}, {80, 88, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {96, -1, takes(Dtype::bf16)}, {120, -1, takes(Dtype::f32)}, {128, -1, takes(Dtype::f32)}, {136, 144, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {152, -1, takes(Dtype::bf16)}, {168, 176, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {184, -1, takes(Dtype::bf16)}, {256, -1, takes(Dtype::i32)}, {264, -1, takes(Dtype::f32)}, {272, -1, takes(Dtype::i32)}};
+static_assert(sizeof(FeedForwardStep) == 296, "");
+constexpr BufferPlace kFeedForwardStepBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::f32)}, {16, -1, takes(Dtype::f32)}, {48, 56, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {64, -1, takes(Dtype::bf16)}, {80, 88, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {96, -1, takes(Dtype::bf16)}, {120, -1, takes(Dtype::f32)}, {128, -1, takes(Dtype::f32)}, {136, 144, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {152, -1, takes(Dtype::bf16)}, {168, 176, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {184, -1, takes(Dtype::bf16)}, {272, -1, takes(Dtype::i32)}, {280, -1, takes(Dtype::f32)}, {288, -1, takes(Dtype::i32)}};
 
 struct AttentionStep {
   float* out;  // f32 [T×D]
@@ -74,6 +76,7 @@ struct AttentionStep {
   HeldMatrix qA;  // [rank×D]
   const float* qANorm;  // f32 [rank]
   int64_t rank;
+  double latentEps;
   HeldMatrix q;  // [H(N+P)×rank or D]
   HeldMatrix kvA;  // [R+P×D]
   const float* kvANorm;  // f32 [R]
@@ -90,8 +93,8 @@ struct AttentionStep {
   int64_t H, N, P, V, R;
   double scale;
 };
-static_assert(sizeof(AttentionStep) == 336, "");
-constexpr BufferPlace kAttentionStepBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::f32)}, {16, -1, takes(Dtype::f32)}, {48, 56, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {64, -1, takes(Dtype::bf16)}, {80, -1, takes(Dtype::f32)}, {96, 104, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {112, -1, takes(Dtype::bf16)}, {128, 136, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {144, -1, takes(Dtype::bf16)}, {160, -1, takes(Dtype::f32)}, {168, 176, takes(Dtype::f32) | takes(Dtype::bf16)}, {184, 192, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {200, -1, takes(Dtype::bf16)}, {216, -1, takes(Dtype::f32)}, {224, -1, takes(Dtype::f32)}, {232, -1, takes(Dtype::i32)}, {248, 256, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {264, -1, takes(Dtype::f32)}, {272, -1, takes(Dtype::i32)}, {280, -1, takes(Dtype::i32)}};
+static_assert(sizeof(AttentionStep) == 344, "");
+constexpr BufferPlace kAttentionStepBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::f32)}, {16, -1, takes(Dtype::f32)}, {48, 56, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {64, -1, takes(Dtype::bf16)}, {80, -1, takes(Dtype::f32)}, {104, 112, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {120, -1, takes(Dtype::bf16)}, {136, 144, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {152, -1, takes(Dtype::bf16)}, {168, -1, takes(Dtype::f32)}, {176, 184, takes(Dtype::f32) | takes(Dtype::bf16)}, {192, 200, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {208, -1, takes(Dtype::bf16)}, {224, -1, takes(Dtype::f32)}, {232, -1, takes(Dtype::f32)}, {240, -1, takes(Dtype::i32)}, {256, 264, takes(Dtype::f32) | takes(Dtype::bf16) | takes(Dtype::i8)}, {272, -1, takes(Dtype::f32)}, {280, -1, takes(Dtype::i32)}, {288, -1, takes(Dtype::i32)}};
 
 }  // namespace call
 

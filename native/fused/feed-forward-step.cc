@@ -77,7 +77,7 @@ void feedForwardStep(const call::FeedForwardStep& p) {
   const float* x = p.x;
   const auto& e = p.experts;
   const ptrdiff_t T = p.T, D = p.D, sharedF = p.shared.F, E = e.E, F = e.F, K = e.K;
-  const Router chooser{(int)E, (int)K, (int)e.groups, (int)e.topkGroups, e.normalise != 0, (float)e.scale};
+  const Router chooser = routerOf(e);
   const FeedForward shared{matrixOf(p.shared.gateUp, D), matrixOf(p.shared.down, sharedF), sharedF}, routed{matrixOf(e.gateUp, D), matrixOf(e.down, F), F};
   const Matrix routerMatrix{kFormatF32, e.router, nullptr, D};
   const ptrdiff_t J = E > 0 ? T * K : 0;

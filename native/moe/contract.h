@@ -30,10 +30,12 @@ struct Route {
   const float* logits;  // f32 [T×E]
   const float* bias;  // f32 [E]
   int64_t T, E, K, groups, topkGroups;
-  Flag normalise;
+  enum Scoring : int64_t { kSigmoid, kSoftmax } scoring;
+  enum GroupScore : int64_t { kTopTwo, kMax } groupScore;
+  Flag normalize;
   double scale;
 };
-static_assert(sizeof(Route) == 96, "");
+static_assert(sizeof(Route) == 112, "");
 constexpr BufferPlace kRouteBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::i32)}, {16, -1, takes(Dtype::f32)}, {24, -1, takes(Dtype::f32)}, {32, -1, takes(Dtype::f32)}};
 
 struct RouteBackward {
@@ -43,10 +45,11 @@ struct RouteBackward {
   const float* scores;  // f32 [T×E]
   const int32_t* indices;  // i32 [T×K]
   int64_t T, E, K;
-  Flag normalise;
+  enum Scoring : int64_t { kSigmoid, kSoftmax } scoring;
+  Flag normalize;
   double scale;
 };
-static_assert(sizeof(RouteBackward) == 80, "");
+static_assert(sizeof(RouteBackward) == 88, "");
 constexpr BufferPlace kRouteBackwardBuffers[] = {{0, -1, takes(Dtype::f32)}, {8, -1, takes(Dtype::f32)}, {16, -1, takes(Dtype::f32)}, {24, -1, takes(Dtype::f32)}, {32, -1, takes(Dtype::i32)}};
 
 struct BalanceLoss {

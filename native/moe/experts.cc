@@ -78,7 +78,7 @@ void swigluBackward(const call::SwigluBackward& p) {
 }
 
 void route(const call::Route& p) {
-  const Router router{(int)p.E, (int)p.K, (int)p.groups, (int)p.topkGroups, p.normalise != 0, (float)p.scale};
+  const Router router = routerOf(p);
   const ptrdiff_t E = router.E, K = router.K;
   parallelRange(p.T, rowsPerTask(8 * E), [&](ptrdiff_t from, ptrdiff_t to) {
     Scratch own;
@@ -90,6 +90,7 @@ void route(const call::Route& p) {
 void routeBackward(const call::RouteBackward& p) {
   const ptrdiff_t E = p.E, K = p.K;
   const float *dWeights = p.dWeights, scale = (float)p.scale;
+  const bool softmax = p.scoring == p.kSoftmax;
   parallelRange(p.T, rowsPerTask(4 * E), [&](ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t t = from; t < to; t++) {
       const float* s = p.scores + t * E;
@@ -99,12 +100,23 @@ void routeBackward(const call::RouteBackward& p) {
         total += s[chosen[i]];
         projected += dWeights[t * K + i] * s[chosen[i]];
       }
-      float* into = p.dLogits + t * E;
-      if (p.dScores)
-        for (ptrdiff_t e = 0; e < E; e++) into[e] += p.dScores[t * E + e] * s[e] * (1 - s[e]);
+      const auto ofWeight = [&](ptrdiff_t i) {
+        const float own = dWeights[t * K + i];
+        return scale * (p.normalize ? (own - projected / total) / total : own);
+      };
+      float *into = p.dLogits + t * E, mean = 0;
+      const float* dScores = p.dScores ? p.dScores + t * E : nullptr;
+      if (softmax) {
+        if (dScores)
+          for (ptrdiff_t e = 0; e < E; e++) mean += dScores[e] * s[e];
+        for (ptrdiff_t i = 0; i < K; i++) mean += ofWeight(i) * s[chosen[i]];
+        for (ptrdiff_t e = 0; e < E; e++) into[e] += ((dScores ? dScores[e] : 0) - mean) * s[e];
+      } else if (dScores) {
+        for (ptrdiff_t e = 0; e < E; e++) into[e] += dScores[e] * s[e] * (1 - s[e]);
+      }
       for (ptrdiff_t i = 0; i < K; i++) {
-        const float own = dWeights[t * K + i], x = s[chosen[i]];
-        into[chosen[i]] += scale * (p.normalise ? (own - projected / total) / total : own) * x * (1 - x);
+        const float x = s[chosen[i]];
+        into[chosen[i]] += ofWeight(i) * x * (softmax ? 1 : 1 - x);
       }
     }
   });

@@ -20,7 +20,7 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       "--model <dir>",
-      "a Hugging Face folder with model_type deepseek_v3, or the name of a model that was pulled (default: Minnow)",
+      "a Hugging Face folder with model_type deepseek_v3 or deepseek_v2, or the name of a model that was pulled (default: Minnow)",
       MINNOW,
     )
     .addOption(

@@ -41,34 +41,13 @@ export class LayerCache {
   }
 
   /** Appends the spans' new rows: c_kv from cKv [T,R], k_rope from the last P columns of latent [T,R+P]. */
-  write(tape: Tape, spans: readonly SequenceSpan[], cKv: F32, latent: F32): void {
-    const { R, P, data } = this;
-    const width = R + P;
-    let t = 0;
-    for (const span of spans) {
-      const first = span.rowStart + span.past;
-      for (let i = 0; i < span.count; i++, t++) {
-        if (data instanceof Int8Array) {
-          this.round(data, first + i, 0, cKv.subarray(t * R, (t + 1) * R));
-          this.round(data, first + i, 1, latent.subarray(t * width + R, (t + 1) * width));
-        }
-        // Normalised latent and rotated key come from two buffers; joined in place, the row converts in one go.
-        else latent.set(cKv.subarray(t * R, (t + 1) * R), t * width);
-      }
-      if (data instanceof Int8Array) continue;
-      const x = latent.subarray((t - span.count) * width);
-      tape.kernels.convert({ out: data.subarray(first * width), x, n: span.count * width });
-    }
-  }
-
-  /** One part of a row (0: c_kv, 1: k_rope) in 8 bits: scale = largest / 127. */
-  private round(data: I8, row: number, part: 0 | 1, x: F32): void {
-    let largest = 0;
-    for (let i = 0; i < x.length; i++) largest = Math.max(largest, Math.abs(x[i]));
-    const at = row * (this.R + this.P) + part * this.R;
-    const inverse = largest === 0 ? 0 : 127 / largest;
-    for (let i = 0; i < x.length; i++) data[at + i] = Math.round(x[i] * inverse);
-    this.scales![row * 2 + part] = largest / 127;
+  write({ kernels }: Tape, spans: readonly SequenceSpan[], cKv: F32, latent: F32): void {
+    const { R, P, data: cache, scales: cacheScales } = this;
+    const places = Int32Array.from(
+      spans.flatMap(({ rowStart, past, count }) => Array.from({ length: count }, (_, i) => rowStart + past + i)),
+    );
+    const kRope = latent.subarray(R);
+    kernels.writeLatents({ cache, cacheScales, cKv, kRope, places, T: places.length, R, P, ldk: R + P });
   }
 
   /** Rows as f32: the cache itself, or a copy from the tape's arena. */

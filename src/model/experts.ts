@@ -29,8 +29,7 @@ export interface RouterTrace {
 /** Σ over the chosen experts of weight · expert(x), plus the shared expert. Routing is computed in f32 whatever the precision. */
 export function mixtureOfExperts(tape: Tape, w: ExpertsWeights, x_TD: Operand, { traces, balance }: Routing): Tensor {
   const logits_TE = ops.linear(tape, x_TD, w.router, "f32");
-  const { K, groups, topkGroups, normalize: normalise, scale } = w.shape.router;
-  const routed = ops.route(tape, logits_TE, w.bias!, { K, groups, topkGroups, normalise, scale, balance });
+  const routed = ops.route(tape, logits_TE, w.bias, { router: w.shape.router, balance });
   traces.push({
     offsets: routed.offsets,
     indices: routed.indices,

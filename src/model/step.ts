@@ -113,12 +113,13 @@ export class StepPass {
     { layer, attention: w, inputNorm }: LayerWeights,
     { data: cache, scales: cacheScales }: LayerCache,
   ): AttentionStep {
-    const { H, N, P, V, R, rank, interleaved, scale } = layer.attention;
+    const { H, N, P, V, R, rank, latentEps, interleaved, scale } = layer.attention;
     return {
       ...this.half(layer, inputNorm),
       qA: w.qA,
       qANorm: w.qANorm && f32(w.qANorm),
       rank: rank ?? 0,
+      latentEps,
       q: w.q,
       kvA: w.kvA,
       kvANorm: f32(w.kvANorm),
@@ -158,10 +159,10 @@ export class StepPass {
   }
 }
 
-function routedExperts({ shape: { F, router }, ...w }: ExpertsWeights) {
-  const { E, K, groups, topkGroups, normalize: normalise, scale } = router;
-  const matrices = { router: f32(w.router), bias: w.bias!, gateUp: w.gateUp, down: w.down };
-  return { ...matrices, E, F, K, groups, topkGroups, normalise, scale };
+function routedExperts({ shape: { F, router: numbers }, ...w }: ExpertsWeights) {
+  const { E, K, groups, topkGroups, scoring, groupScore, normalize, scale } = numbers;
+  const matrices = { router: f32(w.router), bias: w.bias, gateUp: w.gateUp, down: w.down };
+  return { ...matrices, E, F, K, groups, topkGroups, scoring, groupScore, normalize, scale };
 }
 
 function roomForChoices({ shape: { router } }: ExpertsWeights, most: number): Choices {

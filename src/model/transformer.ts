@@ -3,7 +3,6 @@
  * multi-token prediction depths behind. `forward` is the naive pass over whole sequences; `forwardCached` continues sequences.
  */
 
-import { InputError } from "../base/index.ts";
 import {
   type I32,
   type Operand,
@@ -17,7 +16,6 @@ import {
 import { attention, cachedAttention, type Positions } from "./attention.ts";
 import type { LatentCache, LayerCache, SequenceSpan } from "./cache.ts";
 import { mixtureOfExperts, type RouterTrace, type Routing } from "./experts.ts";
-import { familyOf } from "./families/index.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { LayerWeights, ModelWeights, MtpWeights } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
@@ -74,11 +72,7 @@ export class Transformer {
   constructor(config: ModelConfig, weights: ModelWeights) {
     this.config = config;
     this.weights = weights;
-    if (!familyOf(config).router.correctionBias)
-      throw new InputError(`${familyOf(config).title} is counted and planned for, but not run yet`);
-    // The steps norm latents with the same ε as everything else.
-    const sameEps = weights.layers.every(({ layer }) => layer.eps === layer.attention.latentEps);
-    this.stepPrecision = sameEps ? stepPrecision(weights) : null;
+    this.stepPrecision = stepPrecision(weights);
     this.draftHead = firstRows(weights.head, Math.max(LEAST_DRAFT_IDS, config.vocabSize * DRAFT_SHARE));
   }
 

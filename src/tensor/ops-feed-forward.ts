@@ -3,12 +3,19 @@ import type { F32, I32 } from "./dtype.ts";
 import { linear, quantisedLinear } from "./ops-linear.ts";
 import { gradOfWeight, type Operand, type Tape, type Tensor, type Weight } from "./tape.ts";
 
-export interface RouteOptions {
+/** How experts are chosen and weighed (see the kernel contract). */
+export interface RouterNumbers {
   K: number;
   groups: number;
   topkGroups: number;
-  normalise: boolean;
+  scoring: "sigmoid" | "softmax";
+  groupScore: "topTwo" | "max";
+  normalize: boolean;
   scale: number;
+}
+
+export interface RouteOptions {
+  router: RouterNumbers;
   /** The sequence-wise balance loss, when training with it: its weight α, and by how much its gradient is scaled. */
   balance?: { alpha: number; gradScale: number; segments: I32 };
 }
@@ -27,9 +34,10 @@ export interface Routed {
 }
 
 /** Chooses K experts for each token from logits_TE and sorts the choices by expert. */
-export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: RouteOptions): Routed {
+export function route(tape: Tape, logits_TE: Tensor, bias_E: F32 | null, options: RouteOptions): Routed {
   const [T, E] = logits_TE.shape;
-  const { K, groups, topkGroups, normalise, scale, balance } = options;
+  const { router, balance } = options;
+  const { K, groups, topkGroups, scoring, groupScore, normalize, scale } = router;
   const { kernels, arena } = tape;
   const scores = arena.take("f32", T * E);
   const indices = arena.take("i32", T * K);
@@ -44,7 +52,9 @@ export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: Route
     bias: bias_E,
     groups,
     topkGroups,
-    normalise,
+    scoring,
+    groupScore,
+    normalize,
     scale,
   });
   const place = arena.take("i32", T * K);
@@ -76,7 +86,8 @@ export function route(tape: Tape, logits_TE: Tensor, bias_E: F32, options: Route
       dScores,
       scores,
       indices,
-      normalise,
+      scoring,
+      normalize,
       scale,
     });
   });

@@ -1,5 +1,5 @@
 /** The model in words: rows of a table. */
-import type { ModelConfig } from "../../model/index.ts";
+import { familyOf, type ModelConfig } from "../../model/index.ts";
 import type { RunFolder } from "../ledger/run-folder.ts";
 import { count, short } from "./format.ts";
 
@@ -8,7 +8,7 @@ export function architectureRows({ config, counts }: Pick<RunFolder, "config" | 
   if (!config || !counts) return [];
   const mtp = counts.mtp > 0 ? `, and ${short(counts.mtp)} in ${depths(config)} beside them` : "";
   return [
-    ["kind", "DeepSeek-V3: latent attention, fine-grained experts balanced by bias, multi-token prediction"],
+    ["kind", kind(config)],
     ["parameters", `${short(counts.total)}, of which ${short(counts.active)} are active for a token${mtp}`],
     [
       "layers",
@@ -29,6 +29,12 @@ export function architectureRows({ config, counts }: Pick<RunFolder, "config" | 
       `${count(config.vocabSize)} tokens${config.tieWordEmbeddings ? ", head tied to the embedding" : ""}`,
     ],
   ];
+}
+
+function kind(config: ModelConfig): string {
+  const { title, router } = familyOf(config);
+  const balanced = router.correctionBias ? " balanced by bias, multi-token prediction" : "";
+  return `${title}: latent attention, fine-grained experts${balanced}`;
 }
 
 const depths = ({ numNextnPredictLayers: n }: ModelConfig): string => (n === 1 ? "an MTP depth" : `${n} MTP depths`);

@@ -195,7 +195,7 @@ describe.each(tried)("a call that breaks its contract on %s", (_isa, kernels) =>
     ["codes have no scales", (k) => k.latentAttention({ ...latent, rowStart: rows(0), rowCount: rows(1), cacheScales: null }), /cacheScales is missing/],
     ["a row of the cache is negative", (k) => k.latentAttention({ ...latent, rowStart: rows(-1), rowCount: rows(1), cacheScales: f(4) }), /entry 0 is 1 rows from row -1 on/],
     ["a cache is too short", (k) => k.latentAttention({ ...latent, rowStart: rows(2), rowCount: rows(1), cacheScales: f(4) }), /cache holds 16 elements, needs 24/],
-    ["more experts are wanted than may be chosen", (k) => k.route({ scores: f(4), indices: rows(0, 0, 0), weights: f(3), logits: f(4), bias: f(4), T: 1, E: 4, K: 3, groups: 2, topkGroups: 1, normalise: true, scale: 1 }), /K is 3, must be at most 2/],
+    ["more experts are wanted than may be chosen", (k) => k.route({ scores: f(4), indices: rows(0, 0, 0), weights: f(3), logits: f(4), bias: f(4), T: 1, E: 4, K: 3, groups: 2, topkGroups: 1, scoring: "sigmoid", groupScore: "topTwo", normalize: true, scale: 1 }), /K is 3, must be at most 2/],
   ])("is refused where %s", (_what, attempt, message) => {
     expect(() => attempt(kernels)).toThrow(message);
   }); // biome-ignore format: one case to a line

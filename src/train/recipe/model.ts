@@ -18,7 +18,14 @@ export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "reci
 }
 
 /** What a recipe's model has where it does not say: the plain choice, where config.json's default is that of the 671B. */
-const DEFAULTS = { first_k_dense_replace: 0, q_lora_rank: null, n_group: 1, topk_group: 1, routed_scaling_factor: 1 };
+const DEFAULTS = {
+  model_type: "deepseek_v3",
+  first_k_dense_replace: 0,
+  q_lora_rank: null,
+  n_group: 1,
+  topk_group: 1,
+  routed_scaling_factor: 1,
+};
 
 /** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
 export function modelConfigOf(
@@ -33,7 +40,6 @@ export function modelConfigOf(
       throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
   }
   const fixed = {
-    model_type: "deepseek_v3",
     vocab_size: vocabulary.vocabSize,
     bos_token_id: vocabulary.bosId,
     eos_token_id: vocabulary.eosId,
@@ -96,7 +102,7 @@ export function modelFieldsOf(config: ModelConfig): Record<string, unknown> {
 }
 
 const MODEL_FIELDS = [
-  "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "first_k_dense_replace", "num_attention_heads",
+  "model_type", "topk_method", "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "first_k_dense_replace", "num_attention_heads",
   "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "n_shared_experts",
   "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "routed_scaling_factor", "rope_theta", "rope_scaling",
   "rope_parameters", "rope_interleave", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "num_nextn_predict_layers",

@@ -60,6 +60,23 @@ export const attention = {
   ),
 
   /**
+   * Writes tokens' rows of the latent cache: row places[t] becomes [c_kv (R) | k_rope (P)]. A cache of codes has a scale for each of the two parts,
+   * largest / 127, and codes to the nearest (halves up).
+   */
+  writeLatents: kernel({
+    cache: output("f32|bf16|i8", "rows×(R+P)"),
+    cacheScales: output("f32", "rows×2", { onlyWith: { buffer: "cache", dtype: "i8" } }),
+    cKv: input("f32", "T×R"),
+    /** Rows of P, ldk apart. */
+    kRope: input("f32", "T:ldk×P"),
+    places: input("i32", "T", { contents: { counts: "rows" } }),
+    T: size(),
+    R: size(),
+    P: size(),
+    ldk: size({ default: "P" }),
+  }),
+
+  /**
    * Attention in the absorbed form over the latent cache (decoding). A cache row is [c_kv (R) | k_rope (P)], after its norm and rotation.
    * Query n is one token of one sequence; it sees cache rows rowStart[n] … rowStart[n] + rowCount[n] − 1.
    *   score = scale · (qLatent·c_kv + qRope·k_rope),  out[n,h] = Σ softmax(score) · c_kv

@@ -6,6 +6,7 @@ import { attention as contracts } from "./contract.ts";
 
 type Attention = CompleteOf<typeof contracts.attention>;
 type AttentionBackward = CompleteOf<typeof contracts.attentionBackward>;
+type WriteLatents = CompleteOf<typeof contracts.writeLatents>;
 type LatentAttention = CompleteOf<typeof contracts.latentAttention>;
 /** What the forward and the backward pass share. */
 type AttentionShape = Omit<Attention, "out">;
@@ -115,6 +116,29 @@ function attentionBackward(p: AttentionBackward): void {
   });
 }
 
+/** One part of a cache row, from element `at` on; returns the scale of its codes. */
+function writePart(cache: WriteLatents["cache"], at: number, part: F32): number {
+  if (!(cache instanceof Int8Array)) {
+    cache.set(cache instanceof Uint16Array ? Uint16Array.from(part, f32ToBf16) : part, at);
+    return 1;
+  }
+  const largest = part.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const inverse = largest === 0 ? 0 : 127 / largest;
+  for (let i = 0; i < part.length; i++) cache[at + i] = Math.round(part[i] * inverse);
+  return largest / 127;
+}
+
+function writeLatents({ cache, cacheScales, cKv, kRope, places, T, R, P, ldk }: WriteLatents): void {
+  for (let t = 0; t < T; t++) {
+    const row = places[t];
+    const scales = [
+      writePart(cache, row * (R + P), cKv.subarray(t * R, (t + 1) * R)),
+      writePart(cache, row * (R + P) + R, kRope.subarray(t * ldk, t * ldk + P)),
+    ];
+    if (cache instanceof Int8Array) cacheScales!.set(scales, row * 2);
+  }
+}
+
 /** `count` cache rows [R+P] from `start` on, as f32. */
 function cacheRows({ cache, cacheScales, R, P }: LatentAttention, start: number, count: number): F32 {
   const width = R + P;
@@ -155,4 +179,9 @@ function latentAttention(p: LatentAttention): void {
   }
 }
 
-export const attentionReference = define(contracts, { attention, attentionBackward, latentAttention });
+export const attentionReference = define(contracts, {
+  attention,
+  attentionBackward,
+  writeLatents,
+  latentAttention,
+});

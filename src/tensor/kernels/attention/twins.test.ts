@@ -122,6 +122,27 @@ describeTwins("attention", (native) => {
     seed: fc.nat(1000),
   });
 
+  it("writes the same rows of the latent cache as the reference, and no others", () => {
+    const rows = fc.uniqueArray(fc.nat(70), { maxLength: 40 });
+    fc.assert(
+      fc.property(rows, latentCase, (places, { R, P, dtype, seed }) => {
+        const operands = new Operands(seed);
+        const [T, ldk, count] = [places.length, P + 3, 71];
+        const [cKv, kRope] = [operands.f32(T * R), operands.f32(T * ldk)];
+        if (T) cKv.fill(0, 0, R);
+        const run = (kernels: Kernels) => {
+          const n = count * (R + P);
+          const cache = { f32: new Float32Array(n), bf16: new Uint16Array(n), int8: new Int8Array(n) }[dtype].fill(5);
+          const cacheScales = dtype === "int8" ? new Float32Array(count * 2).fill(9) : null;
+          kernels.writeLatents({ cache, cacheScales, cKv, kRope, places: Int32Array.from(places), T, R, P, ldk });
+          return { cache, cacheScales };
+        };
+        expect(run(native)).toEqual(run(reference));
+      }),
+      runs(60),
+    );
+  });
+
   it("over the latent cache equals the reference", () => {
     fc.assert(
       fc.property(latentCase, ({ counts, H, R, P, dtype, seed }) => {

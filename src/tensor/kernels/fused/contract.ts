@@ -3,6 +3,7 @@
  * outrun their memory; and each half of a layer for a few tokens, for decoding, where the calls themselves would take a third of the time.
  */
 import { flag, group, input, kernel, matrix, output, real, size } from "../contract.ts";
+import { router } from "../moe/contract.ts";
 
 /** Rows sorted into groups (experts), each with weights of its own; E = 1 for a feed-forward that all tokens share. */
 const feedForwardShape = {
@@ -72,16 +73,12 @@ export const fused = {
     experts: group(
       {
         router: input("f32", "E×D"),
-        bias: input("f32", "E"),
+        /** Null: 0. */
+        bias: input("f32", "E", { nullable: true }),
         gateUp: matrix("E·2F", "D"),
         down: matrix("E·D", "F"),
-        E: size({ multipleOf: "groups" }),
         F: size(),
-        K: size({ max: "E/groups·topkGroups" }),
-        groups: size({ min: "1" }),
-        topkGroups: size({ max: "groups" }),
-        normalise: flag(),
-        scale: real(),
+        ...router,
         /** Written: chosen experts [T,K] with their weights [T,K], and [E+1] how many rows came to the experts before each. */
         indices: output("i32", "T×K"),
         weights: output("f32", "T×K"),
@@ -101,6 +98,8 @@ export const fused = {
     qA: matrix("rank", "D", { nullIfEmpty: true }),
     qANorm: input("f32", "rank", { nullIfEmpty: true }),
     rank: size(),
+    /** ε of the norms of the latents, qANorm and kvANorm. */
+    latentEps: real(),
     /** [H(N+P), qInput]: qInput is rank, or D where that is 0. */
     q: matrix("H(N+P)", "rank or D"),
     kvA: matrix("R+P", "D"),

@@ -1,5 +1,5 @@
 /** What fused kernels equal, in terms of the kernels that they are made of. */
-import { type F32, f32ToBf16, type I32 } from "../../dtype.ts";
+import type { F32, I32 } from "../../dtype.ts";
 import { attentionReference } from "../attention/reference.ts";
 import type { CompleteOf, HeldMatrix } from "../contract.ts";
 import { define } from "../define.ts";
@@ -141,33 +141,19 @@ export const fusedReference = define(fused, {
   },
 
   attentionStep(p) {
-    const { out, x, norm, eps, T, D, qA, qANorm, rank, kvB, positions, interleaved } = p;
+    const { out, x, norm, eps, T, D, qA, qANorm, rank, latentEps, kvB, positions, interleaved } = p;
     const { cache, cacheScales, rowStart, rowCount, H, N, P, V, R, scale } = p;
     const h = normed(x, norm, T, D, eps);
-    const low = rank > 0 ? normed(linear(qA!, 0, h, T, rank, D), qANorm!, T, rank, eps) : h;
+    const low = rank > 0 ? normed(linear(qA!, 0, h, T, rank, D), qANorm!, T, rank, latentEps) : h;
     const q = linear(p.q, 0, low, T, H * (N + P), rank || D);
     const latent = linear(p.kvA, 0, h, T, R + P, D);
     const turn = { positions, cos: p.cos, sin: p.sin, T, P, interleaved };
     normReference.rope({ ...turn, x: q.subarray(N), H, ld: H * (N + P), headStride: N + P });
     normReference.rope({ ...turn, x: latent.subarray(R), H: 1, ld: R + P, headStride: P });
-    const cKv = normed(latent, p.kvANorm, T, R, eps, R + P);
-    for (let t = 0; t < T; t++) {
-      const row = rowStart[t] + rowCount[t] - 1;
-      const parts = [cKv.subarray(t * R, (t + 1) * R), latent.subarray(t * (R + P) + R, (t + 1) * (R + P))];
-      parts.forEach((part, i) => {
-        const at = row * (R + P) + i * R;
-        if (!(cache instanceof Int8Array)) {
-          cache.set(cache instanceof Uint16Array ? Uint16Array.from(part, f32ToBf16) : part, at);
-          return;
-        }
-        const largest = part.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-        const inverse = largest === 0 ? 0 : 127 / largest;
-        part.forEach((value, j) => {
-          cache[at + j] = Math.round(value * inverse);
-        });
-        cacheScales![row * 2 + i] = largest / 127;
-      });
-    }
+    const cKv = normed(latent, p.kvANorm, T, R, latentEps, R + P);
+    const places = Int32Array.from({ length: T }, (_, t) => rowStart[t] + rowCount[t] - 1);
+    const kRope = latent.subarray(R);
+    attentionReference.writeLatents({ cache, cacheScales, cKv, kRope, places, T, R, P, ldk: R + P });
     const precision = kvB instanceof Uint16Array ? "bf16" : "f32";
     const perHead = (N + V) * R;
     const qLatent: F32 = new Float32Array(T * H * R);

@@ -72,7 +72,7 @@ const feedForward = ({
     experts: E
       ? {
           router: o.f32(E * D),
-          bias: o.f32(E),
+          bias: s % 3 ? o.f32(E) : null,
           gateUp: matrix(o, E * 2 * F, D, fits(hows[2], F, D)),
           down: matrix(o, E * D, F, fits(hows[3], D, F)),
           E,
@@ -80,7 +80,9 @@ const feedForward = ({
           K,
           groups,
           topkGroups: groups === 1 ? 1 : 3,
-          normalise: s % 2 === 0,
+          scoring: s % 5 < 3 ? "sigmoid" : "softmax",
+          groupScore: s % 7 < 4 ? "topTwo" : "max",
+          normalize: s % 2 === 0,
           scale: 1.5,
           indices: new Int32Array(T * K),
           weights: new Float32Array(T * K),
@@ -147,6 +149,7 @@ const attention = ({
     qA: rank ? matrix(o, rank, D, hows[0]) : null,
     qANorm: rank ? o.f32(rank) : null,
     rank,
+    latentEps: s % 2 ? 1e-6 : 1e-2,
     q: matrix(o, H * (N + P), rank || D, hows[1]),
     kvA: matrix(o, R + P, D, hows[2]),
     kvANorm: o.f32(R),

@@ -1,5 +1,21 @@
 /** The mixture of experts around its products: activation, router, balance loss, and the way of tokens to their experts and back. */
-import { flag, input, kernel, output, real, size } from "../contract.ts";
+import { choice, flag, input, kernel, output, real, size } from "../contract.ts";
+
+/** How a router scores experts: each logit by itself, or all of a token together. */
+const scoring = choice("sigmoid", "softmax");
+
+/** How a router chooses K of E experts, and weighs them. */
+export const router = {
+  E: size({ multipleOf: "groups" }),
+  K: size({ max: "E/groups·topkGroups" }),
+  groups: size({ min: "1" }),
+  topkGroups: size({ max: "groups" }),
+  scoring,
+  /** A group's score is the sum of its two best (its best one, if it has one member), or its best one. */
+  groupScore: choice("topTwo", "max"),
+  normalize: flag(),
+  scale: real(),
+} as const;
 
 export const moe = {
   /** out[T,F] = silu(gate) · up, from x[T,2F] = [gate | up] */
@@ -21,26 +37,21 @@ export const moe = {
   }),
 
   /**
-   * The sigmoid router (report, eq. 12–16): scores = sigmoid(logits); choose on scores + bias: a group's score is the sum of its two best
-   * (its best one, if it has one member), topkGroups groups stay, the K best experts among them win (ties: the lower index). weights are the unbiased scores of the chosen,
-   * divided by (their sum + 1e-20) when normalise, times scale. A token's chosen stand in falling order of biased score.
+   * The router (report, eq. 12–16): scores = sigmoid or softmax of logits; choose on scores + bias: the topkGroups groups of the best scores stay, the K
+   * best experts among them win (ties: the lower index). weights are the unbiased scores of the chosen, divided by (their sum + 1e-20) when normalize,
+   * times scale. A token's chosen stand in falling order of biased score.
    */
   route: kernel({
     scores: output("f32", "T×E"),
     indices: output("i32", "T×K"),
     weights: output("f32", "T×K"),
     logits: input("f32", "T×E"),
-    /** [E] e_score_correction_bias */
-    bias: input("f32", "E"),
+    /** [E] e_score_correction_bias; null: 0 */
+    bias: input("f32", "E", { nullable: true }),
     T: size(),
-    E: size({ multipleOf: "groups" }),
-    K: size({ max: "E/groups·topkGroups" }),
-    groups: size({ min: "1" }),
-    topkGroups: size({ max: "groups" }),
-    normalise: flag(),
-    scale: real(),
+    ...router,
   }),
-  /** dLogits += gradient through weights, plus that of dScores (the balance loss's, or null) through the sigmoid. */
+  /** dLogits += gradient through weights, plus that of dScores (the balance loss's, or null), through the scoring. */
   routeBackward: kernel({
     dLogits: output("f32", "T×E"),
     /** [T,K] gradient of weights */
@@ -52,7 +63,8 @@ export const moe = {
     T: size(),
     E: size(),
     K: size(),
-    normalise: flag(),
+    scoring,
+    normalize: flag(),
     scale: real(),
   }),
   /**

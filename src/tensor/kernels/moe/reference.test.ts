@@ -1,7 +1,12 @@
 /** Gradients that the goldens do not reach, against finite differences; routing cases worked out by hand. */
 import { describe, expect, it } from "vitest";
+import type { F32 } from "../../dtype.ts";
 import { Operands } from "../../testing/twins.ts";
+import type { CallOf } from "../contract.ts";
 import { referenceKernels as kernels } from "../reference.ts";
+import type { moe } from "./contract.ts";
+
+type Route = CallOf<typeof moe.route>;
 
 describe("the balance loss", () => {
   const [T, E, K] = [7, 5, 2];
@@ -44,7 +49,9 @@ describe("the router", () => {
   const route = (
     logits: number[],
     bias: number[],
-    options: { K: number; groups: number; topkGroups: number; normalise?: boolean },
+    options: { K: number; groups: number; topkGroups: number } & Partial<
+      Pick<Route, "scoring" | "groupScore" | "normalize">
+    >,
   ) => {
     const E = logits.length;
     const indices = new Int32Array(options.K);
@@ -57,7 +64,9 @@ describe("the router", () => {
       bias: Float32Array.from(bias),
       T: 1,
       E,
-      normalise: true,
+      scoring: "sigmoid",
+      groupScore: "topTwo",
+      normalize: true,
       scale: 1,
       ...options,
     });
@@ -77,6 +86,53 @@ describe("the router", () => {
   it("ranks groups by their two best", () => {
     // Group 0 holds the single best expert, group 1 the best pair.
     expect(route([3, -9, 1, 1], [0, 0, 0, 0], { K: 1, groups: 2, topkGroups: 1 }).indices).toEqual([2]);
+  });
+
+  it("ranks groups by their best one where the family does", () => {
+    const groups = { K: 1, groups: 2, topkGroups: 1, groupScore: "max" } as const;
+    expect(route([3, -9, 1, 1], [0, 0, 0, 0], groups).indices).toEqual([0]);
+  });
+
+  it("scores a token's experts together by softmax", () => {
+    const logits = [0, Math.log(3), Math.log(4), -Infinity];
+    const softmax = { K: 2, groups: 1, topkGroups: 1, scoring: "softmax", normalize: false } as const;
+    const { indices, weights } = route(logits, [0, 0, 0, 0], softmax);
+    expect(indices).toEqual([2, 1]);
+    expect(weights[0]).toBeCloseTo(4 / 8, 6);
+    expect(weights[1]).toBeCloseTo(3 / 8, 6);
+  });
+
+  it.each(["sigmoid", "softmax"] as const)("has the gradient of its weights and scores, by %s", (scoring) => {
+    const [T, E, K] = [3, 6, 2];
+    const o = new Operands(9);
+    const [logits, dWeights, dScores] = [o.f32(T * E), o.f32(T * K), o.f32(T * E)];
+    for (const normalize of [true, false]) {
+      const shape = { T, E, K, scoring, normalize, scale: 1.5 };
+      const forward = (logits: F32) => {
+        const made = {
+          scores: new Float32Array(T * E),
+          indices: new Int32Array(T * K),
+          weights: new Float32Array(T * K),
+        };
+        kernels.route({ ...shape, ...made, logits, bias: null, groups: 2, topkGroups: 2, groupScore: "max" });
+        return made;
+      };
+      const lossOf = (logits: F32) => {
+        const { scores, weights } = forward(logits);
+        return (
+          weights.reduce((sum, x, i) => sum + x * dWeights[i], 0) +
+          scores.reduce((sum, x, i) => sum + x * dScores[i], 0)
+        );
+      };
+      const { scores, indices } = forward(logits);
+      const dLogits = new Float32Array(T * E);
+      kernels.routeBackward({ ...shape, dLogits, dWeights, dScores, scores, indices });
+      const step = 1e-2;
+      for (let i = 0; i < T * E; i++) {
+        const at = (change: number) => lossOf(logits.map((x, j) => (j === i ? x + change : x)));
+        expect(dLogits[i]).toBeCloseTo((at(step) - at(-step)) / (2 * step), 3);
+      }
+    }
   });
 
   it("never takes an expert of an excluded group, however low the others", () => {

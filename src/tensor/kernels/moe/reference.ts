@@ -1,5 +1,5 @@
 /** The mixture of experts: activation, router, balance loss, and the way of tokens to their experts and back. */
-import { bf16ToF32, put } from "../../dtype.ts";
+import { bf16ToF32, type F32, put } from "../../dtype.ts";
 import type { CompleteOf } from "../contract.ts";
 import { define } from "../define.ts";
 import { moe } from "./contract.ts";
@@ -14,25 +14,33 @@ function largestOf(values: ArrayLike<number>, count: number): number[] {
   return order.sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
 }
 
-function route({ scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale }: Route): void {
+/** scores[E] of a token from its logits. */
+function scoresOf(logits: F32, scoring: Route["scoring"]): Float64Array {
+  if (scoring === "sigmoid") return Float64Array.from(logits, sigmoid);
+  const largest = logits.reduce((most, x) => Math.max(most, x), Number.NEGATIVE_INFINITY);
+  const powers = Float64Array.from(logits, (x) => Math.exp(x - largest));
+  const total = powers.reduce((sum, x) => sum + x, 0);
+  return powers.map((x) => x / total);
+}
+
+function route(p: Route): void {
+  const { scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalize, scale } = p;
   const size = E / groups;
   for (let t = 0; t < T; t++) {
-    const biased = new Float32Array(E);
-    for (let e = 0; e < E; e++) {
-      scores[t * E + e] = sigmoid(logits[t * E + e]);
-      biased[e] = scores[t * E + e] + bias[e];
-    }
+    const own = scores.subarray(t * E, (t + 1) * E);
+    own.set(scoresOf(logits.subarray(t * E, (t + 1) * E), p.scoring));
+    const biased = own.map((score, e) => score + (bias ? bias[e] : 0));
     const groupScores = Array.from({ length: groups }, (_, g) => {
       const members = biased.subarray(g * size, (g + 1) * size);
-      return largestOf(members, 2).reduce((sum, i) => sum + members[i], 0);
+      return largestOf(members, p.groupScore === "max" ? 1 : 2).reduce((sum, i) => sum + members[i], 0);
     });
     const kept = new Set(largestOf(groupScores, topkGroups));
     const candidates = biased.map((value, e) => (kept.has(Math.floor(e / size)) ? value : Number.NEGATIVE_INFINITY));
     const chosen = largestOf(candidates, K);
-    const total = chosen.reduce((sum, e) => sum + scores[t * E + e], 0) + 1e-20;
+    const total = chosen.reduce((sum, e) => sum + own[e], 0) + 1e-20;
     for (let i = 0; i < K; i++) {
       indices[t * K + i] = chosen[i];
-      weights[t * K + i] = (scores[t * E + chosen[i]] / (normalise ? total : 1)) * scale;
+      weights[t * K + i] = (own[chosen[i]] / (normalize ? total : 1)) * scale;
     }
   }
 }
@@ -63,7 +71,7 @@ export const moeReference = define(moe, {
 
   route,
 
-  routeBackward({ dLogits, dWeights, dScores, scores, indices, T, E, K, normalise, scale }) {
+  routeBackward({ dLogits, dWeights, dScores, scores, indices, T, E, K, scoring, normalize, scale }) {
     for (let t = 0; t < T; t++) {
       const chosen = Array.from(indices.subarray(t * K, (t + 1) * K));
       const total = chosen.reduce((sum, e) => sum + scores[t * E + e], 0) + 1e-20;
@@ -73,11 +81,13 @@ export const moeReference = define(moe, {
       const projected = chosen.reduce((sum, e, i) => sum + dWeights[t * K + i] * scores[t * E + e], 0);
       for (let i = 0; i < K; i++) {
         const own = dWeights[t * K + i];
-        gradient[chosen[i]] += scale * (normalise ? (own - projected / total) / total : own);
+        gradient[chosen[i]] += scale * (normalize ? (own - projected / total) / total : own);
       }
+      // sigmoid: ds/dlogit = s (1 − s). softmax: ds_e/dlogit_j = s_e (δ_ej − s_j), so the mean gradient is taken off.
+      const mean = scoring === "softmax" ? gradient.reduce((sum, g, e) => sum + g * scores[t * E + e], 0) : 0;
       for (let e = 0; e < E; e++) {
         const s = scores[t * E + e];
-        dLogits[t * E + e] += gradient[e] * s * (1 - s);
+        dLogits[t * E + e] += scoring === "softmax" ? s * (gradient[e] - mean) : gradient[e] * s * (1 - s);
       }
     }
   },

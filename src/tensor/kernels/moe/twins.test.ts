@@ -38,21 +38,24 @@ describeTwins("the mixture of experts", (native) => {
     T: size(40),
     perGroup: positiveSize(9),
     groups: positiveSize(5),
-    normalise: fc.boolean(),
+    normalize: fc.boolean(),
+    scoring: fc.constantFrom("sigmoid" as const, "softmax" as const),
+    groupScore: fc.constantFrom("topTwo" as const, "max" as const),
+    biased: fc.boolean(),
     spread: fc.constantFrom(0.05, 30),
     seed,
   });
 
   it("route, its gradient and the balance loss", () => {
     fc.assert(
-      fc.property(routing, fc.nat(), fc.nat(), ({ T, perGroup, groups, normalise, spread, seed: s }, a, b) => {
+      fc.property(routing, fc.nat(), fc.nat(), ({ T, perGroup, groups, biased, spread, seed: s, ...how }, a, b) => {
         const o = new Operands(s);
         const E = perGroup * groups;
         const topkGroups = 1 + (a % groups);
         const K = 1 + (b % (perGroup * topkGroups));
         // Few distinct values, so that ties happen; a large spread leaves whole groups far below zero.
         const logits = o.f32(T * E).map((x) => Math.round(x * 4) / 4);
-        const bias = o.f32(E, spread).map((x) => Math.round(x * 8) / 8);
+        const bias = biased ? o.f32(E, spread).map((x) => Math.round(x * 8) / 8) : null;
         const [dWeights, half] = [o.f32(T * K), Math.floor(T / 2)];
         const segments = Int32Array.of(0, half, 0, half, half, T - half, half, T - half);
         compareTwins(native, 2e-6, (kernels) => {
@@ -63,7 +66,8 @@ describeTwins("the mixture of experts", (native) => {
             zeros(T * E).fill(9),
           ];
           const indices = new Int32Array(T * K);
-          kernels.route({ scores, indices, weights, logits, bias, T, E, K, groups, topkGroups, normalise, scale: 2.5 });
+          const sizes = { T, E, K, ...how, scale: 2.5 };
+          kernels.route({ ...sizes, scores, indices, weights, logits, bias, groups, topkGroups });
           const loss = kernels.balanceLoss({
             dScores,
             scores,
@@ -76,7 +80,7 @@ describeTwins("the mixture of experts", (native) => {
             alpha: 0.1,
             gradScale: 2,
           });
-          kernels.routeBackward({ dLogits, dWeights, dScores, scores, indices, T, E, K, normalise, scale: 2.5 });
+          kernels.routeBackward({ ...sizes, dLogits, dWeights, dScores, scores, indices });
           return { scores, indices, weights, dScores, dLogits, loss: [loss] };
         });
       }),
