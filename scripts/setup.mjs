@@ -3,7 +3,7 @@
  * missing or older than its sources, and the chat site likewise. Runs on whatever Node the system has (20 or later) and needs no package itself.
  * With everything in place it says nothing and takes a few milliseconds.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join, relative } from "node:path";
@@ -22,6 +22,48 @@ const say = (line) => process.stderr.write(`${line}\n`);
 const hash = (...parts) => parts.reduce((sum, part) => sum.update(part), createHash("sha256")).digest("hex");
 const read = (path) => (existsSync(path) ? readFileSync(path, "utf8") : null);
 const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(0)} s`;
+const isTerminal = process.stderr.isTTY === true;
+
+/** The program that runs now, to be ended with us. */
+let child = null;
+
+/** Runs a program to its end, without blocking, so that Ctrl-C is heard: in a group of its own, which ends as a whole when we do. */
+function run(command, args, onOutput = () => {}) {
+  return new Promise((resolve) => {
+    const result = { status: null, stdout: "", stderr: "", error: null };
+    const grouped = process.platform !== "win32";
+    child = spawn(command, args, {
+      cwd: root,
+      env: cleanEnvironment(),
+      detached: grouped,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const name of ["stdout", "stderr"])
+      child[name].setEncoding("utf8").on("data", (text) => {
+        result[name] += text;
+        onOutput(result);
+      });
+    const end = (fields) => {
+      child = null;
+      resolve({ ...result, ...fields });
+    };
+    child.on("error", (error) => end({ error }));
+    child.on("close", (status) => end({ status }));
+  });
+}
+
+/** Ends what runs, with all that it started. */
+function interrupt() {
+  if (child) {
+    try {
+      process.kill(process.platform === "win32" ? child.pid : -child.pid, "SIGTERM");
+    } catch {
+      // It has just ended by itself.
+    }
+  }
+  say(`${isTerminal ? "\r\x1b[K" : ""}Stopped before everything was built; run the same command again.`);
+  process.exit(130);
+}
 
 /** What node_modules should be made from. */
 function installKey() {
@@ -54,7 +96,7 @@ function siteKey() {
 
 const contents = (names) => names.flatMap((name) => [name, readFileSync(join(root, name))]);
 
-function install() {
+async function install() {
   const key = installKey();
   if (read(installStamp) === key) return;
   // npm run by hand leaves no stamp of ours; its own is as good when it is newer than the lock file.
@@ -71,17 +113,12 @@ function install() {
   const started = Date.now();
   const npm = process.env.npm_execpath;
   const [command, first] = npm ? [process.execPath, [npm]] : ["npm", []];
-  const attempt = (...args) =>
-    spawnSync(command, [...first, ...args, "--no-audit", "--no-fund"], {
-      cwd: root,
-      encoding: "utf8",
-      env: cleanEnvironment(),
-    });
-  let result = attempt("ci");
+  const attempt = (...args) => run(command, [...first, ...args, "--no-audit", "--no-fund"]);
+  let result = await attempt("ci");
   // A registry that lacks some other platform's optional package makes the lock file look stale; install then fits what there is.
-  if (/EUSAGE/.test(result.stderr ?? "")) result = attempt("install", "--no-save");
+  if (/EUSAGE/.test(result.stderr)) result = await attempt("install", "--no-save");
   if (result.status !== 0) {
-    const reason = `${result.stderr ?? ""}${result.error ?? ""}`
+    const reason = `${result.stderr}${result.error ?? ""}`
       .trim()
       .split("\n")
       .filter((line) => !/npm warn/.test(line))
@@ -115,7 +152,29 @@ function headers() {
   return candidates.find((folder) => folder && existsSync(join(folder, "include", "node", "node_api.h"))) ?? null;
 }
 
-function build() {
+/** Rewrites a line on a terminal with how many files are compiled and, once that can be told, how long the others will take. */
+function compilingLine(started) {
+  let total = 0;
+  let shown = 0;
+  return ({ stdout }) => {
+    const begun = stdout.match(/^ +(CXX|CC)\(/gm)?.length ?? 0;
+    if (!isTerminal || begun === shown) return;
+    shown = begun;
+    total ||= contents(
+      readdirSync(join(root, "build"))
+        .filter((name) => name.endsWith(".target.mk"))
+        .map((name) => join("build", name)),
+    ).reduce((sum, text) => sum + (String(text).match(/\.o( \\)?$/gm)?.length ?? 0), 0);
+    const left = ((Date.now() - started) / begun) * (total - begun);
+    const time =
+      begun > 5 && left > 0
+        ? `, about ${left > 90_000 ? `${Math.round(left / 60_000)} min` : `${Math.round(left / 1000)} s`} left`
+        : "";
+    process.stderr.write(`\r\x1b[KBuilding the native kernels: file ${begun} of ${Math.max(total, begun)}${time}`);
+  };
+}
+
+async function build() {
   const key = buildKey();
   if (read(buildStamp) === key && existsSync(addon)) return;
   const missing = [
@@ -131,21 +190,18 @@ function build() {
     );
     return;
   }
-  say("Building the native kernels …");
+  say("Building the native kernels, once: a minute on a fast computer, some on two cores …");
   const started = Date.now();
   mkdirSync(join(root, "build"), { recursive: true });
   const nodedir = headers();
   const gyp = join(root, "node_modules", "node-gyp", "bin", "node-gyp.js");
-  const result = spawnSync(
-    process.execPath,
-    [gyp, "rebuild", "-j", "max", ...(nodedir ? [`--nodedir=${nodedir}`] : [])],
-    { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 },
-  );
+  const args = [gyp, "rebuild", "-j", "max", ...(nodedir ? [`--nodedir=${nodedir}`] : [])];
+  const result = await run(process.execPath, args, compilingLine(started));
+  if (isTerminal) process.stderr.write("\r\x1b[K");
   mkdirSync(join(root, "build"), { recursive: true });
-  writeFileSync(buildLog, `${result.stdout ?? ""}${result.stderr ?? ""}`);
+  writeFileSync(buildLog, `${result.stdout}${result.stderr}`);
   if (result.status !== 0 || !existsSync(addon)) {
-    const why =
-      (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
+    const why = result.stderr.split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
     say(
       `Building the native kernels failed (${why.trim().slice(0, 160)}; all of it in build/native.log), so Shoal runs on its slow reference kernels.`,
     );
@@ -155,23 +211,24 @@ function build() {
   say(`Built the native kernels in ${seconds(started)}.`);
 }
 
-function buildSite() {
+async function buildSite() {
   const key = siteKey();
   if (key === null || read(siteStamp) === key) return;
   say("Building the chat site …");
   const started = Date.now();
   // The site's tools may want a newer Node than the system's.
   const own = join(root, "node_modules", "node", "bin", "node");
-  const result = spawnSync(
-    existsSync(own) ? own : process.execPath,
-    [join(root, "node_modules", "vite", "bin", "vite.js"), "build", "--config", join("web", "vite.config.ts")],
-    { cwd: root, encoding: "utf8", env: cleanEnvironment(), maxBuffer: 2 ** 28 },
-  );
+  const vite = join(root, "node_modules", "vite", "bin", "vite.js");
+  const result = await run(existsSync(own) ? own : process.execPath, [
+    vite,
+    "build",
+    "--config",
+    join("web", "vite.config.ts"),
+  ]);
   mkdirSync(join(root, "build"), { recursive: true });
-  writeFileSync(siteLog, `${result.stdout ?? ""}${result.stderr ?? ""}`);
+  writeFileSync(siteLog, `${result.stdout}${result.stderr}`);
   if (result.status !== 0) {
-    const why =
-      (result.stderr ?? "").split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
+    const why = result.stderr.split("\n").find((line) => /error/i.test(line)) ?? String(result.error ?? "unknown");
     say(
       `Building the chat site failed (${why.trim().slice(0, 160)}; all of it in build/site.log); the API works without it.`,
     );
@@ -182,7 +239,7 @@ function buildSite() {
 }
 
 /** Two set-ups at once would tread on each other: the second waits for the first, or takes over from one that died. */
-function withLock(work) {
+async function withLock(work) {
   for (let waited = 0; ; waited += 200) {
     try {
       mkdirSync(lock);
@@ -193,14 +250,14 @@ function withLock(work) {
       const alive = owner > 0 ? isAlive(owner) : Date.now() - mtime(lock) < 5000;
       if (!alive) rmSync(lock, { recursive: true, force: true });
       else if (waited === 0) say("Waiting for another set-up of this folder …");
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
   writeFileSync(join(lock, "pid"), String(process.pid));
   const unlock = () => rmSync(lock, { recursive: true, force: true });
   process.on("exit", unlock);
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
-  work();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, interrupt);
+  await work();
   unlock();
 }
 
@@ -233,9 +290,9 @@ function isReady() {
 }
 
 if (!isReady()) {
-  withLock(() => {
-    install();
-    build();
-    buildSite();
+  await withLock(async () => {
+    await install();
+    await build();
+    await buildSite();
   });
 }

@@ -1,5 +1,5 @@
 /** scripts/setup.mjs on a copy of the project with stand-ins for npm, node-gyp and the compiler. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -59,6 +59,15 @@ function setup() {
 
 function compiler(): void {
   for (const name of ["g++", "make", "python3"]) command(name);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 describe("setup", () => {
@@ -137,6 +146,30 @@ describe("setup", () => {
     const { status, lines } = setup();
     expect(status).toBe(1);
     expect(lines.at(-1)).toContain("npm error network is down");
+  });
+
+  it("on Ctrl-C ends what it started, leaves no lock and exits 130", async () => {
+    compiler();
+    command(
+      "npm",
+      `mkdir -p node_modules/node-gyp/bin && echo 'require("fs").writeFileSync("gyp.pid", String(process.pid)); setInterval(() => {}, 1000)' > node_modules/node-gyp/bin/node-gyp.js`,
+    );
+    const started = spawn(process.execPath, [join(dir, "scripts/setup.mjs")], {
+      cwd: dir,
+      env: { PATH: bin, HOME: dir },
+    });
+    let said = "";
+    started.stderr.on("data", (text) => (said += text));
+    const compiling = join(dir, "gyp.pid");
+    await expect.poll(() => existsSync(compiling) && readFileSync(compiling, "utf8"), { timeout: 20_000 }).toBeTruthy();
+    const ended = new Promise((resolve) => started.on("close", resolve));
+    started.kill("SIGINT");
+    expect(await ended).toBe(130);
+    expect(said).toMatch(/\nStopped before everything was built; run the same command again\.\n$/);
+    expect(said).not.toMatch(/failed|chat site/);
+    expect(existsSync(join(dir, ".setup.lock"))).toBe(false);
+    const pid = Number(readFileSync(compiling, "utf8"));
+    await expect.poll(() => isRunning(pid)).toBe(false);
   });
 
   it("takes over the lock of a set-up that died", () => {
