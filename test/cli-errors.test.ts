@@ -99,7 +99,7 @@ describe("bad input", () => {
     [
       "a text that is not there",
       () => ["score", "--model", model, "--file", join(dir, "nil.txt")],
-      /nil\.txt: cannot be read \(ENOENT\)/,
+      /nil\.txt: there is no such file/,
     ],
     [
       "an unwritable output",

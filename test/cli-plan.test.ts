@@ -117,7 +117,7 @@ describe("plan and recipes", () => {
   it("says minutes where there are not days, and takes the peak in TFLOP/s as everywhere", async () => {
     const small = ["plan", "train", "--params", "1e7", "--tokens", "1e7", "--gpus", "1"];
     const { out } = await shoal([...small, "--peak", "989"]);
-    expect(out).toMatch(/time on 1 +(\d+m )?\d+s /);
+    expect(out).toMatch(/time on 1 × H100 +(\d+m )?\d+s /);
     expect(out).toContain("989 TF peak");
     const { code, errors } = await shoal([...small, "--peak-tflops", "989e12"]);
     expect(code).toBe(1);
@@ -128,7 +128,7 @@ describe("plan and recipes", () => {
     const written = join(dir, "half.json");
     const { code, out, errors } = await shoal(["plan", "--budget", "0.5", "--cpu", "amx", "--recipe", written]);
     expect(code).toBe(0);
-    expect(errors).toMatch(/half\.json: size \w+, \d+ tokens; put your texts in/);
+    expect(errors).toMatch(/half\.json: size \w+, [\d,]+ tokens; put your texts in/);
     expect(out).toContain("no loss is told");
     const { out: cost } = await shoal(["plan", "train", written, "--cpu", "amx", "--json"]);
     expect(JSON.parse(cost).usd.mid).toBeCloseTo(0.5, 1);

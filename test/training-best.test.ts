@@ -73,7 +73,7 @@ describe("chats that are learnt by heart", () => {
   it("leave the model of the best step, and it is said which", async () => {
     const all = validations(heartOut);
     const best = all.reduce((a, b) => (b.chatLoss! < a.chatLoss! ? b : a));
-    expect(result.taken).toMatch(new RegExp(`^the best by the loss of held-out replies, of step ${best.step} `));
+    expect(result.taken).toMatch(new RegExp(`^the best state by the loss of held-out replies, of step ${best.step} `));
     expect(readdirSync(join(heartOut, "best"))).toEqual([`step-${String(best.step).padStart(8, "0")}`]);
     expect(result.remarks.join()).toMatch(
       /stage chat learnt by heart: the loss of held-out replies was .* at step \d+ and ended at/,
@@ -85,7 +85,7 @@ describe("chats that are learnt by heart", () => {
       data,
       kernels,
     });
-    expect(taken.taken).toBe(`the last, of step ${result.steps}`);
+    expect(taken.taken).toBe(`the last state, of step ${result.steps}`);
     expect(existsSync(join(last, "best"))).toBe(false);
     expect(weightsOf(last).equals(weightsOf(heartOut))).toBe(false);
   });
@@ -114,7 +114,7 @@ describe("chats that are learnt by heart", () => {
       kernels,
       resume: true,
     });
-    expect(again.taken).toMatch(/^the last, of step \d+: the best, of step \d+, cannot be read/);
+    expect(again.taken).toMatch(/^the last state, of step \d+: the best, of step \d+, cannot be read/);
   });
 });
 

@@ -8,6 +8,8 @@ const REASONS: Record<string, string> = {
   EACCES: "no permission",
   EPERM: "no permission",
   EROFS: "it can only be read from there",
+  ENOENT: "its folder is not there; make it first",
+  EISDIR: "a folder has this name",
   EEXIST: "a file stands in the way",
   ENOTDIR: "a file stands in the way",
 };
@@ -17,6 +19,10 @@ export function whyNotWritten(error: unknown): string {
   const { code = "", message } = error as NodeJS.ErrnoException;
   return Object.hasOwn(REASONS, code) ? REASONS[code] : message.split("\n")[0];
 }
+
+/** The error of a file that could not be written. @param error what writing threw */
+export const unwritable = (path: string, error: unknown): InputError =>
+  new InputError(`${path}: cannot be written: ${whyNotWritten(error)}`);
 
 /** Makes a folder, and those above it. @throws InputError naming it */
 export function makeFolder(path: string): void {

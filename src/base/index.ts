@@ -3,9 +3,16 @@ export { bytesText } from "./byte-text.ts";
 export { within } from "./deadline.ts";
 export { InputError } from "./errors.ts";
 export { type FileLock, lockFile } from "./file-lock.ts";
-export { makeFolder, whyNotWritten } from "./folders.ts";
+export { makeFolder, unwritable, whyNotWritten } from "./folders.ts";
 export { didYouMean, distance, nearestName } from "./names.ts";
 export { Random } from "./random.ts";
-export { checkRegular, isThere, readRegular, readRegularJson, readRegularText } from "./regular-file.ts";
+export {
+  checkRegular,
+  isThere,
+  readRegular,
+  readRegularJson,
+  readRegularText,
+  unreadable,
+} from "./regular-file.ts";
 export { eventData, LONGEST_EVENT } from "./sse.ts";
 export { workerFile } from "./worker-file.ts";

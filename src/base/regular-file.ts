@@ -15,15 +15,22 @@ export function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
+/** Why something cannot be read, in words where the system has only a code. @param error what reading threw */
+export function unreadable(path: string, error: unknown): InputError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" && isThere(path)) return new InputError(`${path}: is a link to a file that is not there`);
+  if (code === "ENOENT") return new InputError(`${path}: there is no such file`);
+  if (code === "EISDIR") return new InputError(`${path}: is a folder, where a file is expected`);
+  return new InputError(`${path}: cannot be read (${code})`);
+}
+
 /** @throws InputError if it is no regular file, or links to none, or cannot be looked at */
 export function checkRegular(path: string): Stats {
   let stats: Stats;
   try {
     stats = statSync(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" && isThere(path)) throw new InputError(`${path}: is a link to a file that is not there`);
-    throw new InputError(`${path}: cannot be read (${code})`);
+    throw unreadable(path, error);
   }
   if (!stats.isFile()) throw new InputError(`${path}: is ${kindOf(stats)}, where a file is expected`);
   return stats;

@@ -247,7 +247,7 @@ describe("a folder that is wrong", () => {
       expectLine(() => openFolder(path), message);
     }
     rmSync(join(path, "config.json"));
-    expectLine(() => openFolder(path), /config\.json: cannot be read \(ENOENT\)/);
+    expectLine(() => openFolder(path), /config\.json: there is no such file/);
   });
 
   describe("shards", () => {

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
-import { InputError } from "../base/index.ts";
+import { unwritable } from "../base/index.ts";
 import { Chat, type GenerateOptions, type Generation, type Model, SAMPLING_BOUNDS } from "../infer/index.ts";
 import { MINNOW } from "./common.ts";
 import {
@@ -162,6 +162,6 @@ function save(session: Session, path: string): void {
     writeFileSync(path, `${JSON.stringify({ messages: session.chat.messages }, null, 2)}\n`);
     console.log(`saved to ${path}`);
   } catch (error) {
-    console.log(new InputError(`${path}: cannot be written (${(error as NodeJS.ErrnoException).code})`).message);
+    console.log(unwritable(path, error).message);
   }
 }

@@ -16,7 +16,7 @@ import {
   writeRecords,
 } from "../data/index.ts";
 import { integer, real } from "./common.ts";
-import { count, type InputFlags, Remarks, reader, recordsOf, tell, withInputs } from "./data-input.ts";
+import { count, counted, type InputFlags, Remarks, reader, recordsOf, tell, withInputs } from "./data-input.ts";
 
 export const split = reader(
   "split",
@@ -50,8 +50,8 @@ export const split = reader(
         })(),
       );
       const lines = [
-        `${flags.train}: ${count(kept)} documents`,
-        `${flags.validation}: ${count(held.length)} documents`,
+        `${flags.train}: ${counted(kept, "document")}`,
+        `${flags.validation}: ${counted(held.length, "document")}`,
       ];
       tell(flags, progress, { training: kept, validation: held.length }, lines, remarks);
     });
@@ -105,7 +105,7 @@ export const dedupe = reader("dedupe", "leave out documents that repeat earlier 
         };
         await writeRecords(flags.out, unique());
         const lines = [
-          `${flags.out}: ${count(kept)} documents; left out ${count(found.exact)} exact and ${count(found.near)} near duplicates`,
+          `${flags.out}: ${counted(kept, "document")}; left out ${count(found.exact)} exact and ${counted(found.near, "near duplicate")}`,
         ];
         tell(flags, progress, { kept, ...found }, lines, remarks);
       });
@@ -156,10 +156,10 @@ export const decontaminate = reader("decontaminate", "find documents that hold t
       else for await (const _ of clean());
       const sets = Object.entries(bySet).map(([set, n]) => `  ${set}: ${count(n)}`);
       const lines = [
-        `${count(contaminated)} of ${count(documents)} documents share text with ${count(items.compared)} items (${count(index.size.runs)} runs of ${flags.words} words, ${count(index.size.short)} short items)`,
+        `${count(contaminated)} of ${counted(documents, "document")} share text with ${counted(items.compared, "item")} (${count(index.size.runs)} runs of ${flags.words} words, ${count(index.size.short)} short items)`,
         ...sets,
         ...items.lines,
-        ...(flags.out === undefined ? [] : [`${flags.out}: ${count(documents - contaminated)} documents`]),
+        ...(flags.out === undefined ? [] : [`${flags.out}: ${counted(documents - contaminated, "document")}`]),
       ];
       tell(
         flags,

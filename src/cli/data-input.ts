@@ -1,6 +1,7 @@
 /** What the commands of `shoal data` read: records of files, patterns and data sets, with progress on stderr and a count of what was skipped. */
 import { statSync } from "node:fs";
 import { Command, Option } from "commander";
+import { bytesText } from "../base/index.ts";
 import {
   type DataRecord,
   documentFiles,
@@ -10,7 +11,7 @@ import {
   findFiles,
   readRecords,
   reasonOf,
-  refusalOf,
+  textEnding,
 } from "../data/index.ts";
 import { StatusLine, UserAbort, untilInterrupted } from "./common.ts";
 
@@ -97,12 +98,11 @@ export async function* recordsOf(
   for (const input of inputs) yield* input.records(flags, remarks);
 }
 
-/** "notes: not read: 3 .rst (0.1 MB); --include '*.rst' reads others as text", or nothing. */
+/** "notes: not read: 3 .rst (0.1 MB); --include '*.rst' reads such files as text", or nothing. */
 export function passedOverLines(name: string, passedOver: FoundFiles["passedOver"]): string[] {
   const kinds = explainPassedOver(passedOver);
   if (kinds === "") return [];
-  const ending = Object.keys(passedOver).find((kind) => kind.startsWith(".") && refusalOf(`x${kind}`) === null);
-  const hint = ending === undefined ? "" : `; --include '*${ending}' reads such files as text`;
+  const hint = textEnding(passedOver, (ending) => `; --include '*${ending}' reads such files as text`);
   return [`${name}: not read: ${kinds}${hint}`];
 }
 
@@ -140,7 +140,7 @@ async function inputOf(
 ): Promise<Input> {
   const [, dataset, split] = /^hf:([^:]+)(?::(.+))?$/.exec(name) ?? [];
   const onDownload = ({ file, bytes, totalBytes }: { file: string; bytes: number; totalBytes: number }) => {
-    progress.show(`downloading ${file}: ${megabytes(bytes)} of ${megabytes(totalBytes)}`);
+    progress.show(`downloading ${file}: ${bytesText(bytes)} of ${bytesText(totalBytes)}`);
   };
   const found: FoundFiles =
     dataset === undefined
@@ -163,7 +163,8 @@ async function inputOf(
   return { ...found, bytes, records };
 }
 
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** "1 document", "2 documents". */
+export const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** How far the reading of all inputs is. */
 export class Progress extends StatusLine {
@@ -185,7 +186,7 @@ export class Progress extends StatusLine {
     if (this.documents % 64 > 0) return;
     const share = Math.min(1, this.bytes / Math.max(1, this.total));
     this.show(
-      `${this.documents} documents, ${(100 * share).toFixed(0)} % of ${megabytes(this.total)}, ${this.left(share)}`,
+      `${this.documents} documents, ${(100 * share).toFixed(0)} % of ${bytesText(this.total)}, ${this.left(share)}`,
     );
   }
 }

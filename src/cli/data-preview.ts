@@ -29,7 +29,7 @@ import {
   tokenizerOf,
 } from "../train/index.ts";
 import { integer, MINNOW, StatusLine, UserAbort, untilInterrupted } from "./common.ts";
-import { count, type InputFlags, reader } from "./data-input.ts";
+import { count, counted, type InputFlags, reader } from "./data-input.ts";
 import { documentLines, tokensOf } from "./token-view.ts";
 
 interface PreviewFlags extends InputFlags {
@@ -273,8 +273,8 @@ function countLines(
 ): string[] {
   const { source, stage, documents, conversations, tokens, learnt, cut, cutTokens, nothingToLearn, passes } = counts;
   const what = pairs
-    ? `${count(documents / 2)} pairs`
-    : `${count(documents)} documents (${count(conversations)} conversations)`;
+    ? `${counted(documents / 2, "pair")}`
+    : `${counted(documents, "document")} (${counted(conversations, "conversation")})`;
   const share = tokens === 0 ? 0 : Math.round((100 * learnt) / tokens);
   const times = passes === undefined ? "" : `; read ${passes < 10 ? passes.toFixed(1) : Math.round(passes)} times`;
   const notRead = explainPassedOver(counts.passedOver);

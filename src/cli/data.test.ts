@@ -75,7 +75,7 @@ it("stats: counts of each input, and what was skipped by reason", async () => {
   });
   await data("stats", path);
   expect(printed.splice(-4)).toEqual([
-    `${path}: 2 documents (1 conversations), 0.0 MB of text, longest 8 bytes`,
+    `${path}: 2 documents (1 conversation), 10 B of text, longest 8 bytes`,
     expect.stringMatching(/^2 documents skipped: 1 /),
     expect.stringMatching(/^ {2}first: .*a\.jsonl:3: not valid JSON \(/),
     `  first: ${path}:4: empty`,
@@ -93,8 +93,8 @@ it("stats: what a folder passes over, what is not used, and how fields are named
   writeFileSync(at("mixed/table.csv"), "a,b");
   await data("stats", at("mixed"));
   expect(printed).toEqual([
-    `${at("mixed")}: 1 documents (1 conversations), 0.0 MB of text, longest 2 bytes`,
-    `${at("mixed")}: not read: 1 .rst (0.0 MB), 1 .csv (0.0 MB); --include '*.rst' reads such files as text`,
+    `${at("mixed")}: 1 document (1 conversation), 2 B of text, longest 2 bytes`,
+    `${at("mixed")}: not read: 1 .rst (7 B), 1 .csv (3 B); --include '*.rst' reads such files as text`,
     "1 times fields of messages not used: name",
     "1 documents skipped: 1 has no text or messages",
     `  first: ${at("mixed/chat.jsonl")}:2: has no text or messages (but headline, body; its fields are named by field, or promptField and replyField)`,
@@ -228,7 +228,7 @@ describe("preview", () => {
     await data("preview", path, "--data", dir, "--count", "2", "--no-color");
     const text = printed.join("\n");
     expect(text).toMatch(/^stage chat, .*chats\.jsonl: 3 documents .*; read [\d.]+ times$/m);
-    expect(text).toMatch(/^stage prefer, .*pairs\.jsonl: 1 pairs, \d+ tokens, \d+ of them learnt .*; read \d+ times$/m);
+    expect(text).toMatch(/^stage prefer, .*pairs\.jsonl: 1 pair, \d+ tokens, \d+ of them learnt .*; read \d+ times$/m);
     expect(text).toMatch(/pair 1: chosen, \d+ tokens, \d+ learnt$/m);
     expect(text).toMatch(/«G\|ood\|<｜end▁of▁sentence｜>»/);
   });

@@ -1,6 +1,6 @@
 /** shoal data: look at data, and clean it */
 import { Argument, Command, Option } from "commander";
-import { Random } from "../base/index.ts";
+import { bytesText, Random } from "../base/index.ts";
 import {
   type DataRecord,
   type Document,
@@ -21,9 +21,9 @@ import { integer } from "./common.ts";
 import { decontaminate, dedupe, split } from "./data-clean.ts";
 import {
   count,
+  counted,
   type Input,
   type InputFlags,
-  megabytes,
   passedOverLines,
   Remarks,
   reader,
@@ -80,7 +80,7 @@ const stats = reader("stats", "documents, bytes and tokens; what cannot be read,
         rows.push(row);
         const { documents, conversations, bytes, longest, tokens } = row;
         lines.push(
-          `${names[i]}: ${count(documents)} documents${conversations > 0 ? ` (${count(conversations)} conversations)` : ""}, ${megabytes(bytes)} of text${tokens === undefined ? "" : `, ${count(tokens)} tokens`}, longest ${count(longest)} bytes`,
+          `${names[i]}: ${counted(documents, "document")}${conversations > 0 ? ` (${counted(conversations, "conversation")})` : ""}, ${bytesText(bytes)} of text${tokens === undefined ? "" : `, ${count(tokens)} tokens`}, longest ${count(longest)} bytes`,
           ...passedOverLines(names[i], input.passedOver),
           ...remarks.lines(),
         );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { flagHint } from "./flag-hint.ts";
+import { flagHint, misspeltHint } from "./flag-hint.ts";
 
 describe("a flag that there is not", () => {
   const flags = ["--data-dir", "--max-running", "--max-waiting", "--model", "--port", "--open"];
@@ -18,6 +18,16 @@ describe("a flag that there is not", () => {
   it.each(["--what", "--", "-x", "--a-", "---"])("%s suggests nothing", (said) =>
     expect(flagHint(unknown(said), flags)).toBe(""),
   );
+
+  it("is told beside an option that is missing", () => {
+    const missing = "error: required option '--port <n>' not specified";
+    expect(misspeltHint(missing, ["serve", "--prot", "1"], flags)).toBe(
+      "; '--prot' is no option (did you mean --port?)",
+    );
+    expect(misspeltHint(missing, ["serve", "--wholly=1"], flags)).toBe("; '--wholly' is no option");
+    expect(misspeltHint(missing, ["serve", "--model", "--"], flags)).toBe("");
+    expect(misspeltHint("error: too many arguments", ["--prot"], flags)).toBe("");
+  });
 
   it("is not named twice, and other errors are left alone", () => {
     expect(flagHint(`${unknown("--data")}\n(Did you mean --data-dir?)`, flags)).toBe("");

@@ -59,12 +59,13 @@ Examples:
     });
     parseRecipe(recipe, path);
     writeFileSync(path, `${JSON.stringify(recipe, null, 2)}\n`, { flag: "wx" });
-    const about = (tokens: number) => `about ${Number((tokens / 1e6).toPrecision(2))}M tokens`;
+    const about = (tokens: number) => `about ${Number(tokens.toPrecision(2)).toLocaleString("en-US")} tokens`;
     const count = (sources: readonly RecipeSource[]) => sources.reduce((sum, { documents }) => sum + documents, 0);
     if (texts.length > 0) console.log(`text            ${count(texts)} documents, ${about(textTokens)}`);
     if (chats.length > 0) console.log(`conversations   ${count(chats)}, ${about(chatTokens)}`);
     console.log(`model           ${recipe.size ?? recipe.from}`);
-    for (const { name, tokens } of recipe.stages) console.log(`${`stage ${name}`.padEnd(16)}${tokens} tokens`);
+    for (const { name, tokens } of recipe.stages)
+      console.log(`${`stage ${name}`.padEnd(16)}${tokens.toLocaleString("en-US")} tokens`);
     for (const line of remarks.lines()) console.log(line);
     console.log(`\nwritten to ${path}; what it takes: shoal plan train ${path} --cpu; to begin: shoal train ${path}`);
   });

@@ -1,7 +1,7 @@
 /** shoal inspect */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { configOf, openFolder, readJsonObject, type StoredInfo } from "../checkpoint/index.ts";
 import { countParameters, type ModelConfig, modelSlots, parseConfig } from "../model/index.ts";
 import { MINNOW } from "./common.ts";
@@ -14,7 +14,7 @@ interface Flags {
 }
 
 export const inspectCommand = new Command("inspect")
-  .option("--model <dir>", "a Hugging Face folder (default: Minnow)", MINNOW)
+  .addOption(new Option("--model <dir>", "a Hugging Face folder").default(MINNOW, "Minnow"))
   .option("--config <path>", "a config.json alone: counts without any weights")
   .option("--tensors", "list every tensor", false)
   .option("--json", "print it as JSON", false)

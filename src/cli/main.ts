@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 /** The `shoal` command. */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help, type Option } from "commander";
 import { InputError } from "../base/index.ts";
 import { UserAbort } from "./common.ts";
-import { flagHint } from "./flag-hint.ts";
+import { flagHint, misspeltHint } from "./flag-hint.ts";
 
 const program = new Command("shoal")
   .description("Your own DeepSeek: train it, run it, check it, on the computer you have.")
   .option("--verbose", "show where an error came from", false)
   .enablePositionalOptions()
   .configureOutput({ outputError: oneLine })
+  .configureHelp({ optionDescription })
   .exitOverride();
 
 /** Settings that a command does not take over from its parent. A flag is the command's after which it stands: plan and plan train share some names. */
@@ -18,9 +19,15 @@ function prepare(command: Command): Command {
     .enablePositionalOptions()
     .option("--verbose", "show where an error came from", false)
     .configureOutput({ outputError: (message, write) => oneLine(message.trim() + hint(message, command), write) })
+    .configureHelp({ optionDescription })
     .exitOverride();
   for (const inner of command.commands) prepare(inner);
   return command;
+}
+
+/** A flag that is off unless said needs no "(default: false)". */
+function optionDescription(this: Help, option: Option): string {
+  return Help.prototype.optionDescription.call(this, option).replace(/ \(default: (?:false|\[\])\)$/, "");
 }
 
 /** A command as --help lists it, and the command itself. */
@@ -122,10 +129,8 @@ try {
 }
 
 function hint(message: string, { options }: Command): string {
-  return flagHint(
-    message,
-    options.flatMap(({ long, hidden }) => (long && !hidden ? [long] : [])),
-  );
+  const flags = options.flatMap(({ long, hidden }) => (long && !hidden ? [long] : []));
+  return flagHint(message, flags) || misspeltHint(message, said, flags);
 }
 
 /** Wrong usage in one line, with where to read on. */

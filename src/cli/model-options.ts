@@ -18,10 +18,11 @@ export interface ModelOptions {
 
 export function addModelOptions(command: Command): Command {
   return command
-    .option(
-      "--model <dir>",
-      "a Hugging Face folder with model_type deepseek_v3 or deepseek_v2, or the name of a model that was pulled (default: Minnow)",
-      MINNOW,
+    .addOption(
+      new Option(
+        "--model <dir>",
+        "a Hugging Face folder with model_type deepseek_v3 or deepseek_v2, or the name of a model that was pulled",
+      ).default(MINNOW, "Minnow"),
     )
     .addOption(
       new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices([

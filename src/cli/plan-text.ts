@@ -16,15 +16,21 @@ function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-const line = (name: string, value: string) => console.log(`${name.padEnd(28)}${value}`);
+const line = (name: string, value: string) => console.log(`${name.padEnd(30)}${value}`);
 
 export function printTraining(plan: TrainPlan): void {
   const range = (values: { low: number; mid: number; high: number }, unit = "", before = "") =>
     `${before}${short(values.mid)}${unit}   (${before}${short(values.low)} to ${before}${short(values.high)})`;
   line(`${plan.gpu}-hours`, range(plan.gpuHours));
   line("cost", range(plan.usd, "", "$"));
-  const time = (days: number) => (days < 2 ? duration(days * 86_400) : `${short(days)} days`);
-  line(`time on ${plan.gpus}`, `${time(plan.days.mid)}   (${time(plan.days.low)} to ${time(plan.days.high)})`);
+  const time = (days: number) => {
+    if (days < 0.5 / 86_400) return "under 1s";
+    return days < 2 ? duration(days * 86_400) : `${short(days)} days`;
+  };
+  line(
+    `time on ${plan.gpus} × ${plan.gpu}`,
+    `${time(plan.days.mid)}   (${time(plan.days.low)} to ${time(plan.days.high)})`,
+  );
   line("energy", range(plan.kwh, " kWh"));
   line("operations", plan.flops.toExponential(3));
   line("share of the bf16 peak", `${(100 * plan.mfu.mid).toFixed(1)} %`);
@@ -32,7 +38,7 @@ export function printTraining(plan: TrainPlan): void {
     line("memory per device", `${(plan.memory.needed / 1e9).toFixed(1)} of ${plan.memory.available / 1e9} GB`);
   console.log("\nWhere the time goes");
   for (const { name, share } of plan.shares)
-    line(`  ${name}`, `${"█".repeat(Math.round(share * 40))} ${(100 * share).toFixed(0)} %`);
+    line(`  ${name} `, `${"█".repeat(Math.round(share * 40))} ${(100 * share).toFixed(0)} %`);
   console.log("\nAssumptions");
   for (const assumption of plan.assumptions) console.log(`  - ${assumption}`);
 }
@@ -75,7 +81,7 @@ export function printBudget({ usd, purchases, law, notes, programme }: BudgetPla
         ? `${short(parameters)} parameters`
         : `${short(parameters)} parameters, ${short(active)} active`;
     console.log(
-      `  ${kind}: ${size}, ${short(tokens)} tokens; ${loss ? `loss ${loss.mid.toFixed(3)} (${loss.low.toFixed(3)} to ${loss.high.toFixed(3)})` : "smaller than any model that the law was made from, so no loss is told"}; ${short(plan.gpuHours.mid)} hours, ${plan.days.mid < 2 ? duration(plan.days.mid * 86_400) : `${short(plan.days.mid)} days`} on ${plan.gpus} × ${plan.gpu}`,
+      `  ${kind}: ${size}, ${short(tokens)} tokens; ${loss ? `loss ${loss.mid.toFixed(3)} (${loss.low.toFixed(3)} to ${loss.high.toFixed(3)})` : "smaller than any model that the law was made from, so no loss is told"}; ${short(plan.gpuHours.mid)} ${plan.gpu}-hours: ${plan.days.mid < 2 ? duration(plan.days.mid * 86_400) : `${short(plan.days.mid)} days`} on ${plan.gpus} × ${plan.gpu}`,
     );
   }
   for (const note of notes) console.log(`  - ${note}`);

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { basename, dirname } from "node:path";
 import { Command, Option } from "commander";
-import { InputError } from "../base/index.ts";
+import { InputError, unwritable } from "../base/index.ts";
 import { measureCeilings } from "../bench/index.ts";
 import { configOf, openFolder, readJsonObject } from "../checkpoint/index.ts";
 import { parseConfig } from "../model/index.ts";
@@ -242,7 +242,7 @@ function writePage(
   try {
     writeFileSync(path, page);
   } catch (error) {
-    throw new InputError(`${path}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    throw unwritable(path, error);
   }
 }
 
@@ -286,6 +286,9 @@ const servePlan = machineOptions(new Command("serve"))
     },
   );
 
+/** 71, 0.05, 2,250: three figures, never an exponent. */
+const figure = (value: number): string => Number(value.toPrecision(value < 1000 ? 3 : 4)).toLocaleString("en-US");
+
 const hardwarePlan = new Command("hardware")
   .description("the machines that the planner knows, with sources")
   .option("--json", "print them as JSON", false)
@@ -294,7 +297,7 @@ const hardwarePlan = new Command("hardware")
     console.log(`${"name".padEnd(12)}year  bf16 TF   fp8 TF  memory   TB/s   W     $/h    source`);
     for (const { name, year, bf16, fp8, memory, bandwidth, power, price, source } of HARDWARE)
       console.log(
-        `${name.padEnd(12)}${year}  ${(bf16 / 1e12).toPrecision(3).padStart(7)}  ${(fp8 === null ? "–" : (fp8 / 1e12).toPrecision(4)).padStart(7)}  ${String(memory / 1e9).padStart(3)} GB  ${(bandwidth / 1e12).toFixed(2).padStart(5)}  ${String(power).padStart(4)}  ${price.toFixed(2).padStart(5)}   ${source}`,
+        `${name.padEnd(12)}${year}  ${figure(bf16 / 1e12).padStart(7)}  ${(fp8 === null ? "–" : figure(fp8 / 1e12)).padStart(7)}  ${String(memory / 1e9).padStart(3)} GB  ${(bandwidth / 1e12).toFixed(2).padStart(5)}  ${String(power).padStart(4)}  ${price.toFixed(2).padStart(5)}   ${source}`,
       );
   });
 
@@ -319,9 +322,11 @@ function writeBudgetRecipe(path: string, { usd, ...request }: BudgetRequest): vo
   try {
     writeFileSync(path, `${JSON.stringify(budgetRecipe(name, size, tokens), null, 2)}\n`, { flag: "wx" });
   } catch (error) {
-    throw new InputError(`${path}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    throw unwritable(path, error);
   }
-  process.stderr.write(`${path}: size ${size}, ${tokens} tokens; put your texts in ./texts beside it\n`);
+  process.stderr.write(
+    `${path}: size ${size}, ${tokens.toLocaleString("en-US")} tokens; put your texts in ./texts beside it\n`,
+  );
 }
 
 const budgetRecipe = (name: string, size: Size, tokens: number) => ({

@@ -54,6 +54,6 @@ it("says in one line what is wrong", async () => {
   await expect(report(join(dir, "none"))).rejects.toThrow(/none: holds no ledger\.jsonl; name the folder of a run/);
   await expect(report(join(dir, "none"), "--watch")).rejects.toThrow(/none: there is no such folder/);
   await expect(report(dir, "--html", join(dir, "no", "r.html"))).rejects.toThrow(
-    /r\.html: cannot be written \(ENOENT\)/,
+    /r\.html: cannot be written: its folder is not there; make it first/,
   );
 });

@@ -2,7 +2,7 @@
 import { statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
-import { InputError } from "../base/index.ts";
+import { InputError, unwritable } from "../base/index.ts";
 import {
   curvesSvg,
   figuresToJson,
@@ -74,6 +74,6 @@ function write(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    throw new InputError(`${path}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    throw unwritable(path, error);
   }
 }

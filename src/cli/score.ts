@@ -1,7 +1,7 @@
 /** shoal score */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { InputError } from "../base/index.ts";
+import { InputError, unreadable } from "../base/index.ts";
 import { writeSafetensors } from "../checkpoint/index.ts";
 import { type Model, type Score, score } from "../infer/index.ts";
 import { addModelOptions, type ModelOptions, openModel } from "./model-options.ts";
@@ -56,7 +56,7 @@ function readText(path: string): string {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new InputError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    throw unreadable(path, error);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

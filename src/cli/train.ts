@@ -109,7 +109,12 @@ Examples:
         return;
       }
       say(
-        `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}: ${result.taken}`,
+        `finished: ${result.steps} steps, ${result.tokens} tokens${result.bitsPerByte === null ? "" : `, ${result.bitsPerByte.toFixed(4)} bits per byte`}; the model is in ${result.model}`,
+      );
+      const hasChat =
+        recipe.from !== undefined || recipe.stages.some(({ loss, preference }) => loss === "assistant" || preference);
+      say(
+        `talk with it: shoal ${hasChat ? "chat" : "generate"} --model ${result.model}${hasChat ? "" : ' --prompt "Once upon a time"'}`,
       );
       for (const remark of result.remarks) say(`but: ${remark}`);
       await stay();

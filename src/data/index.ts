@@ -43,6 +43,7 @@ export {
   isText,
   type PassedOver,
   refusalOf,
+  textEnding,
 } from "./documents/files.ts";
 export type { Turn } from "./documents/messages.ts";
 export { type PreferencePair, type Reply, readPreferences } from "./documents/preferences.ts";

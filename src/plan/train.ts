@@ -135,7 +135,7 @@ function check({ counts, params, active, tokens, flops, gpus, price, context }: 
   if (active !== undefined && params !== undefined && active > params)
     throw new InputError(`--active ${active}: cannot be more than --params ${params}; for a dense model leave it out`);
   if (!counts && params === undefined && flops === undefined)
-    throw new InputError("a model is missing: give --params N, or --config config.json");
+    throw new InputError("a model is missing: give a recipe, --params N, or --config config.json");
   if (tokens === undefined && flops === undefined)
     throw new InputError("--tokens is missing: give the tokens to train on, as in --tokens 15e12");
 }

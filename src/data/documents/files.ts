@@ -1,7 +1,7 @@
 /** Which files a path names: itself, a folder's, or those that match a pattern; and which of a folder's are passed over. */
 import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { InputError } from "../../base/index.ts";
+import { bytesText, InputError } from "../../base/index.ts";
 
 const PACKED = /\.(gz|gzip|zst|zstd)$/i;
 const LINES = /\.(jsonl|jsonlines|ndjson)$/i;
@@ -108,7 +108,7 @@ export const expandPath = (path: string, include?: readonly string[]): string[] 
 export function explainPassedOver(passedOver: FoundFiles["passedOver"]): string {
   const kinds = Object.entries(passedOver).sort(([, a], [, b]) => b.bytes - a.bytes || b.files - a.files);
   const shown = kinds.slice(0, MAX_KINDS).map(([kind, { files, bytes }]) => {
-    const size = bytes > 0 ? ` (${(bytes / 1e6).toFixed(1)} MB)` : "";
+    const size = bytes > 0 ? ` (${bytesText(bytes)})` : "";
     return `${files.toLocaleString("en-US")} ${kind}${size}`;
   });
   const rest = kinds.slice(MAX_KINDS).reduce((sum, [, { files }]) => sum + files, 0);
@@ -117,10 +117,22 @@ export function explainPassedOver(passedOver: FoundFiles["passedOver"]): string 
 
 const MAX_KINDS = 8;
 
+/** Files that are passed over and hold no text. */
+const NO_TEXT =
+  /^\.(png|jpe?g|gif|webp|avif|ico|bmp|tiff?|mp[34]|wav|flac|ogg|webm|mov|woff2?|ttf|otf|so|dll|exe|o|a|node|wasm|class|jar|pyc|db|sqlite|bin|safetensors|gguf|pt|npy|npz|DS_Store)$/i;
+
+/** What to say of the first ending of what was passed over that may be read as text; "" where there is none. */
+export function textEnding(passedOver: FoundFiles["passedOver"], say: (ending: string) => string): string {
+  const ending = Object.keys(passedOver).find(
+    (kind) => kind.startsWith(".") && !NO_TEXT.test(kind) && refusalOf(`x${kind}`) === null,
+  );
+  return ending === undefined ? "" : say(ending);
+}
+
 const explained = (passedOver: FoundFiles["passedOver"]): string =>
   Object.keys(passedOver).length === 0
     ? ""
-    : `, but ${explainPassedOver(passedOver)}; --include '*.rst' (in a recipe "include": ["*.rst"]) reads others as text`;
+    : `, but ${explainPassedOver(passedOver)}${textEnding(passedOver, (ending) => `; --include '*${ending}' (in a recipe "include": ["*${ending}"]) reads such files as text`)}`;
 
 function findPattern(path: string): FoundFiles {
   const parts = path.split("/");

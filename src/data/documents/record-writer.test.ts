@@ -35,5 +35,7 @@ it("what was there stays where writing fails, and nothing is left beside it", as
 
 it("other names and folders that are not there are refused", async () => {
   await expect(writeRecords(join(dir, "a.csv"), rows(1))).rejects.toThrow(/a\.csv: records are written as \.jsonl/);
-  await expect(writeRecords(join(dir, "no", "a.jsonl"), rows(1))).rejects.toThrow(/a\.jsonl: cannot be written/);
+  await expect(writeRecords(join(dir, "no", "a.jsonl"), rows(1))).rejects.toThrow(
+    /a\.jsonl: cannot be written: its folder is not there; make it first$/,
+  );
 });

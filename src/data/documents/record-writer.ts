@@ -3,7 +3,7 @@ import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip, createZstdCompress } from "node:zlib";
-import { InputError, whyNotWritten } from "../../base/index.ts";
+import { InputError, unwritable } from "../../base/index.ts";
 
 /**
  * Writes each value as a line of `path` (.jsonl, .jsonl.gz or .jsonl.zst). If the values end in an error, nothing is left behind.
@@ -20,7 +20,7 @@ export async function writeRecords(path: string, values: AsyncIterable<unknown>)
   } catch (error) {
     rmSync(temporary, { force: true });
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new InputError(`${path}: cannot be written: ${whyNotWritten(error)}`);
+    throw unwritable(path, error);
   }
 }
 

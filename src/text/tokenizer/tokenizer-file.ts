@@ -29,9 +29,7 @@ export function loadTokenizer(dir: string): Tokenizer {
   const path = join(dir, "tokenizer.json");
   const configPath = join(dir, "tokenizer_config.json");
   if (!isThere(path))
-    throw new InputError(
-      `${path}: cannot be read (ENOENT); a model's folder needs its tokenizer.json${insteadOf(dir)}`,
-    );
+    throw new InputError(`${path}: there is no such file; a model's folder needs its tokenizer.json${insteadOf(dir)}`);
   const config = isThere(configPath) ? readRegularJson(configPath, TOKENIZER_LIMITS.fileBytes) : {};
   const { parts } = parseTokenizer(readRegularJson(path, TOKENIZER_LIMITS.fileBytes), path, config);
   const { chat, tools } = templatesOf(dir, config);

@@ -52,7 +52,7 @@ export function pruneBest({ best }: RunState, out: string): void {
 export function takeBest(run: Run): string {
   const { state, recipe, trainer, options } = run;
   const { best } = state;
-  const last = `the last, of step ${state.step}`;
+  const last = `the last state, of step ${state.step}`;
   if (recipe.validation?.keep === "last") return last;
   if (best?.stage !== recipe.stages.length - 1)
     return recipe.validation ? `${last}: nothing was held out that tells the best` : last;
@@ -67,5 +67,5 @@ export function takeBest(run: Run): string {
     return `${last}: the best, of step ${best.step}, cannot be read (${error.message})`;
   }
   const ended = now === null ? "" : `; the last had ${now.toFixed(4)}`;
-  return `the best by ${best.measure}, of step ${best.step} (${best.value.toFixed(4)}${ended}; validation.keep: "last" takes the last)`;
+  return `the best state by ${best.measure}, of step ${best.step} (${best.value.toFixed(4)}${ended}; validation.keep: "last" takes the last)`;
 }

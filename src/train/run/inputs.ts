@@ -14,6 +14,7 @@ import {
   type Source,
   sampleTexts,
   type TokeniseOptions,
+  textEnding,
   tokenise,
 } from "../../data/index.ts";
 import {
@@ -254,7 +255,8 @@ export async function mixtureOf(
 
 function notesOn({ noted = {}, passedOver = {} }: Corpus): Pick<SourceSummary, "noted" | "passedOver"> {
   const names = explainPassedOver(passedOver);
-  return { ...(Object.keys(noted).length > 0 && { noted }), ...(names !== "" && { passedOver: names }) };
+  const hint = textEnding(passedOver, (ending) => `; "include": ["*${ending}"] reads such files as text`);
+  return { ...(Object.keys(noted).length > 0 && { noted }), ...(names !== "" && { passedOver: names + hint }) };
 }
 
 /** Says of a stage's sources what people should know before it begins. */
@@ -262,8 +264,7 @@ export function remarkOn(stage: Stage, at: number, sources: readonly SourceSumma
   for (const { source, passes, cut = 0, cutTokens = 0, nothing = 0, skippedBy, noted = {}, passedOver } of sources) {
     if (skippedBy) options.onMessage?.(`${source}: ${explainSkipped(skippedBy)}${hintOn(skippedBy)}`);
     for (const [note, count] of Object.entries(noted)) options.onMessage?.(`${source}: ${count} times ${note}`);
-    if (passedOver)
-      options.onMessage?.(`${source}: not read: ${passedOver}; "include": ["*.rst"] reads others as text`);
+    if (passedOver) options.onMessage?.(`${source}: not read: ${passedOver}`);
     for (const remark of remarksOn({ passes, cut, cutTokens, nothing }, stage, `stages.${at}`))
       options.onMessage?.(`stage ${stage.name}: ${source} ${remark}`);
   }
