@@ -106,7 +106,7 @@ describe("bad input", () => {
       () => ["score", "--model", model, "--text", "a", "--logits", join(dir, "no", "x.safetensors")],
       /no\/x\.safetensors/,
     ],
-    ["a recipe that is not there", () => ["train", join(dir, "nil.json")], /nil\.json: the recipe cannot be read/],
+    ["a recipe that is not there", () => ["train", join(dir, "nil.json")], /nil\.json: there is no such file/],
     [
       "a recipe with an unknown field",
       () => ["train", join(dir, "typo.json")],

@@ -119,7 +119,7 @@ describe("shards", () => {
     expect(() => openGguf(renamed)).toThrow(/renamed\.gguf: is one of 2 shards by its split\.count/);
     expect(() => openGguf(join(dir, "a-00003-of-00002.gguf"))).toThrow(/names shard 00003 of 00002/);
     expect(() => openGguf(join(dir, "a-00001-of-99999.gguf"))).toThrow(/at most 10000 are read/);
-    expect(() => openGguf(join(dir, "none.gguf"))).toThrow(/none\.gguf: cannot be read/);
+    expect(() => openGguf(join(dir, "none.gguf"))).toThrow(/none\.gguf: there is no such file/);
   });
 });
 
