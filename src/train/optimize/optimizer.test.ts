@@ -112,6 +112,22 @@ describe("Optimizer", () => {
     }
   });
 
+  it("moves all weights of AdamW in one sweep, and takes the gradient's norm in another", () => {
+    const training = createTrainingWeights(tinyConfig, 7);
+    const calls: { kernel: string; n: number }[] = [];
+    const counted = {
+      ...kernels,
+      adamw: (call: Parameters<typeof kernels.adamw>[0]) => calls.push({ kernel: "adamw", n: call.n }),
+      sumSquares: ({ n }: { n: number }) => calls.push({ kernel: "sumSquares", n }),
+    };
+    const optimizer = new Optimizer(training, counted, { adamw, precision: "f32" });
+    optimizer.gradNorm();
+    optimizer.step(0.01, 1);
+    const trained = training.slots.filter((slot) => slot.trained).reduce((sum, { data }) => sum + data.length, 0);
+    expect(calls.map(({ kernel }) => kernel)).toEqual(["sumSquares", "adamw"]);
+    expect(calls[1].n).toBeGreaterThanOrEqual(trained);
+  });
+
   it("gives Muon's updates the RMS that was asked for", () => {
     const training = createTrainingWeights(tinyConfig, 7);
     const random = new Random(1);

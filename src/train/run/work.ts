@@ -36,7 +36,7 @@ const seedOf = ({ recipe, state }: Run) => recipe.seed + state.stage * 1000;
 export async function lookAhead({ recipe, options, state, tokenizer }: Run): Promise<void> {
   const inputs = { tokenizer, mtpDepths: 0, seed: 0, onBad: recipe.onBadData, held: heldShare(recipe) };
   for (const [at, stage] of recipe.stages.entries())
-    if (at >= state.stage && !stage.preference)
+    if (at >= state.stage && stage.mixture.length > 0)
       remarkOn(stage, at, (await mixtureOf(stage, inputs, options)).sources, options);
 }
 
