@@ -1,6 +1,7 @@
 /** Jinja as transformers runs chat templates, within limits: a template comes with a stranger's model. */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { InputError, within } from "../../base/index.ts";
+import { type JinjaValue, printed, STRIPS, stripped } from "./python-text.ts";
 
 export const TEMPLATE_LIMITS = {
   /** Characters of a template. */
@@ -18,8 +19,17 @@ export const TEMPLATE_LIMITS = {
 
 /** What of the interpreter is used here; its package does not say it in a way that TypeScript finds. */
 interface JinjaInterpreter {
-  run(program: object): { value: unknown };
-  evaluate(step: { type: string } | undefined, scope: object): { value: unknown };
+  run(program: object): JinjaValue;
+  evaluate(step: Step | undefined, scope: object): JinjaValue;
+  evaluateBlock(steps: readonly Step[], scope: object): JinjaValue;
+}
+interface Step {
+  type: string;
+  value?: unknown;
+}
+interface Call extends Step {
+  args: Step[];
+  callee: Step & { object: Step; property: Step; computed: boolean };
 }
 const JinjaInterpreter: new (globals: object) => JinjaInterpreter = Interpreter;
 interface Scope {
@@ -128,8 +138,8 @@ function strftime(date: Date, format: string): string {
 class BoundedInterpreter extends JinjaInterpreter {
   private made = 0;
 
-  override evaluate(step: { type: string } | undefined, scope: object): { value: unknown } {
-    const result = super.evaluate(step, scope);
+  override evaluate(step: Step | undefined, scope: object): JinjaValue {
+    const result = this.strip(step, scope) ?? super.evaluate(step, scope);
     const { value } = result;
     const isText = typeof value === "string";
     if (!isText && !Array.isArray(value)) return result;
@@ -151,5 +161,27 @@ class BoundedInterpreter extends JinjaInterpreter {
       this.made += value.length;
     if (this.made > made) throw new Error(`it makes more than ${made} characters in all`);
     return result;
+  }
+
+  /** What a block writes, in Python's words. */
+  override evaluateBlock(steps: readonly Step[], scope: object): JinjaValue {
+    let text = "";
+    for (const step of steps) text += printed(this.evaluate(step, scope));
+    return this.text(text, scope);
+  }
+
+  /** text.strip(characters), of which the interpreter would not see the characters; null for any other step. */
+  private strip(step: Step | undefined, scope: object): JinjaValue | null {
+    if (step?.type !== "CallExpression") return null;
+    const { args, callee } = step as Call;
+    const method = STRIPS.find((name) => callee.type === "MemberExpression" && callee.property.value === name);
+    if (method === undefined || callee.computed || args.length !== 1) return null;
+    const [{ value: text }, { value: characters }] = [callee.object, args[0]].map((part) => this.evaluate(part, scope));
+    if (typeof text !== "string" || typeof characters !== "string") return null;
+    return this.text(stripped(text, characters, method), scope);
+  }
+
+  private text(value: string, scope: object): JinjaValue {
+    return super.evaluate({ type: "StringLiteral", value }, scope);
   }
 }
