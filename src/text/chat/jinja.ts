@@ -166,7 +166,7 @@ class BoundedInterpreter extends JinjaInterpreter {
   /** What a block writes, in Python's words. */
   override evaluateBlock(steps: readonly Step[], scope: object): JinjaValue {
     let text = "";
-    for (const step of steps) text += printed(this.evaluate(step, scope));
+    for (const step of steps) text += printed(this.evaluate(step, scope), TEMPLATE_LIMITS.outputLength);
     return this.text(text, scope);
   }
 

@@ -18,6 +18,13 @@ it.each([
   expect(render(expression)).toBe(text);
 });
 
+it("a list that holds a long text many times is refused before it is written", () => {
+  const values = { x: "x".repeat(2 ** 20), y: Array(64).fill("") };
+  expect(() => renderJinja(`{{ [${"x,".repeat(64)}] }}`, values, 2 ** 20)).toThrow(
+    /a list or an object that is too long/,
+  );
+});
+
 it("strip, lstrip and rstrip take away the characters that they are given, and no others", () => {
   const letters = fc.string({ unit: fc.constantFrom("\n", " ", "a", "b", "👍") });
   fc.assert(

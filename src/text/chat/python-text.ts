@@ -6,16 +6,22 @@ export interface JinjaValue {
   value: unknown;
 }
 
-/** What stands in a text for a value, as Python's str(); nothing for none and for what is not there. */
-export function printed(value: JinjaValue): string {
+/**
+ * What stands in a text for a value, as Python's str(); nothing for none and for what is not there.
+ * @throws Error for a list or object that holds more than `max` characters
+ */
+export function printed(value: JinjaValue, max: number): string {
   if (value.type === "NullValue" || value.type === "UndefinedValue") return "";
-  return typeof value.value === "string" ? value.value : represented(value);
+  return typeof value.value === "string" ? value.value : represented(value, { left: max });
 }
 
-/** A value as Python's repr() writes it. */
-function represented(value: JinjaValue): string {
-  const items = () => (value.value as JinjaValue[]).map(represented);
-  switch (value.type) {
+/** A value as Python's repr() writes it. The same text may stand in it many times, so what is made is counted as it is made. */
+function represented(value: JinjaValue, room: { left: number }): string {
+  const { type } = value;
+  room.left -= type === "StringValue" ? String(value.value).length : 1;
+  if (room.left < 0) throw new Error("it prints a list or an object that is too long");
+  const items = () => (value.value as JinjaValue[]).map((item) => represented(item, room)).join(", ");
+  switch (type) {
     case "StringValue":
       return quoted(String(value.value));
     case "BooleanValue":
@@ -25,12 +31,12 @@ function represented(value: JinjaValue): string {
     case "UndefinedValue":
       return "Undefined";
     case "ArrayValue":
-      return `[${items().join(", ")}]`;
+      return `[${items()}]`;
     case "TupleValue":
-      return `(${items().join(", ")}${items().length === 1 ? "," : ""})`;
+      return `(${items()}${(value.value as JinjaValue[]).length === 1 ? "," : ""})`;
     case "ObjectValue": {
       const entries = [...(value.value as Map<string, JinjaValue>)];
-      return `{${entries.map(([key, item]) => `${quoted(key)}: ${represented(item)}`).join(", ")}}`;
+      return `{${entries.map(([key, item]) => `${quoted(key)}: ${represented(item, room)}`).join(", ")}}`;
     }
     default:
       return String(value);
