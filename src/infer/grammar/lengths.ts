@@ -161,6 +161,31 @@ export function freeKeyLength({ chars, min }: FreeKeys["keys"]): number {
   return chars.way(0, min).bytes + (chars.any ? Math.max(0, 2 - min) : 0) + 2;
 }
 
+/** Where in a value it is impossible to go on, as a.b[0]; "" for the value itself, or where that is not one place. */
+export function impossiblePlace(root: Node, lengths: Lengths): string {
+  let place = "";
+  const seen = new Set<Node>();
+  for (let node: Node | undefined = root; node && !seen.has(node); ) {
+    seen.add(node);
+    const impossible = (one: Node | null): one is Node => one !== null && lengths.of(one) === Number.POSITIVE_INFINITY;
+    if (node.kind === "object") {
+      const found: ObjectNode["properties"][number] | undefined = node.properties.find(
+        ({ required, value }) => required && impossible(value),
+      );
+      if (found) place += `${place === "" ? "" : "."}${found.key}`;
+      node = found?.value;
+    } else if (node.kind === "array") {
+      const { prefix, items, min }: ArrayNode = node;
+      const at = Array.from({ length: Math.min(min, prefix.length + 1) }, (_, i) => prefix[i] ?? items).findIndex(
+        impossible,
+      );
+      if (at >= 0) place += `[${at}]`;
+      node = at < 0 ? undefined : (prefix[at] ?? items ?? undefined);
+    } else node = node.kind === "any of" && node.options.length === 1 ? node.options[0] : undefined;
+  }
+  return place.slice(0, 100);
+}
+
 function costOf(node: Node): number {
   if (node.kind === "object") return node.properties.length * (node.min + 1);
   if (node.kind === "array") return Math.min(node.min, FORM_LIMITS.least);

@@ -218,4 +218,13 @@ describe("what is refused", () => {
   ])("what nothing satisfies: %j", (schema) => {
     expect(() => scribbler(compile(schema))(0, 100)).toThrow(/nothing satisfies it/);
   });
+
+  it("and says where, if that is one place", () => {
+    const none = { type: "integer", minimum: 3, maximum: 2 };
+    const inside = { type: "object", properties: { b: { type: "array", items: none, minItems: 1 } }, required: ["b"] };
+    const schema = { type: "object", properties: { x: none, a: inside }, required: ["a"] };
+    expect(() => compile(schema)).toThrow(/nothing satisfies it: there is no value for a\.b\[0\]$/);
+    expect(() => compile(none)).toThrow(/nothing satisfies it$/);
+    expect(() => compile({ type: "object", properties: { a: { $ref: "#" } }, required: ["a"] })).toThrow(/ for a$/);
+  });
 });

@@ -9,7 +9,7 @@ import { type Choice, Conjunctions, typesOf } from "./conjunction.ts";
 import { allDisjoint } from "./disjoint.ts";
 import { ANY_VALUE, literal, type Node } from "./grammar.ts";
 import type { Json, Schema } from "./keywords.ts";
-import { Lengths } from "./lengths.ts";
+import { impossiblePlace, Lengths } from "./lengths.ts";
 import { TypedForms } from "./typed.ts";
 import { type Budget, FORM_LIMITS, TooLarge, type Work } from "./work.ts";
 
@@ -43,7 +43,10 @@ export function* schemaForm(schema: unknown, options: SchemaOptions, budget: Bud
   try {
     const node = yield* compiler.compile([schema as Schema, also], "#", 0);
     const lengths = yield* Lengths.learn(node, budget);
-    if (lengths.of(node) === Number.POSITIVE_INFINITY) throw invalid("nothing satisfies it");
+    if (lengths.of(node) === Number.POSITIVE_INFINITY) {
+      const place = impossiblePlace(node, lengths);
+      throw invalid(`nothing satisfies it${place && `: there is no value for ${place}`}`);
+    }
     const checker = new Checker(schema as Schema);
     return { node, check: compiler.unheld ? (value) => checker.problem(value) : null };
   } catch (error) {

@@ -78,10 +78,13 @@ export function prepareChat(
     echoFrom: null,
     client: request.client ?? "",
     scope: request.scope ?? "",
-    parser: parts ? new ReplyParser({ begins, calls: tools.length > 0, newId }) : null,
+    parser: parts ? new ReplyParser({ begins, calls: tools.length > 0, onlyCalls: mustCall(request), newId }) : null,
     constraint: constraintOf(forms, request, tools, begins === "reasoning"),
   };
 }
+
+const mustCall = ({ toolChoice }: Pick<ChatRequest, "toolChoice">): boolean =>
+  typeof toolChoice === "object" || toolChoice === "required";
 
 function chatOptions(request: Asked<ChatRequest>, tools: readonly Tool[]): ChatOptions {
   return {

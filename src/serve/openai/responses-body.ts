@@ -17,7 +17,7 @@ import {
 
 const item = z.union([
   z.object({
-    type: z.literal("message").optional(),
+    type: z.literal("message", "items here are a message, function_call, function_call_output or reasoning").optional(),
     role: z.enum(["system", "developer", "user", "assistant"]),
     content,
   }),

@@ -135,7 +135,8 @@ describe("/v1/responses", () => {
     [{ input: "x", previous_response_id: "resp_1" }, "previous_response_id", /not kept/],
     [{ input: "x", background: true }, "background", /background/],
     [{ input: [] }, "input", /./],
-    [{ input: [{ type: "item_reference", id: "x" }] }, null, /./],
+    [{ input: [{ type: "item_reference", id: "x" }] }, "input[0].type", /items here are a message, function_call/],
+    [{ input: "x", tools: [{ type: "web_search" }] }, "tools[0].type", /tools are of type "function"/],
     [{ input: "x", nonsense: 1 }, "nonsense", /unknown/],
   ])("refuses %j", async (body, param, message) => {
     const answer = await server.send("POST", path, body);

@@ -140,6 +140,11 @@ export function formatOf(format: z.output<typeof responseFormat>): ResponseForma
   return { type: "json_schema", schema, name, description: description ?? undefined, strict: strict ?? undefined };
 }
 
+const functionType = z.literal(
+  "function",
+  'tools are of type "function"; those that a server runs itself are not known here',
+);
+
 const functionTool = z.object({
   name,
   description: z.string().nullish(),
@@ -152,7 +157,7 @@ const parallel_tool_calls = optional(z.boolean()).describe("false: at most one c
 /** `tools` and `tool_choice` of chat completions. */
 export const toolFields = {
   parallel_tool_calls,
-  tools: optional(z.array(z.object({ type: z.literal("function"), function: functionTool })).max(LIMITS.tools)),
+  tools: optional(z.array(z.object({ type: functionType, function: functionTool })).max(LIMITS.tools)),
   tool_choice: optional(
     z.union([
       z.enum(["none", "auto", "required"]),
@@ -164,7 +169,7 @@ export const toolFields = {
 /** `tools` and `tool_choice` of responses, whose functions are not wrapped. */
 export const flatToolFields = {
   parallel_tool_calls,
-  tools: optional(z.array(functionTool.extend({ type: z.literal("function") })).max(LIMITS.tools)),
+  tools: optional(z.array(z.object({ type: functionType, ...functionTool.shape })).max(LIMITS.tools)),
   tool_choice: optional(
     z.union([z.enum(["none", "auto", "required"]), z.object({ type: z.literal("function"), name })]),
   ),

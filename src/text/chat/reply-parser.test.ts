@@ -59,6 +59,8 @@ describe("ReplyParser", () => {
     expect(parser.end()).toEqual([]);
     expect(parser.push("a <")).toEqual([{ type: "text", text: "a " }]);
     expect(parser.end()).toEqual([{ type: "text", text: "<" }]);
+    // Where nothing but calls may come, the first character of a mark is one.
+    expect(parse(["<"], { onlyCalls: true }).text).toBe("");
   });
 
   it("keeps what an answer that was cut off had given of a call", () => {

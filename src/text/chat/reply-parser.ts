@@ -12,6 +12,8 @@ export interface ReplyForm {
   begins: "answer" | "reasoning" | "either";
   /** Calls are parted from text. */
   calls: boolean;
+  /** It is calls and nothing else, but for reasoning (default false). */
+  onlyCalls?: boolean;
   /** A new call's id. */
   newId: () => string;
 }
@@ -74,7 +76,8 @@ export class ReplyParser {
     const { state } = this;
     const text = this.text + tail;
     // Of arguments only the beginning of the mark that ends them is ever held back.
-    const cut = this.calling || (this.form.calls && state === "answer" && isCutMark(this.text, tail));
+    const { calls, onlyCalls = false } = this.form;
+    const cut = this.calling || (calls && state === "answer" && (onlyCalls || isCutMark(this.text, tail)));
     this.text = "";
     if (text === "" || cut) return [];
     return [{ type: state === "reasoning" ? "reasoning" : "text", text }];
