@@ -92,7 +92,8 @@ export class Collected {
       case "start":
         return;
       case "prompt":
-        this.prompt.push(...event.tokens);
+        // A prompt may have more tokens than a call takes arguments.
+        this.prompt = this.prompt.concat(event.tokens);
         return;
       case "text":
         this.text += event.text;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TokenInfo } from "../../infer/index.ts";
 import { events, testServer } from "../testing/test-server.ts";
+import { Collected } from "./answers.ts";
 import { Offsets } from "./completions.ts";
 
 const path = "/v1/completions";
@@ -85,4 +86,11 @@ describe("text_offset", () => {
       ...[11, 13, 13],
     ]);
   });
+});
+
+it("a prompt of very many tokens is echoed", () => {
+  const token: TokenInfo = { id: 1, text: "a", bytes: [97], logprob: -1, top: [] };
+  const collected = new Collected();
+  for (let i = 0; i < 2; i++) collected.add({ type: "prompt", tokens: Array(200_000).fill(token) });
+  expect(collected.prompt).toHaveLength(400_000);
 });

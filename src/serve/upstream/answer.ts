@@ -167,9 +167,9 @@ export class UpstreamAnswer {
     // A server that does not stream sends the message whole; so do some that do, once or again and again.
     const whole = !told && isObject(choice.message);
     const delta = told ? choice.delta : whole ? choice.message : ({} as Json);
-    const parts = partsOf(delta.content);
-    if (!told && !whole && parts.length === 0) parts.push(...partsOf(choice.text));
-    parts.push(...partsOf(delta.refusal), ...mediaOf(delta));
+    const content = partsOf(delta.content);
+    const bare = !told && !whole && content.length === 0 ? partsOf(choice.text) : [];
+    const parts = [...content, ...bare, ...partsOf(delta.refusal), ...mediaOf(delta)];
     const reasoning = this.thought.added(reasoningOf(delta) + joined(parts, "reasoning"), whole);
     const said = this.said.added(joined(parts, "text"), whole);
     if (reasoning !== "") this.thoughts.told();
@@ -187,7 +187,7 @@ export class UpstreamAnswer {
   }
 
   private hold(tokens: readonly TokenInfo[]): void {
-    if (this.form.logprobs) this.tokens.push(...tokens);
+    if (this.form.logprobs) this.tokens = this.tokens.concat(tokens);
     this.full ||= this.tokens.length > MAX_HELD_TOKENS;
   }
 

@@ -192,6 +192,12 @@ describe("words", () => {
     }
   });
 
+  it("in very many parts arrive", async () => {
+    const parts = Array(300_000).fill("a");
+    for (const delta of [{ content: parts }, { refusal: parts }])
+      expect((await whole(streamOf([delta]))).content).toHaveLength(300_000);
+  });
+
   it("are not kept from their reader by reports of tokens that nobody asked for", async () => {
     const content = Array.from({ length: 70_000 }, () => ({ token: "x", logprob: -1 }));
     const body = [data({ choices: [{ delta: { content: "" }, logprobs: { content } }] })];

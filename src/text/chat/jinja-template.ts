@@ -147,7 +147,9 @@ export function encodeTemplate(
     rendered = rendered.slice(0, at + content.trimEnd().length);
   }
   const ids: number[] = [];
-  for (const { text, special } of guard.parts(rendered)) ids.push(...tokenizer.encode(text, { special }));
+  // One by one: a long text has more than a call takes arguments.
+  for (const { text, special } of guard.parts(rendered))
+    for (const id of tokenizer.encode(text, { special })) ids.push(id);
   const spans = options.masked ? spansOf(template, safe, rendered, render, (text) => guard.lastMarkEnd(text)) : [];
   const bytesBefore = (at: number) => Buffer.byteLength(guard.text(rendered.slice(0, at)));
   const inBytes = spans.map(({ from, to }) => ({ from: bytesBefore(from), to: bytesBefore(to) }));

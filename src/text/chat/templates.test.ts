@@ -242,3 +242,9 @@ it("strftime_now writes dates as Python does", () => {
   expect(name).toBe(today.toLocaleDateString("en-US", { weekday: "long" }));
   expect([percent, unknown]).toEqual(["%", "%Q"]);
 });
+
+it("a text of more tokens than a call takes arguments is encoded", () => {
+  const content = "word ".repeat(200_000);
+  const { ids } = encodeTemplate("{{ messages[0].content }}", [{ role: "user", content }], minnow);
+  expect(ids.length).toBeGreaterThan(200_000);
+});
