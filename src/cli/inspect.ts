@@ -14,7 +14,7 @@ interface Flags {
 }
 
 export const inspectCommand = new Command("inspect")
-  .addOption(new Option("--model <dir>", "a Hugging Face folder").default(MINNOW, "Minnow"))
+  .addOption(new Option("--model <dir>", "a Hugging Face folder, or a GGUF file").default(MINNOW, "Minnow"))
   .option("--config <path>", "a config.json alone: counts without any weights")
   .option("--tensors", "list every tensor", false)
   .option("--json", "print it as JSON", false)

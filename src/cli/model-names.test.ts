@@ -20,6 +20,8 @@ describe("the name of a model", () => {
     [at("a=b"), "a=b"],
     ["models/minnow", "minnow"],
     [at("elsewhere/model"), "model"],
+    [at("Moonlight-Q4_K_M.gguf"), "Moonlight-Q4_K_M"],
+    [at("V3-Q4_0-00001-of-00009.gguf"), "V3-Q4_0"],
   ])("of %s is %s", (text, id) => {
     expect(namedModel(text)).toEqual({ id, dir: text });
   });

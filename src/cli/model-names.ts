@@ -8,11 +8,13 @@ export interface NamedModel {
   dir: string;
 }
 
-/** A folder's own name; of the model/ of a training run, the run's. */
+/** A folder's own name; of the model/ of a training run, the run's; of a GGUF file, its name without what says that it is one, or a shard. */
 export function nameOfFolder(dir: string): string {
   const path = resolve(dir);
   const run = dirname(path);
-  return basename(path) === "model" && existsSync(join(run, "ledger.jsonl")) ? basename(run) : basename(path);
+  return basename(path) === "model" && existsSync(join(run, "ledger.jsonl"))
+    ? basename(run)
+    : basename(path).replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "");
 }
 
 /** "DIR" or "NAME=DIR". A folder that has such a name itself is meant first. @throws InputError for a name that no request could say */

@@ -21,7 +21,7 @@ export function addModelOptions(command: Command): Command {
     .addOption(
       new Option(
         "--model <dir>",
-        "a Hugging Face folder with model_type deepseek_v3 or deepseek_v2, or the name of a model that was pulled",
+        "a Hugging Face folder, a GGUF file, or the name of a model that was pulled",
       ).default(MINNOW, "Minnow"),
     )
     .addOption(

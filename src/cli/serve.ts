@@ -67,7 +67,11 @@ const collect = (value: string, before: string[] = []): string[] => [...before, 
 const SHARED_RATE = 600;
 
 export const serveCommand = new Command("serve")
-  .option("--model <dir>", "a model's folder, or NAME=DIR to name it; may be given again (default: Minnow)", collect)
+  .option(
+    "--model <dir>",
+    "a model's folder or GGUF file, or NAME=DIR to name it; may be given again (default: Minnow)",
+    collect,
+  )
   .option("--upstream <url>", "an OpenAI-compatible server to put in front of; may be given again", addUpstream, [])
   .option("--upstream-key-env <name>", "the variable that holds the key for the --upstream before it", addKeyEnv)
   .addOption(new Option("--dtype <dtype>", "how weights are held").choices(["f32", "bf16", "int8", "int4"]))

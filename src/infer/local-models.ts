@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../base/index.ts";
-import type { WeightDtype } from "../checkpoint/index.ts";
+import { ggufOf, type WeightDtype } from "../checkpoint/index.ts";
 import type { CacheDtype } from "../model/index.ts";
 import type { Isa } from "../tensor/index.ts";
 import { Decoder, PREFILL_TOKENS } from "./decoder.ts";
@@ -25,7 +25,7 @@ import type { Scheduler } from "./scheduling/scheduler.ts";
 export interface LocalModel {
   /** Default: the folder's name. */
   id?: string;
-  /** A Hugging Face folder. */
+  /** A Hugging Face folder, or a GGUF file. */
   dir: string;
   dtype?: WeightDtype;
   /** How the latent cache is held. */
@@ -223,7 +223,7 @@ function open(id: string, spec: LocalModel, options: EngineOptions, load: typeof
   const info: ModelInfo = {
     id,
     owner: "local",
-    created: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
+    created: Math.floor(statSync(ggufOf(dir) ?? join(dir, "config.json")).mtimeMs / 1000),
     context: decoder.context,
     parameters: { total, active },
     dtype: model.dtype,

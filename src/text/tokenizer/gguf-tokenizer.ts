@@ -50,6 +50,8 @@ export interface GgufTokenizer {
   json: object;
   /** tokenizer_config.json */
   config: object;
+  /** Whether the token that begins a text is to be put in front of it. */
+  addsBos: boolean;
   chatTemplate: string | null;
   toolTemplate: string | null;
 }
@@ -78,6 +80,7 @@ export function readGgufTokenizer(path: string): GgufTokenizer {
       model: { type: "BPE", ignore_merges: IGNORES_MERGES.has(pre), vocab, merges },
     },
     config: namesOf(fields, tokens),
+    addsBos: fields.flag("tokenizer.ggml.add_bos_token", true),
     chatTemplate: template("tokenizer.chat_template"),
     toolTemplate: template("tokenizer.chat_template.tool_use"),
   };
@@ -113,10 +116,8 @@ function namesOf(fields: GgufFields, tokens: readonly string[]): Record<string, 
       throw new InputError(`${fields.path}: ${key} ${id} is none of the ${tokens.length} tokens`);
     return [[`${role}_token`, tokens[id]]];
   };
-  // A beginning that is not to be put in front of anything is none.
-  const hasBos = fields.flag("tokenizer.ggml.add_bos_token", true);
   return Object.fromEntries([
-    ...(hasBos ? named("bos", "tokenizer.ggml.bos_token_id") : []),
+    ...named("bos", "tokenizer.ggml.bos_token_id"),
     ...named("eos", "tokenizer.ggml.eos_token_id"),
     ...named("pad", "tokenizer.ggml.padding_token_id"),
     ...named("unk", "tokenizer.ggml.unknown_token_id"),

@@ -23,8 +23,11 @@ type Json = Record<string, unknown>;
 export function loadTokenizer(dir: string): Tokenizer {
   const gguf = ggufOf(dir);
   if (gguf !== null) {
-    const { json, where, config, ...templates } = readGgufTokenizer(gguf);
-    return new Tokenizer({ ...parseTokenizer(json, where, config).parts, ...templates });
+    const { json, where, config, addsBos, ...templates } = readGgufTokenizer(gguf);
+    const tokenizer = parseTokenizer(json, where, config);
+    // Templates may name the token all the same.
+    const bosless = addsBos ? {} : { bosId: null, named: tokenizer.namedTokens };
+    return new Tokenizer({ ...tokenizer.parts, ...templates, ...bosless });
   }
   const path = join(dir, "tokenizer.json");
   const configPath = join(dir, "tokenizer_config.json");

@@ -29,6 +29,18 @@ export interface GgufToWrite {
 
 export const idOfType = (name: string): number => [...BLOCK_TYPES.values()].find((type) => type.name === name)!.id;
 
+/** Each after its length. */
+function texts(values: readonly string[]): Buffer {
+  const out = Buffer.alloc(values.reduce((sum, value) => sum + 8 + Buffer.byteLength(value), 0));
+  let at = 0;
+  for (const value of values) {
+    const length = out.write(value, at + 8);
+    out.writeUInt32LE(length, at);
+    at += 8 + length;
+  }
+  return out;
+}
+
 export function ggufBytes({ metadata = {}, tensors = [], version = 3, alignment = 32 }: GgufToWrite): Buffer {
   const parts: Uint8Array[] = [];
   const number = (value: number, bytes: number) => {
@@ -62,7 +74,8 @@ export function ggufBytes({ metadata = {}, tensors = [], version = 3, alignment 
       number(KINDS.list, 4);
       number(KINDS[item], 4);
       number(value.length, 8);
-      for (const entry of value) one(item, entry);
+      if (kind === "i32s") parts.push(Buffer.from(Int32Array.from(value).buffer));
+      else parts.push(texts(value));
       continue;
     }
     number(KINDS[kind], 4);
