@@ -26,7 +26,9 @@ const MAX_CARD = 1 << 20;
 /** Minnow tells what it is; of any other model its card does. */
 export function cardOf(model: { id: string; dir: string } | null): Card {
   if (model === null) return { welcome: { model: null, lines: [], card: false, examples: [] }, folder: null };
-  const folder = lstatSync(join(model.dir, README), { throwIfNoEntry: false })?.isFile() ? model.dir : null;
+  const path = join(model.dir, README);
+  // A model in one file has no folder to look into.
+  const folder = existsSync(path) && lstatSync(path).isFile() ? model.dir : null;
   const welcome = { model: model.id, lines: [], card: folder !== null, examples: [] };
   if (model.id !== "minnow") return { welcome, folder };
   return {
