@@ -19,10 +19,10 @@ export interface ModelOptions {
 export function addModelOptions(command: Command): Command {
   return command
     .addOption(
-      new Option(
-        "--model <dir>",
-        "a Hugging Face folder, a GGUF file, or the name of a model that was pulled",
-      ).default(MINNOW, "Minnow"),
+      new Option("--model <dir>", "a Hugging Face folder, a GGUF file, or the name of a model that was pulled").default(
+        MINNOW,
+        "Minnow",
+      ),
     )
     .addOption(
       new Option("--dtype <dtype>", "how weights are held (default: as stored; fp8 as bf16)").choices([
