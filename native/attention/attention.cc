@@ -189,7 +189,7 @@ void backwardHead(const Shape& s, const Head& head, const Gradients& g, ptrdiff_
     packPanels<mode>(kPanels, rowsOf(joined, width), keys, width);
     packPanels<mode>(vPanels, rowsOf(head.v + key * head.kvStep, head.kvStep), keys, s.V);
     packPanels<mode>(kColumns, columnsOf(joined, width), width, keys);
-    if (head.qLen == 0) memset(keySums, 0, (size_t)kKeysPadded * keyColumns * 4);
+    if (head.qLen == 0) clearBytes(keySums, kKeysPadded * keyColumns * 4);
     int before = 0;
     // The first query that sees any key of this tile.
     ptrdiff_t first = key - (head.kLen - head.qLen);

@@ -23,13 +23,13 @@ void latentAttention(const call::LatentAttention& p) {
     const ptrdiff_t n = task / parts, h0 = H * (task % parts) / parts, heads = H * (task % parts + 1) / parts - h0;
     Scratch own;
     const Tile t = tileIn(own.take<float>(tileNumbers(cache, heads)), cache, heads, (float)p.scale);
-    memset(t.q, 0, (size_t)(heads * t.padded) * 4);
+    clearBytes(t.q, heads * t.padded * 4);
     for (ptrdiff_t h = 0; h < heads; h++) {
-      memcpy(t.q + h * t.padded, p.qLatent + (n * H + h0 + h) * R, (size_t)R * 4);
-      memcpy(t.q + h * t.padded + R, p.qRope + n * p.ldq + (h0 + h) * p.qHeadStride, (size_t)P * 4);
+      copyBytes(t.q + h * t.padded, p.qLatent + (n * H + h0 + h) * R, R * 4);
+      copyBytes(t.q + h * t.padded + R, p.qRope + n * p.ldq + (h0 + h) * p.qHeadStride, P * 4);
     }
     attend(t, cache, p.rowStart[n], p.rowCount[n], heads);
-    for (ptrdiff_t h = 0; h < heads; h++) memcpy(p.out + (n * H + h0 + h) * R, t.sums + h * t.columns, (size_t)R * 4);
+    for (ptrdiff_t h = 0; h < heads; h++) copyBytes(p.out + (n * H + h0 + h) * R, t.sums + h * t.columns, R * 4);
   });
 }
 

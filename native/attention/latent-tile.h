@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "addon/buffer.h"
+#include "runtime/bytes.h"
 #include "simd/dots.h"
 
 namespace SHOAL_ISA {
@@ -43,7 +44,7 @@ struct CacheRows {
       }
       for (; c < width; c++) to[c] = loadBf16One(from + c);
     } else {
-      memcpy(to, data.f32() + at, (size_t)width * 4);
+      copyBytes(to, data.f32() + at, width * 4);
     }
     for (ptrdiff_t c = width; c < padded(); c++) to[c] = 0;
   }
@@ -221,7 +222,7 @@ static void attendHeads(const Tile& t, const Rows& rows, ptrdiff_t heads) {
  * zeros; its memory is used up. A head's numbers are the same whichever heads are with it.
  */
 static inline void attend(Tile t, const CacheRows& cache, ptrdiff_t first, ptrdiff_t count, ptrdiff_t heads) {
-  memset(t.sums, 0, (size_t)(heads * t.columns) * 4);
+  clearBytes(t.sums, heads * t.columns * 4);
   for (ptrdiff_t h = 0; h < heads; h++) t.peaks[h] = -INFINITY, t.totals[h] = 0;
 #if defined(SHOAL_BF16_DOT)
   const ptrdiff_t width = cache.R + cache.P;

@@ -3,6 +3,7 @@
 #pragma once
 #include "attention/attention.h"
 #include "gemm/transposed.h"
+#include "runtime/bytes.h"
 #if defined(SHOAL_TILES)
 #include <math.h>
 
@@ -36,7 +37,7 @@ static TokenRows<float> joinParts(const Parts& x, ptrdiff_t row, float* memory) 
       copyRow(to + x.N, second, x.P);
       filled = x.N + x.P;
     }
-    if (filled < x.width) memset(to + filled, 0, (size_t)(x.width - filled) * 4);
+    if (filled < x.width) clearBytes(to + filled, (x.width - filled) * 4);
   }
   return rows;
 }
@@ -110,7 +111,7 @@ static void forwardTransposed(const Shape& s, const Head& head, float* out, ptrd
     packTokens(panel, joinParts(qRows, query, memory), width);
     Softmax softmax;
     for (int q = 0; q < kTokens; q++) softmax.peak[q] = -INFINITY, softmax.total[q] = 0;
-    memset(sums, 0, (size_t)kTokens * vWidth * 4);
+    clearBytes(sums, kTokens * vWidth * 4);
     const int count = (int)(head.qLen - query < kTokens ? head.qLen - query : kTokens);
     const ptrdiff_t seen = keysSeen(head, query, count);
     for (ptrdiff_t key = 0; key < seen; key += kChunk) {
@@ -221,11 +222,11 @@ static void backwardTransposed(const Shape& s, const Head& head, const Gradients
       delta[query + t] = sum, lse[query + t] = there ? g.lse[(query + t) * s.H] : 0;
     }
   }
-  memset(dq, 0, (size_t)(queries * width) * 4);
+  clearBytes(dq, queries * width * 4);
   const ptrdiff_t cached = head.kLen - head.qLen;
   for (ptrdiff_t key = 0; key < keys; key += kChunk) {
     const int n = (int)(keys - key < kChunk ? keys - key : kChunk);
-    memset(keySums, 0, (size_t)kChunk * (width + vWidth) * 4);
+    clearBytes(keySums, kChunk * (width + vWidth) * 4);
     const ptrdiff_t first = key > cached ? (key - cached) / 32 * 32 : 0;  // the first queries that see any of these keys
     for (ptrdiff_t from = first; from < queries; from += kChunk) {
       const int m = (int)(queries - from < kChunk ? queries - from : kChunk);
@@ -256,7 +257,7 @@ static void backwardTransposed(const Shape& s, const Head& head, const Gradients
     const int there = (int)(head.kLen - key < n ? head.kLen - key : n);
     addBlock({g.dk + key * head.kvStep, there, s.N, head.kvStep}, keySums, width, g.fresh);
     addBlock({g.dv + key * head.kvStep, there, s.V, head.kvStep}, valueSums, vWidth, g.fresh);
-    for (int j = 0; j < there; j++) memcpy(g.dRope + (key + j) * s.P, keySums + j * width + s.N, (size_t)s.P * 4);
+    for (int j = 0; j < there; j++) copyBytes(g.dRope + (key + j) * s.P, keySums + j * width + s.N, s.P * 4);
   }
   for (ptrdiff_t query = 0; query < head.qLen; query += kTokens) {
     for (int c = 0; c < s.N + s.P; c += 32) {

@@ -63,14 +63,14 @@ void attentionStep(const call::AttentionStep& p) {
   const Projection first[] = {{&kvA, &inputs, R + P}, {rank ? &qA : &q, &inputs, rank ? rank : qWidth}};
   runProjections(first, 2, T, [&](int projection, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
     float* to = projection == 0 ? latent + t * (R + P) : rank ? qLow + t * rank : qRow + t * qWidth;
-    memcpy(to + n, numbers, (size_t)columns * 4);
+    copyBytes(to + n, numbers, columns * 4);
   });
 
   forRows(T, [&](ptrdiff_t t) {
     if (!few || member() == 0) {
       Scratch memory;
       float* row = memory.take<float>(R + P);
-      memcpy(row, latent + t * (R + P), (size_t)(R + P) * 4);
+      copyBytes(row, latent + t * (R + P), (R + P) * 4);
       const ptrdiff_t angle = positions[t] * (P / 2);
       rotate(row + R, cosines + angle, sines + angle, P, interleaved);
       normRow(row, p.kvANorm, R, p.latentEps, row);
@@ -85,7 +85,7 @@ void attentionStep(const call::AttentionStep& p) {
   const Projection second{&q, &qInputs, qWidth};
   if (rank)
     runProjections(&second, 1, T, [&](int, ptrdiff_t t, ptrdiff_t n, int columns, const float* numbers) {
-      memcpy(qRow + t * qWidth + n, numbers, (size_t)columns * 4);
+      copyBytes(qRow + t * qWidth + n, numbers, columns * 4);
     });
   else meet();  // the cache's new rows are there
 
@@ -99,8 +99,8 @@ void attentionStep(const call::AttentionStep& p) {
         float *own = qRow + t * qWidth + h * (N + P), *query = queries + (t * H + h) * padded;
         a.q[m] = own, a.out[m] = query;
         rotate(own + N, cosines + angle, sines + angle, P, interleaved);
-        memcpy(query + R, own + N, (size_t)P * 4);
-        memset(query + R + P, 0, (size_t)(padded - R - P) * 4);
+        copyBytes(query + R, own + N, P * 4);
+        clearBytes(query + R + P, (padded - R - P) * 4);
         if (kvB.isBf16())
           for (ptrdiff_t n = 0; n < N; n++) own[n] = roundToBf16(own[n]);
       }

@@ -129,7 +129,7 @@ void feedForwardStep(const call::FeedForwardStep& p) {
       float* scores = memory.take<float>(E + (ptrdiff_t)chooser.scratchNumbers());
       choose(chooser, logits + t * E, p.experts.bias, scores, chosen + t * K, shares + t * K, scores + E);
     });
-    memset(starts, 0, (size_t)(E + 1) * 4);
+    clearBytes(starts, (E + 1) * 4);
     for (ptrdiff_t i = 0; i < J; i++) starts[chosen[i] + 1]++;
     for (ptrdiff_t e = 0; e < E; e++) starts[e + 1] += starts[e], next[e] = starts[e];
     for (ptrdiff_t i = 0; i < J; i++) {
@@ -142,9 +142,9 @@ void feedForwardStep(const call::FeedForwardStep& p) {
       if (rows > 0) groups[count++] = {routed.gateUp.from(e * 2 * F), routed.down.from(e * D), tokens + starts[e], rows, starts[e]};
     }
     if (member() == 0) {
-      memcpy(p.experts.indices, chosen, (size_t)J * 4);
-      memcpy(p.experts.weights, shares, (size_t)J * 4);
-      memcpy(p.experts.offsets, starts, (size_t)(E + 1) * 4);
+      copyBytes(p.experts.indices, chosen, J * 4);
+      copyBytes(p.experts.weights, shares, J * 4);
+      copyBytes(p.experts.offsets, starts, (E + 1) * 4);
     }
     const ptrdiff_t units = (F + kHiddenColumns - 1) / kHiddenColumns;
     const ptrdiff_t grain = grainOf(units * count, routed.gateUp.rowBytes() * 2 * kHiddenColumns), perGroup = (units + grain - 1) / grain;
@@ -159,7 +159,7 @@ void feedForwardStep(const call::FeedForwardStep& p) {
   parallelRange(units, grainOf(units, bytes * kUnitColumns), [&](ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t c0 = from * kUnitColumns, c1 = to * kUnitColumns < D ? to * kUnitColumns : D;
     if (out != x)
-      for (ptrdiff_t t = 0; t < T; t++) memcpy(out + t * D + c0, x + t * D + c0, (size_t)(c1 - c0) * 4);
+      for (ptrdiff_t t = 0; t < T; t++) copyBytes(out + t * D + c0, x + t * D + c0, (c1 - c0) * 4);
     for (ptrdiff_t g = 0; g < count; g++)
       for (ptrdiff_t unit = from; unit < to; unit++)
         addUnit(groups[g], hidden, sorted + groups[g].hidden, unit * kUnitColumns, columnsOfUnit(D, unit), out, D);

@@ -314,7 +314,7 @@ void feedForwardBackward(const call::FeedForwardBackward& p) {
   if (g.weights) {
     int32_t* choices = shared.take<int32_t>(J);
     // Rows that no choice claims read the first choice's weight, not what was in memory.
-    memset(choices, 0, (size_t)J * 4);
+    clearBytes(choices, J * 4);
     for (ptrdiff_t i = 0; i < J; i++) choices[p.mixture.place[i]] = (int32_t)i;
     g.choices = choices;
   }

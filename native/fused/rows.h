@@ -6,6 +6,7 @@
 #include "norm/norm.h"
 #include "runtime/arena.h"
 #include "runtime/assert.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "quant/quantised.h"
 
@@ -71,7 +72,7 @@ struct Rows {
     const ptrdiff_t at = row * K + k;
     SHOAL_ASSERT(k >= 0 && k + n <= K);
     SHOAL_ASSERT((!wanted[kFormatInt8] && !wanted[kFormatInt4]) || (k % kBlock == 0 && n % kBlock == 0));
-    if (wanted[kFormatF32]) memcpy(values + at, x, (size_t)n * 4);
+    if (wanted[kFormatF32]) copyBytes(values + at, x, n * 4);
     if (wanted[kFormatBf16]) {
 #if defined(SHOAL_BF16_DOT)
       copyRow(halves + at, x, n);

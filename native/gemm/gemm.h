@@ -8,6 +8,7 @@
 #include "gemm/pack512.h"
 #include "runtime/arena.h"
 #include "runtime/assert.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "simd/mat.h"
 #include "simd/tile.h"
@@ -142,14 +143,14 @@ static int packPanel(uint32_t* dst, const Source& source, ptrdiff_t line, int li
   const int units = unitsFor(mode, K), padded = paddedUnits(mode, units);
   SHOAL_ASSERT(lines >= 1 && lines <= kNR);
   if (source.kStep == 1) {
-    if (lines < kNR) memset(dst, 0, (size_t)units * kNR * 4);
+    if (lines < kNR) clearBytes(dst, units * kNR * 4);
     if (source.bf16) packContiguous<mode>(dst, 1, kNR, (const uint16_t*)source.at(line, k), source.lineStep, lines, K);
     else packContiguous<mode>(dst, 1, kNR, (const float*)source.at(line, k), source.lineStep, lines, K);
   } else {
     if (source.bf16) packInterleaved<mode>(dst, kNR, (const uint16_t*)source.at(line, k), source.kStep, lines, K);
     else packInterleaved<mode>(dst, kNR, (const float*)source.at(line, k), source.kStep, lines, K);
   }
-  if (padded > units) memset(dst + (size_t)units * kNR, 0, (size_t)(padded - units) * kNR * 4);
+  if (padded > units) clearBytes(dst + (size_t)units * kNR, (padded - units) * kNR * 4);
   return padded;
 }
 
@@ -160,8 +161,8 @@ static void packRows(uint32_t* dst, const Source& source, ptrdiff_t line, int li
   if (source.bf16) packContiguous<mode>(dst, kRowStride, 1, (const uint16_t*)source.at(line, k), source.lineStep, lines, K);
   else packContiguous<mode>(dst, kRowStride, 1, (const float*)source.at(line, k), source.lineStep, lines, K);
   if (padded > units)
-    for (int i = 0; i < lines; i++) memset(dst + (ptrdiff_t)i * kRowStride + units, 0, (size_t)(padded - units) * 4);
-  for (int i = lines; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)padded * 4);
+    for (int i = 0; i < lines; i++) clearBytes(dst + (ptrdiff_t)i * kRowStride + units, (padded - units) * 4);
+  for (int i = lines; i % kMR; i++) clearBytes(dst + (ptrdiff_t)i * kRowStride, padded * 4);
 }
 
 /** Packs `lines` rows of A whose lines run contiguously (A transposed) as panels of kMR: [lines/kMR][kUnits][kMR]. */
@@ -230,7 +231,7 @@ static void packTransposedRows(uint32_t* dst, const Source& source, ptrdiff_t li
     }
   }
 #endif
-  for (int i = (lines + 15) / 16 * 16; i % kMR; i++) memset(dst + (ptrdiff_t)i * kRowStride, 0, (size_t)padded * 4);
+  for (int i = (lines + 15) / 16 * 16; i % kMR; i++) clearBytes(dst + (ptrdiff_t)i * kRowStride, padded * 4);
 }
 
 /** Whether A from this source is packed in rows (else in panels of kMR). */

@@ -35,7 +35,7 @@ static void sumOverTokens(const Product& p) {
   uint16_t* lines = shared.take<uint16_t>(groups * kMR * step + panels * kNR * kSummed);
   uint32_t* x = (uint32_t*)(lines + groups * kMR * step);
   const ptrdiff_t panel = kSummed / 2 * kNR;
-  if (p.M % kMR) memset(lines + p.M / kMR * kMR * step, 0, (size_t)(kMR * step) * 2);
+  if (p.M % kMR) clearBytes(lines + p.M / kMR * kMR * step, kMR * step * 2);
   for (ptrdiff_t from = 0; from < p.K; from += kSummed) {
     const ptrdiff_t tokens = p.K - from < kSummed ? p.K - from : kSummed;
     parallelFor(tokens / 32, [&](ptrdiff_t block) {

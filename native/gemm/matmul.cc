@@ -13,7 +13,7 @@ template <Mode mode>
 constexpr int kBlockK = kUnits * kPerUnit(mode);
 
 void zeroRows(const Product& p) {
-  for (ptrdiff_t m = 0; m < p.M; m++) memset(p.out + m * p.ldo, 0, (size_t)p.N * 4);
+  for (ptrdiff_t m = 0; m < p.M; m++) clearBytes(p.out + m * p.ldo, p.N * 4);
 }
 
 /** Packs panel `panel` of B for all of K: K-block after K-block, [padded units][kNR] each. */

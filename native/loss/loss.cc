@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "loss/contract.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "simd/vec.h"
 
@@ -57,7 +58,7 @@ void crossEntropy(const call::CrossEntropy& p) {
         const int32_t target = p.targets[t];
         if (target < 0) {
           losses[t] = 0;
-          if (wanted) memset(gradient, 0, (size_t)V * sizeof *gradient);
+          if (wanted) clearBytes(gradient, V * sizeof *gradient);
           continue;
         }
         const float peak = largest(row, V), own = row[target];

@@ -3,6 +3,7 @@
 
 #include "moe/contract.h"
 #include "runtime/arena.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "moe/router.h"
 
@@ -126,7 +127,7 @@ double balanceLoss(const call::BalanceLoss& p) {
   const float* scores = p.scores;
   const int32_t* segments = p.segments;
   const ptrdiff_t S = p.S, E = p.E, K = p.K;
-  memset(p.dScores, 0, (size_t)(p.T * E) * 4);
+  clearBytes(p.dScores, p.T * E * 4);
   Scratch shared(Arena::kShared);
   double* losses = shared.take<double>(S);
   ptrdiff_t tokens = 0;
@@ -137,7 +138,7 @@ double balanceLoss(const call::BalanceLoss& p) {
     if (length == 0) return;
     Scratch own;
     float* f = own.take<float>(E);
-    memset(f, 0, (size_t)E * 4);
+    clearBytes(f, E * 4);
     for (ptrdiff_t i = start * K; i < (start + length) * K; i++) f[p.indices[i]] += 1;
     for (ptrdiff_t e = 0; e < E; e++) f[e] *= (float)E / (float)(K * length);
     const double share = p.alpha * (double)length / (double)tokens;
@@ -164,12 +165,12 @@ void dispatch(const call::Dispatch& p) {
   int32_t* offsets = p.offsets;
   const int32_t* indices = p.indices;
   const ptrdiff_t T = p.T, E = p.E, K = p.K;
-  memset(offsets, 0, (size_t)(E + 1) * 4);
+  clearBytes(offsets, (E + 1) * 4);
   for (ptrdiff_t i = 0; i < T * K; i++) offsets[indices[i] + 1]++;
   for (ptrdiff_t e = 0; e < E; e++) offsets[e + 1] += offsets[e];
   Scratch shared(Arena::kShared);
   int32_t* next = shared.take<int32_t>(E);
-  memcpy(next, offsets, (size_t)E * 4);
+  copyBytes(next, offsets, E * 4);
   for (ptrdiff_t t = 0; t < T; t++) {
     for (ptrdiff_t i = t * K; i < (t + 1) * K; i++) {
       p.place[i] = next[indices[i]]++;
@@ -182,7 +183,7 @@ namespace {
 
 void takeRow(float* to, const float* from, ptrdiff_t D) { copyRow(to, from, D); }
 void takeRow(uint16_t* to, const float* from, ptrdiff_t D) { copyRow(to, from, D); }
-void takeRow(uint16_t* to, const uint16_t* from, ptrdiff_t D) { memcpy(to, from, (size_t)D * 2); }
+void takeRow(uint16_t* to, const uint16_t* from, ptrdiff_t D) { copyBytes(to, from, D * 2); }
 void takeRow(float* to, const uint16_t* from, ptrdiff_t D) {
   for (ptrdiff_t d = 0; d < D; d++) to[d] = loadBf16One(from + d);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "quant/contract.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "simd/vec.h"
 
@@ -54,7 +55,7 @@ void convert(const call::Convert& p) {
   const ConstBuffer& x = p.x;
   const bool toF32 = out.dtype == Dtype::f32, fromF32 = x.dtype == Dtype::f32;
   parallelRange(p.n, kGrain, [&](ptrdiff_t from, ptrdiff_t to) {
-    if (toF32 && fromF32) memcpy(out.f32() + from, x.f32() + from, (size_t)(to - from) * 4);
+    if (toF32 && fromF32) copyBytes(out.f32() + from, x.f32() + from, (to - from) * 4);
     else if (toF32 && x.isBf16()) for (ptrdiff_t i = from; i < to; i++) out.f32()[i] = loadBf16One(x.bf16() + i);
     else if (out.isBf16() && fromF32) for (ptrdiff_t i = from; i < to; i++) out.bf16()[i] = toBf16(x.f32()[i]);
     else for (ptrdiff_t i = from; i < to; i++) writeOne(out, i, readOne(x, i));

@@ -1,6 +1,7 @@
 // Products with weights in 8 or 4 bits, and how weights are brought into that form.
 #include "quant/contract.h"
 #include "runtime/arena.h"
+#include "runtime/bytes.h"
 #include "runtime/pool.h"
 #include "quant/quantised.h"
 
@@ -58,7 +59,7 @@ void product(const call::QuantisedMatmul& p) {
   const int32_t* offsets = p.offsets;
   const ptrdiff_t J = p.J, E = p.E, N = p.N, K = p.K;
   if (N == 0 || K == 0) {
-    memset(p.out, 0, (size_t)(J * N) * 4);
+    clearBytes(p.out, J * N * 4);
     return;
   }
   Scratch shared(Arena::kShared);

@@ -1,6 +1,7 @@
 // Dot products of a few rows of activations with rows of weights, of short rows as many at once as there are registers for their sums. A sum is added up
 // in the same order whichever others are formed with it.
 #pragma once
+#include "runtime/bytes.h"
 #include "simd/mat.h"
 #include "simd/vec.h"
 
@@ -86,7 +87,7 @@ SHOAL_INLINE void dotsOfLines(const typename Dot::Number* const* x, ptrdiff_t K,
   }
   float all[kTogether];
   sumEach(sums, all);
-  for (int m = 0; m < M; m++) memcpy(out + m * ldo, all + m * lines, lines * 4);
+  for (int m = 0; m < M; m++) copyBytes(out + m * ldo, all + m * lines, lines * 4);
 }
 
 /** M rows of activations with one long row of weights. */
