@@ -24,7 +24,7 @@ export function stepPrecision({ slots }: ModelWeights): Precision | null {
 }
 
 export function fitsStep(tape: Tape, precision: Precision | null, tokens: number): boolean {
-  return !tape.recording && tokens <= tape.kernels.mostStepTokens && precision === tape.precision;
+  return !tape.recording && tokens <= tape.kernels.maxStepTokens && precision === tape.precision;
 }
 
 const f32 = ({ data }: Weight) => data as F32;
@@ -39,7 +39,7 @@ export interface CachedLayers {
 /** The router's choices of one layer, in memory that the next pass writes anew. */
 interface Choices {
   K: number;
-  /** [most,K] */
+  /** [tokens,K] */
   indices: I32;
   weights: F32;
   /** [E+1] */
@@ -53,7 +53,7 @@ interface Choices {
 export class StepPass {
   readonly kernels: Kernels;
   readonly table: RopeTable;
-  /** The residual stream, [most,D]: the layers' input, and then their output. */
+  /** The residual stream, [tokens,D]: the layers' input, and then their output. */
   private readonly x: F32;
   private readonly D: number;
   private readonly positions: I32;
@@ -67,12 +67,12 @@ export class StepPass {
     this.kernels = kernels;
     this.table = table;
     this.D = layers[0].layer.D;
-    const most = kernels.mostStepTokens;
-    this.x = new Float32Array(most * this.D);
-    this.positions = new Int32Array(most);
-    this.rowStart = new Int32Array(most);
-    this.rowCount = new Int32Array(most);
-    this.choices = layers.map(({ experts }) => experts && roomForChoices(experts, most));
+    const maxTokens = kernels.maxStepTokens;
+    this.x = new Float32Array(maxTokens * this.D);
+    this.positions = new Int32Array(maxTokens);
+    this.rowStart = new Int32Array(maxTokens);
+    this.rowCount = new Int32Array(maxTokens);
+    this.choices = layers.map(({ experts }) => experts && roomForChoices(experts, maxTokens));
     this.runLayers = kernels.prepareLayers(
       layers.map((layer, i) => ({
         attention: this.attention(layer, caches[i]),
@@ -155,7 +155,7 @@ export class StepPass {
   }
 
   private half({ eps, D }: Layer, norm: Weight) {
-    return { out: this.x, x: this.x, norm: f32(norm), eps, T: this.kernels.mostStepTokens, D };
+    return { out: this.x, x: this.x, norm: f32(norm), eps, T: this.kernels.maxStepTokens, D };
   }
 }
 
@@ -165,12 +165,12 @@ function routedExperts({ shape: { F, router: numbers }, ...w }: ExpertsWeights) 
   return { ...matrices, E, F, K, groups, topkGroups, scoring, groupScore, normalize, scale };
 }
 
-function roomForChoices({ shape: { router } }: ExpertsWeights, most: number): Choices {
+function roomForChoices({ shape: { router } }: ExpertsWeights, maxTokens: number): Choices {
   const { E, K } = router;
   return {
     K,
-    indices: new Int32Array(most * K),
-    weights: new Float32Array(most * K),
+    indices: new Int32Array(maxTokens * K),
+    weights: new Float32Array(maxTokens * K),
     offsets: new Int32Array(E + 1),
   };
 }

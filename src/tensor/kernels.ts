@@ -42,7 +42,7 @@ export interface Kernels extends KernelFunctions {
   /** Whether `headLoss` is faster here than the kernels that it is made of. */
   fusesHeadLoss(p: { D: number; V: number; precision: Precision }): boolean;
   /** From more tokens on, kernels that pack weights for many rows are faster than steps, which stream them for a few rows at a time. */
-  readonly mostStepTokens: number;
+  readonly maxStepTokens: number;
   /**
    * The steps of layers, one after the other, with the same buffers each time: weights and sizes are checked and handed over once, because for a
    * small model that takes as long as the step. What comes back runs them for the first T tokens of the buffers.

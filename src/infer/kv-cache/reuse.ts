@@ -22,7 +22,7 @@ export function reuseRule({ kernels, dtype, precision, cacheDtype }: Model, pref
   // Products of tiles and of quantised weights form each row by itself. Others choose their way by how many rows there are.
   const quantised = dtype === "int8" || dtype === "int4";
   const rowByRow = kernels.isa === "amx" ? precision === "bf16" : quantised && kernels.isa !== "reference";
-  const minPiece = Math.max(NAIVE_FROM, kernels.mostStepTokens + 1);
+  const minPiece = Math.max(NAIVE_FROM, kernels.maxStepTokens + 1);
   return rowByRow ? { boundary: 1, minPiece, rowByRow } : { boundary: prefill, minPiece: 1, rowByRow };
 }
 

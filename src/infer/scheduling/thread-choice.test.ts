@@ -5,7 +5,7 @@ import { ThreadChoice } from "./thread-choice.ts";
 /** Kernels that only note whether they run alone. */
 class Noted {
   alone = false;
-  mostStepTokens = 64;
+  maxStepTokens = 64;
   runAlone = (alone: boolean) => {
     this.alone = alone;
   };

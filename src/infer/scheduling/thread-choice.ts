@@ -12,19 +12,19 @@ const WORTH = 1.1;
 
 export class ThreadChoice {
   private readonly kernels: Kernels;
-  private readonly most: number;
+  private readonly maxTokens: number;
   /** By the binary logarithm of a step's tokens, rounded up: the first way is all threads. */
   private readonly tuners: Autotuner[] = [];
 
   /** @param firingBytes of the weights that fire for a token */
   constructor(kernels: Kernels, firingBytes: number) {
     this.kernels = kernels;
-    this.most = firingBytes > SMALL ? 0 : kernels.mostStepTokens;
+    this.maxTokens = firingBytes > SMALL ? 0 : kernels.maxStepTokens;
   }
 
   /** Runs a step over `tokens` new tokens on as many threads as have been quickest. */
   run<T>(tokens: number, step: () => T): T {
-    if (tokens > this.most) return step();
+    if (tokens > this.maxTokens) return step();
     const kind = 32 - Math.clz32(tokens - 1);
     this.tuners[kind] ??= new Autotuner(WORTH);
     const tuner = this.tuners[kind];

@@ -21,7 +21,7 @@ export const referenceKernels: Kernels = {
   ...fusedReference,
   fusesFeedForward: () => false,
   fusesHeadLoss: () => false,
-  mostStepTokens: 64,
+  maxStepTokens: 64,
 
   prepareLayers(layers) {
     return (T) => {

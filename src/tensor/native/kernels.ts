@@ -116,7 +116,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       V % TILE === 0 &&
       V <= MAX_FUSED_IDS,
     // Tiles need many rows at once.
-    mostStepTokens: isa === "amx" ? 32 : 64,
+    maxStepTokens: isa === "amx" ? 32 : 64,
 
     prepareLayers(layers) {
       const most = Math.min(...layers.map(({ attention, feedForward }) => Math.min(attention.T, feedForward.T)));
