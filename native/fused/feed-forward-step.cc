@@ -97,12 +97,14 @@ void feedForwardStep(const call::FeedForwardStep& p) {
   int32_t* chosen = each.take<int32_t>(J);
   float* shares = each.take<float>(J);
 
-  forRows(T, [&](ptrdiff_t t) {
-    Scratch memory;
-    float* row = memory.take<float>(D);
-    normRow(x + t * D, p.norm, D, p.eps, row);
-    inputs.set(t, 0, row, D);
-  });
+  // With neither part nobody reads the normed rows, and no room was taken for them.
+  if (sharedF || E)
+    forRows(T, [&](ptrdiff_t t) {
+      Scratch memory;
+      float* row = memory.take<float>(D);
+      normRow(x + t * D, p.norm, D, p.eps, row);
+      inputs.set(t, 0, row, D);
+    });
 
   // The router beside the shared expert's gate and up: neither waits for the other.
   const Group everyRow{shared.gateUp, shared.down, nullptr, T, 0};
