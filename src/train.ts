@@ -32,6 +32,7 @@ export {
   trainBpe,
 } from "./text/index.ts";
 export {
+  type EventDetails,
   type EventPlace,
   type EventRecord,
   type ExpertsRecord,

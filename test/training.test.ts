@@ -7,7 +7,7 @@ import { latestState, openFolder, openSafetensors } from "../src/checkpoint/inde
 import { Mixture } from "../src/data/index.ts";
 import { createTrainingWeights, Transformer } from "../src/model/index.ts";
 import { createKernels } from "../src/tensor/index.ts";
-import { modelConfigOf, parseRecipe, Trainer, train } from "../src/train/index.ts";
+import { parseRecipe, resolveStages, Trainer, train } from "../src/train/index.ts";
 import { course, ledgerOf, weightsOf } from "./runs.ts";
 import { temporaryFolder, tinyRecipe, writeTinyData } from "./tiny.ts";
 
@@ -136,7 +136,7 @@ describe("bias balancing", () => {
   it("brings a router that favours one expert from 3 × the mean to under 1.5 ×", () => {
     const small = parseRecipe({ ...tinyRecipe(), precision: "f32" });
     const model = { ...small.model, n_routed_experts: 8, num_experts_per_tok: 2 };
-    const config = modelConfigOf({ ...small, model }, { vocabSize: 64, bosId: 0, eosId: 1 });
+    const [{ config }] = resolveStages({ ...small, model }, { vocabSize: 64, bosId: 0, eosId: 1 });
     const training = createTrainingWeights(config, 1);
     const expertLayers = [...training.weights.layers, ...training.weights.mtp.map(({ layer }) => layer)].flatMap(
       ({ experts }) => experts ?? [],

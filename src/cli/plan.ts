@@ -32,10 +32,10 @@ import { loadTokenizer } from "../text/index.ts";
 import {
   type InputOptions,
   loadRecipe,
-  modelConfigOf,
   parseRecipe,
   type Recipe,
   resolveModel,
+  resolveStages,
   SIZES,
   type Size,
   stageTokens,
@@ -142,7 +142,7 @@ function recipeAt(path: string): Pick<TrainRequest, "counts" | "tokens" | "conte
   const { stages } = recipe;
   const config =
     recipe.from === undefined
-      ? modelConfigOf(recipe, vocabularyOf(recipe, options))
+      ? resolveStages(recipe, vocabularyOf(recipe, options))[0].config
       : configOf(openFolder(resolveModel(recipe.from, options)));
   const tokens = stages.reduce((sum, stage) => sum + stageTokens(stage), 0);
   const context = stages.reduce((sum, stage) => sum + stageTokens(stage) * stage.sequenceLength, 0) / tokens;
@@ -307,7 +307,7 @@ function writeBudgetRecipe(path: string, { usd, ...request }: BudgetRequest): vo
   const all = SIZES.map((size) => {
     const recipe = budgetRecipe(name, size, 1e6);
     const counts = countDeepseek(
-      modelConfigOf(parseRecipe(recipe), { vocabSize: vocabularyOfSize(size), bosId: 0, eosId: 1 }),
+      resolveStages(parseRecipe(recipe), { vocabSize: vocabularyOfSize(size), bosId: 0, eosId: 1 })[0].config,
     );
     const million = planTraining({ ...request, counts, tokens: 1e6, context: 512 }).usd.mid;
     const tokens = Math.floor((usd / million) * 1e6);

@@ -1,7 +1,7 @@
 /** Training: recipes, stages, the loop and its ledger. */
 
 export { type StepOptions, type StepResult, Trainer } from "./optimize/trainer.ts";
-export { modelConfigOf, type Vocabulary } from "./recipe/model.ts";
+export { type ResolvedStage, resolveStages, type Vocabulary } from "./recipe/model.ts";
 export { loadRecipe, parseRecipe, runFolderOf } from "./recipe/recipe.ts";
 export { biasUpdateSpeed, learningRate, mtpWeight, stageTokens } from "./recipe/schedule.ts";
 export type { Recipe, Stage } from "./recipe/schema.ts";
@@ -20,6 +20,7 @@ export {
 } from "./run/inputs.ts";
 export { type Learnable, learnableOf } from "./run/learnable.ts";
 export type {
+  EventDetails,
   EventPlace,
   EventRecord,
   ExpertsRecord,
@@ -29,5 +30,6 @@ export type {
   StepRecord,
   ValidationRecord,
 } from "./run/ledger.ts";
+export type { RunProgress } from "./run/meter.ts";
 export { type RunResult, train } from "./run/run.ts";
-export type { RunProgress, TrainOptions } from "./run/session.ts";
+export type { TrainOptions } from "./run/training-run.ts";

@@ -6,7 +6,7 @@ import { openSafetensors, readJsonObject } from "../../checkpoint/index.ts";
 import { type ModelConfig, parseConfig } from "../../model/index.ts";
 import { type Counts, countDeepseek } from "../../plan/index.ts";
 import { loadTokenizer } from "../../text/index.ts";
-import { loadRecipe, modelConfigOf, type Recipe, stageTokens } from "../../train/index.ts";
+import { loadRecipe, type Recipe, resolveStages, stageTokens } from "../../train/index.ts";
 
 /** A tokenised source of the run's cache. */
 export interface TokenisedSource {
@@ -81,7 +81,7 @@ function configOf(dir: string, recipe: Recipe | null): ModelConfig | null {
       return existsSync(start) ? parseConfig(readJsonObject(start), start) : null;
     }
     if (!recipe || !existsSync(join(dir, "tokenizer", "tokenizer.json"))) return null;
-    return modelConfigOf(recipe, loadTokenizer(join(dir, "tokenizer")), { stage: recipe.stages.length - 1 });
+    return resolveStages(recipe, loadTokenizer(join(dir, "tokenizer"))).at(-1)!.config;
   } catch (error) {
     // A file that is being written at this moment; the report does without.
     if (error instanceof InputError) return null;

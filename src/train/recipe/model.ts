@@ -3,7 +3,8 @@
 import { InputError } from "../../base/index.ts";
 import { configToJson, type ModelConfig, parseConfig } from "../../model/index.ts";
 import { suggestion } from "./errors.ts";
-import type { Recipe } from "./schema.ts";
+import { stageTokens } from "./schedule.ts";
+import type { Recipe, Stage } from "./schema.ts";
 
 /** What a tokenizer (or a model to start from) says of the vocabulary. */
 export interface Vocabulary {
@@ -12,9 +13,14 @@ export interface Vocabulary {
   eosId: number | number[] | null;
 }
 
-/** Checks the model's fields, and that every stage's sequences fit into its context. @throws InputError */
-export function checkModel(recipe: Recipe, vocabulary: Vocabulary, where = "recipe"): void {
-  for (let stage = 0; stage < recipe.stages.length; stage++) modelConfigOf(recipe, vocabulary, { where, stage });
+/** A stage as it runs. */
+export interface ResolvedStage extends Stage {
+  /** Its place in the recipe. */
+  index: number;
+  /** The model in this stage: where it lengthens the context, over the same weights. */
+  config: ModelConfig;
+  /** Tokens that it really trains on: whole steps. */
+  allTokens: number;
 }
 
 /** What a recipe's model has where it does not say: the plain choice, where config.json's default is that of the 671B. */
@@ -27,35 +33,38 @@ const DEFAULTS = {
   routed_scaling_factor: 1,
 };
 
-/** The model's configuration in a stage (default: the first), with the tokenizer's numbers in it. */
-export function modelConfigOf(
-  recipe: Recipe,
+/** All stages with their models, which have the tokenizer's numbers in them. @throws InputError for a wrong field, and where a stage's sequences do not fit */
+export function resolveStages(
+  { model = {}, stages }: Pick<Recipe, "model" | "stages">,
   vocabulary: Vocabulary,
-  { where = "recipe", stage = 0 } = {},
-): ModelConfig {
+  where = "recipe",
+): ResolvedStage[] {
   const known = new Set(MODEL_FIELDS);
-  const model = recipe.model ?? {};
   for (const field of Object.keys(model)) {
     if (!known.has(field))
       throw new InputError(`${where}: model.${field} is not a field of config.json${suggestion(field, MODEL_FIELDS)}`);
   }
-  const fixed = {
+  const fields = {
+    ...DEFAULTS,
+    ...model,
     vocab_size: vocabulary.vocabSize,
     bos_token_id: vocabulary.bosId,
     eos_token_id: vocabulary.eosId,
   };
-  const fields = { ...DEFAULTS, ...model, ...fixed };
   const plain = parseConfig(fields, `${where}: model`);
-  const factor = recipe.stages.slice(0, stage + 1).findLast(({ contextFactor }) => contextFactor)?.contextFactor;
-  const config = factor ? parseConfig({ ...fields, ...extended(plain, factor) }, `${where}: model`) : plain;
-  checkNumbers(config, `${where}: model`);
-  const { name, sequenceLength } = recipe.stages[stage];
-  if (sequenceLength > config.maxPositionEmbeddings) {
-    throw new InputError(
-      `${where}: stages.${name}: sequenceLength ${sequenceLength} is above the model's ${config.maxPositionEmbeddings} positions; raise model.max_position_embeddings, or give the stage a contextFactor`,
-    );
-  }
-  return config;
+  let config = plain;
+  return stages.map((stage, index) => {
+    const { name, contextFactor, sequenceLength } = stage;
+    // It holds for the stages to come as well.
+    if (contextFactor) config = parseConfig({ ...fields, ...extended(plain, contextFactor) }, `${where}: model`);
+    checkNumbers(config, `${where}: model`);
+    if (sequenceLength > config.maxPositionEmbeddings) {
+      throw new InputError(
+        `${where}: stages.${name}: sequenceLength ${sequenceLength} is above the model's ${config.maxPositionEmbeddings} positions; raise model.max_position_embeddings, or give the stage a contextFactor`,
+      );
+    }
+    return { ...stage, index, config, allTokens: stageTokens(stage) };
+  });
 }
 
 /** Numbers that no training survives. @throws InputError */

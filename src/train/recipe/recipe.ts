@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { InputError, readRegularText } from "../../base/index.ts";
 import { explain } from "./errors.ts";
-import { checkModel } from "./model.ts";
+import { resolveStages } from "./model.ts";
 import { type Recipe, recipeSchema, type Stage } from "./schema.ts";
 import { modelOfSize, SIZES, vocabularyOfSize } from "./sizes.ts";
 
@@ -48,7 +48,7 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
       );
   if (recipe.lora) throw new InputError(`${where}: lora adds to a model that is there; name its folder in "from"`);
   // Wrong model fields should be found before a tokenizer is trained.
-  checkModel(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
+  resolveStages(recipe, { vocabSize: 1024, bosId: 0, eosId: 1 }, where);
   return recipe;
 }
 

@@ -38,3 +38,23 @@ export function mtpWeight(stage: Stage, done: number): number {
 export function biasUpdateSpeed(stage: Stage, done: number): number {
   return done < 0.97 ? stage.biasUpdateSpeed : 0;
 }
+
+/** The next step of a stage after so many of its tokens. */
+export function planStep(stage: Stage, tokensDone: number) {
+  const allTokens = stageTokens(stage);
+  const sequences = batchSequences(stage, tokensDone);
+  const rows = sequences * stage.sequenceLength;
+  const done = tokensDone / allTokens;
+  return {
+    sequences,
+    rows,
+    options: {
+      // The rate is that of the middle of the step: warm-up does not begin with a step of rate 0.
+      lr: learningRate(stage, (tokensDone + rows / 2) / allTokens),
+      mtpWeight: mtpWeight(stage, done),
+      balanceAlpha: stage.balanceAlpha,
+      biasUpdateSpeed: biasUpdateSpeed(stage, done),
+      recompute: stage.recompute,
+    },
+  };
+}

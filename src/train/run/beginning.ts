@@ -3,26 +3,27 @@ import { crc32 } from "node:zlib";
 import { type CheckpointFolder, configOf, loadTrainingWeights } from "../../checkpoint/index.ts";
 import { createTrainingWeights, type TrainingWeights } from "../../model/index.ts";
 import type { F32, Kernels } from "../../tensor/index.ts";
-import { checkModel, modelConfigOf, modelFieldsOf, type Vocabulary } from "../recipe/model.ts";
+import { modelFieldsOf, type ResolvedStage, resolveStages, type Vocabulary } from "../recipe/model.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
 export interface Beginning {
   /** With the model's fields filled in. */
   recipe: Recipe;
-  vocabulary: Vocabulary;
+  stages: ResolvedStage[];
   training: TrainingWeights;
 }
 
 /** A new model, as the recipe describes it. */
 export function newModel(recipe: Recipe, vocabulary: Vocabulary): Beginning {
-  const training = createTrainingWeights(modelConfigOf(recipe, vocabulary), recipe.seed);
+  const stages = resolveStages(recipe, vocabulary);
+  const training = createTrainingWeights(stages[0].config, recipe.seed);
   const { residual = 1, head = 1 } = recipe.init ?? {};
   for (const { stored, data } of training.slots) {
     const { name } = stored[0];
     const scale = /(o_proj|down_proj)\.weight$/.test(name) ? residual : name.startsWith("lm_head") ? head : 1;
     if (scale !== 1) data.set(data.map((x) => x * scale));
   }
-  return { recipe, vocabulary, training };
+  return { recipe, stages, training };
 }
 
 /** The folder that the recipe starts from, with its weights. @throws InputError where a stage does not fit it */
@@ -41,8 +42,8 @@ export function modelFrom(
   }
   const vocabulary = { vocabSize: config.vocabSize, bosId: config.bosTokenId, eosId: config.eosTokenIds };
   const filled = { ...recipe, model: modelFieldsOf(config) };
-  checkModel(filled, vocabulary);
-  return { recipe: filled, vocabulary, training: loadTrainingWeights(folder, config, kernels) };
+  const stages = resolveStages(filled, vocabulary);
+  return { recipe: filled, stages, training: loadTrainingWeights(folder, config, kernels) };
 }
 
 /** CRC-32 of weights that low-rank additions are added to. */

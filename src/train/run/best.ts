@@ -7,7 +7,7 @@ import type { Stage } from "../recipe/schema.ts";
 import { SAME } from "./course.ts";
 import type { Validation } from "./evaluate.ts";
 import type { RunState } from "./run-state.ts";
-import type { Run } from "./session.ts";
+import type { TrainingRun } from "./training-run.ts";
 
 /** What a stage is judged by: what it learns, on what was held out; null where nothing was. The lower, the better. */
 export function judged(stage: Stage, validation: Validation): { measure: string; value: number } | null {
@@ -22,10 +22,10 @@ const bestFolder = (out: string) => join(out, "best");
 const folderOf = (out: string, step: number) => join(bestFolder(out), `step-${String(step).padStart(8, "0")}`);
 
 /** Keeps the weights where they do better than any before in this stage. */
-export function keepBest(run: Run, stage: Stage, validation: Validation): void {
+export function keepBest(run: TrainingRun, stage: Stage, validation: Validation): void {
   const { state, recipe, trainer, options } = run;
   const figure = judged(stage, validation);
-  run.lastJudged = figure?.value ?? null;
+  state.lastJudged = figure?.value ?? null;
   if (!figure || recipe.validation?.keep !== "best") return;
   const { best } = state;
   if (best?.stage === state.stage && best.measure === figure.measure && best.value <= figure.value) return;
@@ -49,14 +49,14 @@ export function pruneBest({ best }: RunState, out: string): void {
 }
 
 /** Puts the best weights of the last stage in place of the last ones, where they are better. @returns what was taken, in words */
-export function takeBest(run: Run): string {
+export function takeBest(run: TrainingRun): string {
   const { state, recipe, trainer, options } = run;
   const { best } = state;
   const last = `the last state, of step ${state.step}`;
   if (recipe.validation?.keep === "last") return last;
-  if (best?.stage !== recipe.stages.length - 1)
+  if (best?.stage !== run.stages.length - 1)
     return recipe.validation ? `${last}: nothing was held out that tells the best` : last;
-  const now = run.lastJudged;
+  const now = state.lastJudged ?? null;
   if (best.step === state.step) return `${last}, which is the best by ${best.measure} (${best.value.toFixed(4)})`;
   if (now !== null && best.value > now * (1 - SAME))
     return `${last}, as good as the best by ${best.measure} (${now.toFixed(4)}; ${best.value.toFixed(4)} at step ${best.step})`;

@@ -6,7 +6,7 @@ import type { F32, Storage } from "../../tensor/index.ts";
 import type { Stage } from "../recipe/schema.ts";
 import { pruneBest } from "./best.ts";
 import { parseState, type RunState } from "./run-state.ts";
-import { type Run, record } from "./session.ts";
+import type { TrainingRun } from "./training-run.ts";
 
 export const checkpointsOf = (out: string) => join(out, "checkpoints");
 
@@ -29,10 +29,9 @@ export function setAside(damaged: readonly string[], onMessage: (message: string
 }
 
 /** Writes a checkpoint and removes the oldest. `more`: further buffers that the stage needs to go on. */
-export function checkpoint(run: Run, more: Record<string, F32>): void {
+export function checkpoint(run: TrainingRun, more: Record<string, F32>): void {
   const { state, trainer, recipe, options } = run;
   state.ledgerBytes = run.ledger.bytes;
-  state.lastJudged = run.lastJudged;
   const dir = checkpointsOf(options.out);
   try {
     saveState(dir, state.step, { buffers: { ...trainer.state, ...more }, json: { ...state } });
@@ -49,7 +48,11 @@ export function checkpoint(run: Run, more: Record<string, F32>): void {
  * What the lost steps cost stays on the bill; the ledger has a line in their place.
  * @throws InputError after onSpike.most times
  */
-export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: number | null; why: string }): void {
+export function rollBack(
+  run: TrainingRun,
+  stage: Stage,
+  spike: { loss: number; limit: number | null; why: string },
+): void {
   const { state, trainer, recipe, options } = run;
   const { step: at } = state;
   const rollbacks = (state.rollbacks ?? 0) + 1;
@@ -77,15 +80,15 @@ export function rollBack(run: Run, stage: Stage, spike: { loss: number; limit: n
     rollbacks,
   });
   run.ledger.rewind(before.ledgerBytes);
-  record(run, {
-    kind: "event",
-    event: "rollback",
-    step: at,
-    tokens: state.tokens,
-    stage: stage.name,
-    backTo: before.step,
-    loss: Number.isFinite(spike.loss) ? spike.loss : null,
-    limit: spike.limit,
-    message: `step ${at}: ${spike.why}; back to step ${before.step}, going on behind the data seen by now`,
-  });
+  run.event(
+    {
+      event: "rollback",
+      stage: stage.name,
+      backTo: before.step,
+      loss: Number.isFinite(spike.loss) ? spike.loss : null,
+      limit: spike.limit,
+    },
+    `step ${at}: ${spike.why}; back to step ${before.step}, going on behind the data seen by now`,
+    at,
+  );
 }

@@ -86,20 +86,21 @@ export interface EventPlace {
   message: string;
 }
 
-export type EventRecord = EventPlace &
-  (
-    | { event: "stage"; stage: string; sequenceLength: number; stageTokens: number }
-    /** A run taken up from a checkpoint. pausedSeconds: since the ledger was last written. */
-    | { event: "resume"; pausedSeconds: number }
-    /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
-    | ({ event: "data"; stage: string } & SourceSummary)
-    /** What is wrong with how a stage went. */
-    | { event: "remark"; stage: string }
-    /** Which state the finished model is made of. */
-    | { event: "model" }
-    /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
-    | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null }
-  );
+/** What happened. */
+export type EventDetails =
+  | { event: "stage"; stage: string; sequenceLength: number; stageTokens: number }
+  /** A run taken up from a checkpoint. pausedSeconds: since the ledger was last written. */
+  | { event: "resume"; pausedSeconds: number }
+  /** A source of the stage that begins: what it holds and how many of its documents were left out as bad. */
+  | ({ event: "data"; stage: string } & SourceSummary)
+  /** What is wrong with how a stage went. */
+  | { event: "remark"; stage: string }
+  /** Which state the finished model is made of. */
+  | { event: "model" }
+  /** A spike at `step`: the run went back to step `backTo` and goes on behind the data that it had seen by then. */
+  | { event: "rollback"; stage: string; backTo: number; loss: number | null; limit: number | null };
+
+export type EventRecord = EventPlace & EventDetails;
 
 export type LedgerRecord = StepRecord | ValidationRecord | ExpertsRecord | SampleRecord | EventRecord;
 

@@ -1,10 +1,13 @@
 /** What the model writes as it learns: a few texts for the ledger, over the weights as they are. */
-import { InputError } from "../../base/index.ts";
+import { InputError, Random } from "../../base/index.ts";
 import { Chat, type GenerationConfig, generate, type Model, modelOf, wholeOf } from "../../infer/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import type { Arena, Kernels, Precision } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../text/index.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { generationConfigOf } from "./export.ts";
+import { tokenizerFolder } from "./inputs.ts";
+import type { TrainingRun } from "./training-run.ts";
 
 export type SampleSettings = NonNullable<Recipe["samples"]>;
 
@@ -42,5 +45,20 @@ export async function sampleText(
     // A prompt that does not fit is no reason to end the run.
     if (error instanceof InputError) return `(${error.message})`;
     throw error;
+  }
+}
+
+/** Has the model of the stage at hand write to each prompt, for the ledger. */
+export async function writeSamples(run: TrainingRun, settings: SampleSettings): Promise<void> {
+  const { trainer, recipe, options, state, tokenizer, arena } = run;
+  const { model: transformer } = trainer;
+  const generation = generationConfigOf(transformer.config, tokenizerFolder(options.out));
+  const { kernels } = options;
+  const { precision, seed } = recipe;
+  const model = askable({ transformer, tokenizer, kernels, arena, precision, generation });
+  for (const [i, prompt] of settings.prompts.entries()) {
+    const text = await sampleText(model, prompt, settings, new Random(seed + i, 2 ** 31 + state.step).next());
+    const shown = typeof prompt === "string" ? prompt : prompt.chat;
+    run.record({ kind: "sample", step: state.step, tokens: state.tokens, prompt: shown, text });
   }
 }

@@ -4,12 +4,12 @@ import { type Cursor, hashShare, type PreferencePair, readPreferences } from "..
 import type { F32 } from "../../tensor/index.ts";
 import { Preferences } from "../optimize/preference.ts";
 import type { StepOptions, StepResult } from "../optimize/trainer.ts";
-import { stageTokens } from "../recipe/schedule.ts";
+import type { ResolvedStage } from "../recipe/model.ts";
 import type { Stage } from "../recipe/schema.ts";
 import { hasChanged, printOf } from "./changes.ts";
 import { heldShare, mixtureOf, remarkOn, resolveData, type SourceSummary } from "./inputs.ts";
 import type { Rewards } from "./ledger.ts";
-import type { Run } from "./session.ts";
+import type { TrainingRun } from "./training-run.ts";
 
 export type WorkResult = StepResult & { rewards?: Rewards };
 
@@ -25,30 +25,30 @@ export interface StageWork {
   buffers: Record<string, F32>;
 }
 
-/** The work of the run's stage, from where its state says. */
-export function workOf(run: Run, stage: Stage): Promise<StageWork> {
+/** The work of the stage at hand, from where the run's state says. */
+export function workOf(run: TrainingRun, stage: ResolvedStage): Promise<StageWork> {
   return stage.preference ? preferenceWork(run, stage, stage.preference) : mixtureWork(run, stage);
 }
 
-const seedOf = ({ recipe, state }: Run) => recipe.seed + state.stage * 1000;
+const seedOf = ({ recipe }: TrainingRun, { index }: ResolvedStage) => recipe.seed + index * 1000;
 
 /** Tokenises what the stages to come read, so that bad data and many passes are told before the first step. @throws InputError */
-export async function lookAhead({ recipe, options, state, tokenizer }: Run): Promise<void> {
+export async function lookAhead({ recipe, stages, options, state, tokenizer }: TrainingRun): Promise<void> {
   const inputs = { tokenizer, mtpDepths: 0, seed: 0, onBad: recipe.onBadData, held: heldShare(recipe) };
-  for (const [at, stage] of recipe.stages.entries())
-    if (at >= state.stage && stage.mixture.length > 0)
-      remarkOn(stage, at, (await mixtureOf(stage, inputs, options)).sources, options);
+  for (const stage of stages.slice(state.stage))
+    if (stage.mixture.length > 0)
+      remarkOn(stage, stage.index, (await mixtureOf(stage, inputs, options)).sources, options);
 }
 
 const REMEDY = "put it back, or go on with --accept-changed-data (the source is then read from its beginning)";
 
-async function mixtureWork(run: Run, stage: Stage): Promise<StageWork> {
+async function mixtureWork(run: TrainingRun, stage: ResolvedStage): Promise<StageWork> {
   const { options, state, trainer, tokenizer, recipe } = run;
-  const mtpDepths = trainer.model.config.numNextnPredictLayers;
-  const inputs = { tokenizer, mtpDepths, seed: seedOf(run), onBad: recipe.onBadData, held: heldShare(recipe) };
+  const mtpDepths = stage.config.numNextnPredictLayers;
+  const inputs = { tokenizer, mtpDepths, seed: seedOf(run, stage), onBad: recipe.onBadData, held: heldShare(recipe) };
   const { mixture, sources, prints } = await mixtureOf(stage, inputs, options);
   const changed = sources.map(({ source }, i) => {
-    const what = `${source} (stages.${state.stage}.mixture.${i})`;
+    const what = `${source} (stages.${stage.index}.mixture.${i})`;
     return hasChanged(state.sources[i], prints[i], { what, accept: options.acceptChangedData, remedy: REMEDY });
   });
   state.sources = prints;
@@ -69,8 +69,8 @@ async function mixtureWork(run: Run, stage: Stage): Promise<StageWork> {
 }
 
 async function preferenceWork(
-  run: Run,
-  stage: Stage,
+  run: TrainingRun,
+  stage: ResolvedStage,
   { path, ...settings }: NonNullable<Stage["preference"]>,
 ): Promise<StageWork> {
   const { options, state, trainer, tokenizer, recipe } = run;
@@ -83,12 +83,12 @@ async function preferenceWork(
   const { pairs, held } = splitPairs(all, heldShare(recipe));
   const print = pairsPrint(all);
   hasChanged(state.sources[0], print, {
-    what: `${path} (stages.${state.stage}.preference)`,
+    what: `${path} (stages.${stage.index}.preference)`,
     // What the pairs were worth when the stage began can no longer be measured.
     remedy: "put it back, or begin a new run with --out",
   });
   state.sources = [print];
-  const preferences = new Preferences(pairs, settings, seedOf(run));
+  const preferences = new Preferences(pairs, settings, seedOf(run, stage));
   const heldOut = new Preferences(held, settings, 0);
   const micro = stage.microBatchSequences ?? stage.batchSequences;
   const rows = micro * stage.sequenceLength;
@@ -97,14 +97,14 @@ async function preferenceWork(
     source: path,
     documents: pairs.length,
     sourceTokens: null,
-    passes: stageTokens(stage) / tokens,
+    passes: stage.allTokens / tokens,
     skipped,
   };
-  remarkOn(stage, state.stage, [source], options);
+  remarkOn(stage, stage.index, [source], options);
   if (skipped > 0) options.onMessage?.(`${path}: ${skipped} pairs skipped`);
   if (state.cursors.length > 0) {
-    preferences.restore(state.cursors, run.reference);
-    heldOut.restore([], run.heldReference ?? heldOut.reference);
+    preferences.restore(state.cursors, run.references.learnt);
+    heldOut.restore([], run.references.held ?? heldOut.reference);
   } else {
     options.onMessage?.(`${stage.name}: how likely the ${pairs.length} pairs are before the stage`);
     preferences.measureReference(trainer, rows);
