@@ -3,6 +3,7 @@
  * Paths are relative to the repository's root, with forward slashes. A problem is one line that names the file and what to do.
  */
 import { posix } from "node:path";
+import ts from "typescript";
 
 /** Rooms from the ground up: a room imports only rooms that stand before it. */
 export const ROOMS = [
@@ -28,6 +29,12 @@ export const ROOMS = [
 
 /** The most lines a source file may have. There are no exceptions. */
 export const MAX_LINES = 400;
+
+/** The most parameters of a function: beyond that, what belongs together becomes an object. */
+export const MAX_PARAMETERS = 5;
+
+/** The most lines of a function, its signature included. */
+export const MAX_FUNCTION_LINES = 100;
 
 export type Sources = ReadonlyMap<string, string>;
 
@@ -82,11 +89,11 @@ export function importProblems(sources: Sources): string[] {
   return problems;
 }
 
-/** Circles of imports that exist at run time, each as "a.ts → b.ts → a.ts", found once. */
+/** Circles of imports, those of types included, each as "a.ts → b.ts → a.ts", found once. */
 export function circles(sources: Sources): string[] {
   const edges = new Map<string, string[]>();
   for (const [path, text] of sources) {
-    const targets = importsOf(text).filter((found) => !found.typeOnly && found.specifier.startsWith("."));
+    const targets = importsOf(text).filter((found) => found.specifier.startsWith("."));
     edges.set(
       path,
       targets.map((found) => resolve(path, found.specifier)).filter((target) => sources.has(target)),
@@ -106,6 +113,45 @@ export function circles(sources: Sources): string[] {
   };
   for (const path of sources.keys()) visit(path, []);
   return found;
+}
+
+/** Functions with too many parameters or lines. Tests are not looked at: their bodies are lists of examples. */
+export function functionProblems(sources: Sources): string[] {
+  const problems: string[] = [];
+  for (const [path, text] of sources) {
+    if (!path.endsWith(".ts") || path.endsWith(".test.ts")) continue;
+    const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+    const lineOf = (position: number) => file.getLineAndCharacterOfPosition(position).line + 1;
+    const visit = (node: ts.Node): void => {
+      if (ts.isFunctionLike(node) && "body" in node && node.body) {
+        const first = lineOf(node.getStart());
+        const name = node.name?.getText() ?? "a function";
+        const lines = lineOf(node.end) - first + 1;
+        if (node.parameters.length > MAX_PARAMETERS)
+          problems.push(
+            `${path}:${first}: ${name} has ${node.parameters.length} parameters; group them (at most ${MAX_PARAMETERS})`,
+          );
+        if (lines > MAX_FUNCTION_LINES)
+          problems.push(`${path}:${first}: ${name} has ${lines} lines; divide it (at most ${MAX_FUNCTION_LINES})`);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(file);
+  }
+  return problems;
+}
+
+/** Rooms that docs/architecture.md does not list, or lists though there is no such folder. */
+export function tableProblems(architecture: string, folders: readonly string[]): string[] {
+  const listed = [...architecture.matchAll(/`src\/(\w+)\/`(?=[^|\n]*\|)/g)].map((match) => match[1]);
+  return [
+    ...folders
+      .filter((room) => !listed.includes(room))
+      .map((room) => `src/${room}/ is not in the table of docs/architecture.md`),
+    ...listed
+      .filter((room) => !folders.includes(room))
+      .map((room) => `docs/architecture.md lists src/${room}/, which is not there`),
+  ];
 }
 
 /** Files that are too long, or whose names are not kebab-case. */
