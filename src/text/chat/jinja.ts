@@ -17,7 +17,10 @@ export const TEMPLATE_LIMITS = {
   charactersPerMillisecond: 200,
 };
 
-/** What of the interpreter is used here; its package does not say it in a way that TypeScript finds. */
+/**
+ * What of the interpreter is used here. TypeScript finds its package's types or not, by how it looks for modules: the class that stands for a scope
+ * there is none here, so a scope is passed as what either takes.
+ */
 interface JinjaInterpreter {
   run(program: object): JinjaValue;
   evaluate(step: Step | undefined, scope: object): JinjaValue;
@@ -31,7 +34,7 @@ interface Call extends Step {
   args: Step[];
   callee: Step & { object: Step; property: Step; computed: boolean };
 }
-const JinjaInterpreter: new (globals: object) => JinjaInterpreter = Interpreter;
+const JinjaInterpreter: new (globals: never) => JinjaInterpreter = Interpreter;
 interface Scope {
   set(name: string, value: unknown): void;
 }
@@ -52,7 +55,7 @@ export function renderJinja(template: string, values: Record<string, unknown>, s
   const slow = `chat_template: takes longer than ${Math.round(limit / 1000)} s; this template is not usable`;
   const text = within(limit, slow, () => {
     try {
-      return String(new BoundedInterpreter(environment(values)).run(programOf(template)).value);
+      return String(new BoundedInterpreter(environment(values) as never).run(programOf(template)).value);
     } catch (error) {
       throw new InputError(`chat_template: ${(error as Error).message.split("\n")[0]}`);
     }
