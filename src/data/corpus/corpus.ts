@@ -19,7 +19,7 @@ import {
 } from "./sources.ts";
 
 /** Of the form of caches, and of how documents are read: another makes new ones. */
-const CACHE_VERSION = 2;
+const CACHE_VERSION = 3;
 
 /** Characters of text that are encoded at a time. */
 const BATCH_CHARACTERS = 2 ** 19;
