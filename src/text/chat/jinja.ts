@@ -1,5 +1,5 @@
 /** Jinja as transformers runs chat templates, within limits: a template comes with a stranger's model. */
-import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
+import * as jinja from "@huggingface/jinja";
 import { InputError, within } from "../../base/index.ts";
 import { type JinjaValue, printed, STRIPS, stripped } from "./python-text.ts";
 
@@ -17,10 +17,7 @@ export const TEMPLATE_LIMITS = {
   charactersPerMillisecond: 200,
 };
 
-/**
- * What of the interpreter is used here. TypeScript finds its package's types or not, by how it looks for modules: the class that stands for a scope
- * there is none here, so a scope is passed as what either takes.
- */
+/** What of the interpreter is used here. Its package says less, and TypeScript finds what it says or not by how it looks for modules. */
 interface JinjaInterpreter {
   run(program: object): JinjaValue;
   evaluate(step: Step | undefined, scope: object): JinjaValue;
@@ -34,11 +31,12 @@ interface Call extends Step {
   args: Step[];
   callee: Step & { object: Step; property: Step; computed: boolean };
 }
-const JinjaInterpreter: new (globals: never) => JinjaInterpreter = Interpreter;
+const exported: Record<string, unknown> = jinja;
+const JinjaInterpreter = exported.Interpreter as new (globals: object) => JinjaInterpreter;
 interface Scope {
   set(name: string, value: unknown): void;
 }
-const Scope: new () => Scope = Environment;
+const Scope = exported.Environment as new () => Scope;
 type Program = object;
 const programs = new Map<string, Program>();
 const MAX_PROGRAMS = 16;
@@ -55,7 +53,7 @@ export function renderJinja(template: string, values: Record<string, unknown>, s
   const slow = `chat_template: takes longer than ${Math.round(limit / 1000)} s; this template is not usable`;
   const text = within(limit, slow, () => {
     try {
-      return String(new BoundedInterpreter(environment(values) as never).run(programOf(template)).value);
+      return String(new BoundedInterpreter(environment(values)).run(programOf(template)).value);
     } catch (error) {
       throw new InputError(`chat_template: ${(error as Error).message.split("\n")[0]}`);
     }
@@ -68,7 +66,7 @@ export function renderJinja(template: string, values: Record<string, unknown>, s
 function programOf(template: string): Program {
   const known = programs.get(template);
   if (known) return known;
-  const program: Program = parse(tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
+  const program: Program = jinja.parse(jinja.tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
   if (programs.size >= MAX_PROGRAMS) programs.clear();
   programs.set(template, program);
   return program;
