@@ -82,8 +82,23 @@ interface PreparedStep {
   readonly kernel: string;
   readonly block: ArrayBuffer;
   readonly buffers: readonly (Storage | null)[];
+  readonly checked: Checked;
   /** Refuses tokens whose positions have no angles or whose rows are not in the cache: buffers' contents change from pass to pass. */
   readonly recheck: (T: number) => void;
+}
+
+/** Whether a check of one step's indices says all of the other's: the same indices, against the same numbers and lengths. */
+function checksAlike(one: PreparedStep, other: PreparedStep): boolean {
+  const [a, b] = [one.checked, other.checked];
+  return (
+    one.kernel === other.kernel &&
+    a.numbers.every((value, i) => value === b.numbers[i]) &&
+    a.present.every((value, i) => value === b.present[i]) &&
+    a.buffers.every((buffer, i) => {
+      const twin = b.buffers[i];
+      return buffer instanceof Int32Array ? buffer === twin : buffer?.length === twin?.length;
+    })
+  );
 }
 
 export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
@@ -101,7 +116,7 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
       checked.numbers[place] = T;
       checker.recheck(checked);
     };
-    return { kernel, block, buffers: checked.buffers, recheck };
+    return { kernel, block, buffers: checked.buffers, checked, recheck };
   };
 
   return {
@@ -124,11 +139,13 @@ export function nativeKernels(table: NativeTable, isa: NativeIsa): Kernels {
         prepareStep("attentionStep", attention),
         prepareStep("feedForwardStep", feedForward),
       ]);
+      // Layers of a model share positions and rows: one of them is checked for all, since each look costs as much as a product of a small one.
+      const toCheck = steps.filter((step, i) => !steps.slice(0, i).some((earlier) => checksAlike(earlier, step)));
       const run = table.prepare(steps.map(({ kernel, block, buffers }) => [kernel, block, ...buffers]));
       // The steps stay in this closure, and with them the memory that the addon was handed.
       return (T) => {
         if (T > most) throw new InputError(`prepareLayers: ${T} tokens in buffers for ${most}`);
-        for (const { recheck } of steps) recheck(T);
+        for (const { recheck } of toCheck) recheck(T);
         run(T);
       };
     },
