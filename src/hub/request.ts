@@ -15,12 +15,15 @@ export const isOffline = (): boolean =>
     /^(1|true|yes|on)$/i.test(value ?? ""),
   );
 
+/** Where Hugging Face's programs keep what is theirs: HF_HOME, else ~/.cache/huggingface. */
+export const hubHome = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
+
 /** HF_TOKEN, else what `hf auth login` has written. */
 export function hubToken(): string | null {
   const given = process.env.HF_TOKEN ?? process.env.HUGGING_FACE_HUB_TOKEN;
   if (given?.trim()) return given.trim();
-  const home = process.env.HF_HOME ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
-  const file = process.env.HF_TOKEN_PATH ?? join(home, "token");
+  const file = process.env.HF_TOKEN_PATH ?? join(hubHome(), "token");
   return (existsSync(file) && readFileSync(file, "utf8").trim()) || null;
 }
 

@@ -1,7 +1,6 @@
 /** Planted bugs: a function with one line changed in one of many ways, so that a test fails. Which line is it, and what should stand there? */
-import { isDeepStrictEqual } from "node:util";
 import type { Random } from "../../base/index.ts";
-import { call, run } from "../tasks/index.ts";
+import { call, endsAndFails } from "../tasks/index.ts";
 import { type Shape, sourceOf } from "./code/shape.ts";
 import { between, type Exercise, type Making, oneIn, pick, several } from "./exercise.ts";
 import { FormSet } from "./form.ts";
@@ -139,18 +138,6 @@ const FOUND = new FormSet("bugs", [
 /** "returns the sum" → "return the sum"; "checks … and returns …" → "check … and return …". */
 const bare = (does: string): string => does.replace(/^(\w+)s\b/, "$1").replace(/ and returns\b/g, " and return");
 
-/** A run that ends: loops of a mutated function may not. */
-function fails(source: readonly string[], name: string, args: readonly unknown[], expected: unknown): boolean {
-  const guarded = source.map((line) =>
-    line.replace(/^(\s*(?:for|while) \(.*\{)$/, "$1 if (++steps > 1000) throw new Error('endless');"),
-  );
-  try {
-    return !isDeepStrictEqual(run(["let steps = 0;", ...guarded], name, args), expected);
-  } catch {
-    return true;
-  }
-}
-
 /** Functions that are tried for a way before another way is drawn. */
 const MAX_TRIES = 60;
 
@@ -172,7 +159,7 @@ export function bugs(making: Making): Exercise {
     const wrong = right[at].slice(0, head) + changed;
     const broken = right.with(at, wrong);
     const tests = testsOf(right, name, shape, random);
-    const failing = tests.filter(({ args, expected }) => fails(broken, name, args, expected));
+    const failing = tests.filter(({ args, expected }) => endsAndFails(broken, name, args, expected));
     if (failing.length === 0 || wrong === right[at]) continue;
     const [{ args, expected }] = several(random, failing, 1);
     const told = TOLD.draw(

@@ -3,6 +3,8 @@ import type { Random } from "../../base/index.ts";
 import type { FunctionTest } from "../tasks/index.ts";
 import type { Forms } from "./form.ts";
 
+export { between, pick, several } from "../tasks/index.ts";
+
 export const EXERCISE_KINDS = ["sums", "stories", "functions", "bugs", "copying", "talks"] as const;
 export type ExerciseKind = (typeof EXERCISE_KINDS)[number];
 
@@ -39,20 +41,5 @@ export interface Making {
 
 export type Maker = (making: Making) => Exercise;
 
-export function pick<Item>(random: Random, list: readonly Item[]): Item {
-  return list[random.below(list.length)];
-}
-
-/** A whole number from min to max. */
-export function between(random: Random, min: number, max: number): number {
-  return min + random.below(max - min + 1);
-}
-
 /** True once in `times`. */
 export const oneIn = (random: Random, times: number): boolean => random.below(times) === 0;
-
-/** `count` different members of a list. */
-export function several<Item>(random: Random, list: readonly Item[], count: number): Item[] {
-  const left = [...list];
-  return Array.from({ length: count }, () => left.splice(random.below(left.length), 1)[0]);
-}

@@ -36,10 +36,15 @@ export function mutate(line: string, random: Random): string | null {
 }
 
 /** A run that ends: loops of a mutated function may not. */
-function endsAndFails(source: string[], name: string, args: unknown[], expected: unknown): boolean {
+export function endsAndFails(
+  source: readonly string[],
+  name: string,
+  args: readonly unknown[],
+  expected: unknown,
+): boolean {
   // Every loop of the generator's functions counts something down or up to a limit; a counter stops those that lost it.
   const guarded = source.map((line) =>
-    line.replace(/^(\s*for \(.*\{)$/, "$1 if (++steps > 1000) throw new Error('endless');"),
+    line.replace(/^(\s*(?:for|while) \(.*\{)$/, "$1 if (++steps > 1000) throw new Error('endless');"),
   );
   try {
     return !isDeepStrictEqual(run(["let steps = 0;", ...guarded], name, args), expected);

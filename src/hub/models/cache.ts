@@ -9,9 +9,9 @@
  * followed, and nothing of the shared store is ever removed.
  */
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { InputError } from "../../base/index.ts";
+import { hubHome } from "../request.ts";
 
 /** A model by name, as people write it: "owner/name", "owner/name@revision", and ":Q4_K_M" for one of several GGUF files. */
 export interface ModelName {
@@ -40,8 +40,7 @@ export function parseModelName(text: string): ModelName {
 export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
   if (env.HF_HUB_CACHE) return env.HF_HUB_CACHE;
   if (env.HUGGINGFACE_HUB_CACHE) return env.HUGGINGFACE_HUB_CACHE;
-  const home = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
-  return join(home, "hub");
+  return join(hubHome(env), "hub");
 }
 
 export const repositoryFolder = (cache: string, repository: string): string =>
